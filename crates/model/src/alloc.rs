@@ -1,0 +1,286 @@
+//! Allocations: instances of task groups on nodes, and what happened to their tasks.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId},
+    time::Timestamp,
+};
+
+/// What the servers want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DesiredStatus {
+    #[default]
+    Run,
+    Stop,
+}
+
+impl DesiredStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// What the node last reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientStatus {
+    #[default]
+    Pending,
+    Running,
+    Complete,
+    Failed,
+    Lost,
+}
+
+impl ClientStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Nothing of it runs any more.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Complete | Self::Failed | Self::Lost)
+    }
+}
+
+/// One instance of a task group. Refers to its job version; carries no copy of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Allocation {
+    pub id: AllocId,
+    pub job: JobKey,
+    /// `Job::job_modify_index` of the version this runs.
+    pub job_index: u64,
+    /// Version number of that job, for tables.
+    pub job_version: u64,
+    pub group: Arc<str>,
+    /// Index in the group, from 0: the name is `job.group[index]`.
+    pub index: u32,
+    pub node: NodeId,
+    pub eval: EvalId,
+    pub deployment: Option<DeploymentId>,
+    /// Host ports given to it, in the order of the group's asks.
+    pub ports: Vec<AssignedPort>,
+    pub desired: DesiredStatus,
+    /// Why it shall stop; empty while it shall run.
+    pub desired_description: String,
+    pub client: ClientStatus,
+    pub client_description: String,
+    /// The last report of the node. Empty until it reported.
+    pub tasks: Arc<BTreeMap<String, TaskState>>,
+    /// Its services and their checks, as last reported.
+    pub services: Arc<Vec<ServiceState>>,
+    pub health: Option<AllocHealth>,
+    pub previous: Option<AllocId>,
+    pub next: Option<AllocId>,
+    /// Evaluation that will reschedule it later.
+    pub followup_eval: Option<EvalId>,
+    pub reschedules: Vec<RescheduleEvent>,
+    pub metric: Option<Arc<crate::metric::AllocMetric>>,
+    pub create_time: Timestamp,
+    pub modify_time: Timestamp,
+    pub create_index: u64,
+    pub modify_index: u64,
+    /// Log index of the last change by the servers, not the node: what the node waits for.
+    pub alloc_modify_index: u64,
+}
+
+impl Allocation {
+    /// `job.group[index]`
+    pub fn name(&self) -> String {
+        format!("{}.{}[{}]", self.job.id, self.group, self.index)
+    }
+
+    /// It shall not run, or no longer runs.
+    pub fn is_terminal(&self) -> bool {
+        self.desired == DesiredStatus::Stop || self.client.is_terminal()
+    }
+}
+
+/// A port that was given to an allocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedPort {
+    pub label: Arc<str>,
+    /// The task that asked; `None` for the group's network.
+    pub task: Option<Arc<str>>,
+    /// On the host.
+    pub value: u16,
+    /// Inside the container; 0: as on the host (or what `port_map` says).
+    pub to: u16,
+}
+
+/// Whether a deployment may count on the allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocHealth {
+    pub healthy: bool,
+    pub since: Timestamp,
+    /// Log index at which the servers learnt it.
+    #[serde(default)]
+    pub modify_index: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskPhase {
+    #[default]
+    Pending,
+    Running,
+    Dead,
+}
+
+impl TaskPhase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// The life of one task so far.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskState {
+    pub phase: TaskPhase,
+    pub failed: bool,
+    pub restarts: u32,
+    pub last_restart: Timestamp,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    /// The last ten, oldest first.
+    pub events: Vec<TaskEvent>,
+}
+
+impl TaskState {
+    /// Adds an event; beyond ten the oldest is forgotten.
+    pub fn push(&mut self, event: TaskEvent) {
+        if self.events.len() >= 10 {
+            self.events.remove(0);
+        }
+        self.events.push(event);
+    }
+}
+
+/// Names of task events, as the HTTP API and `alloc status` show them.
+pub mod event_type {
+    pub const RECEIVED: &str = "Received";
+    pub const TASK_SETUP: &str = "Task Setup";
+    pub const SETUP_FAILURE: &str = "Setup Failure";
+    pub const DRIVER: &str = "Driver";
+    pub const DRIVER_FAILURE: &str = "Driver Failure";
+    pub const STARTED: &str = "Started";
+    pub const TERMINATED: &str = "Terminated";
+    pub const RESTARTING: &str = "Restarting";
+    pub const NOT_RESTARTING: &str = "Not Restarting";
+    pub const RESTART_SIGNALED: &str = "Restart Signaled";
+    pub const KILLING: &str = "Killing";
+    pub const KILLED: &str = "Killed";
+    pub const SIBLING_FAILED: &str = "Sibling Task Failed";
+    pub const LEADER_DEAD: &str = "Leader Task Dead";
+    pub const SHUTDOWN_DELAY: &str = "Waiting for shutdown delay";
+    pub const ALLOC_UNHEALTHY: &str = "Alloc Unhealthy";
+    pub const FAILED_RESTORING: &str = "Failed Restoring Task";
+}
+
+/// Something that happened to a task.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskEvent {
+    /// One of [`event_type`].
+    pub kind: String,
+    pub time: Timestamp,
+    /// The sentence that is shown.
+    pub message: String,
+    /// Facts under the names of the HTTP API (`exit_code`, `signal`, `oom_killed`, `restart_reason`, `start_delay`,
+    /// `kill_timeout`, `fails_task`, `driver_error`, ...).
+    pub details: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStatus {
+    Passing,
+    Warning,
+    Critical,
+}
+
+impl CheckStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passing => "passing",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// One instance of a service as its node sees it, after interpolation. Reported while the service is registered:
+/// from the start of its task until just before the kill signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceState {
+    /// The task that holds the service; empty for the group's services.
+    pub task: String,
+    pub name: String,
+    pub tags: Vec<String>,
+    pub meta: BTreeMap<String, String>,
+    /// Where clients connect to.
+    pub address: String,
+    /// 0 for a service without a port.
+    pub port: u16,
+    pub port_label: String,
+    pub checks: Vec<CheckState>,
+}
+
+impl ServiceState {
+    /// The worst of its checks; passing when it has none.
+    pub fn status(&self) -> CheckStatus {
+        self.checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Passing)
+    }
+}
+
+/// The last result of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckState {
+    pub name: String,
+    /// `tcp`, `http` or `script`.
+    pub kind: String,
+    pub status: CheckStatus,
+    /// What the check said, at most 4 KiB.
+    pub output: String,
+    pub updated_at: Timestamp,
+}
+
+/// One earlier attempt in a chain of replacements.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescheduleEvent {
+    pub time: Timestamp,
+    pub previous: AllocId,
+    pub previous_node: NodeId,
+    /// How long this attempt had waited.
+    pub delay: std::time::Duration,
+}
+
+/// What a node reports of an allocation. Replaces the earlier report as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AllocUpdate {
+    pub id: AllocId,
+    pub client: ClientStatus,
+    pub client_description: String,
+    pub tasks: BTreeMap<String, TaskState>,
+    pub services: Vec<ServiceState>,
+    pub health: Option<AllocHealth>,
+    pub time: Timestamp,
+}

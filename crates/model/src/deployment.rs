@@ -1,0 +1,75 @@
+//! Deployments: the roll-out of a job version, group by group.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{DeploymentId, JobKey},
+    time::Timestamp,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentStatus {
+    #[default]
+    Running,
+    Successful,
+    Failed,
+    Cancelled,
+}
+
+impl DeploymentStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Successful => "successful",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn is_active(self) -> bool {
+        self == Self::Running
+    }
+}
+
+/// Descriptions that people and scripts know.
+pub mod description {
+    pub const RUNNING: &str = "Deployment is running";
+    pub const SUCCESSFUL: &str = "Deployment completed successfully";
+    pub const NEWER_JOB: &str = "Cancelled due to newer version of job";
+    pub const STOPPED_JOB: &str = "Cancelled because job is stopped";
+    pub const UNHEALTHY: &str = "Failed due to unhealthy allocations";
+    pub const PROGRESS_DEADLINE: &str = "Failed due to progress deadline";
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    pub id: DeploymentId,
+    pub job: JobKey,
+    pub job_version: u64,
+    /// `Job::job_modify_index` of the version rolled out.
+    pub job_index: u64,
+    pub job_create_index: u64,
+    pub groups: BTreeMap<String, GroupRollout>,
+    pub status: DeploymentStatus,
+    pub status_description: String,
+    pub create_time: Timestamp,
+    pub modify_time: Timestamp,
+    pub create_index: u64,
+    pub modify_index: u64,
+}
+
+/// One group's part of a deployment. The counters are kept by `state` from the allocations.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupRollout {
+    pub desired_total: u32,
+    pub placed: u32,
+    pub healthy: u32,
+    pub unhealthy: u32,
+    pub progress_deadline: Duration,
+    /// Fails when there is no newly healthy allocation by then; zero before the first placement.
+    pub require_progress_by: Timestamp,
+}

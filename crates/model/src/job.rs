@@ -1,0 +1,501 @@
+//! A job: what somebody wants to run, and by which rules.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::JobKey,
+    resources::{Capacity, NetworkAsk, Port, Resources},
+    service::Service,
+    time::Timestamp,
+};
+
+/// How a job is scheduled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobType {
+    /// Runs until stopped; every exit is a failure.
+    #[default]
+    Service,
+    /// Runs to completion; exit code 0 is success and is not repeated.
+    Batch,
+}
+
+impl JobType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// What the log says of a job as a whole; derived in `state`, stored for readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    #[default]
+    Pending,
+    Running,
+    Dead,
+}
+
+impl JobStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// One version of a job. Immutable once stored: a change makes a new version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Job {
+    pub region: String,
+    pub namespace: String,
+    pub id: String,
+    /// Default: the id.
+    pub name: String,
+    pub kind: JobType,
+    /// 1 to 100, higher first. Default: 50.
+    pub priority: u16,
+    /// Glob patterns. Default: `["*"]`.
+    pub datacenters: Vec<String>,
+    /// A plan of this job commits whole or not at all.
+    pub all_at_once: bool,
+    pub meta: BTreeMap<String, String>,
+    pub constraints: Vec<Constraint>,
+    pub groups: Vec<TaskGroup>,
+
+    /// Set by `stop`: nothing of this job shall run.
+    pub stop: bool,
+    /// A version of which a deployment succeeded.
+    pub stable: bool,
+    /// Counts the changes of the specification, from 0.
+    pub version: u64,
+    pub submit_time: Timestamp,
+    pub status: JobStatus,
+    /// Log index of the first registration.
+    pub create_index: u64,
+    /// Log index of the last change of this row, its status included.
+    pub modify_index: u64,
+    /// Log index at which this version was registered. Unique: an allocation refers to its version by it.
+    pub job_modify_index: u64,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self {
+            region: String::from("global"),
+            namespace: String::from("default"),
+            id: String::new(),
+            name: String::new(),
+            kind: JobType::Service,
+            priority: 50,
+            datacenters: vec![String::from("*")],
+            all_at_once: false,
+            meta: BTreeMap::new(),
+            constraints: Vec::new(),
+            groups: Vec::new(),
+            stop: false,
+            stable: false,
+            version: 0,
+            submit_time: Timestamp::ZERO,
+            status: JobStatus::Pending,
+            create_index: 0,
+            modify_index: 0,
+            job_modify_index: 0,
+        }
+    }
+}
+
+impl Job {
+    pub fn key(&self) -> JobKey {
+        JobKey::new(self.namespace.as_str(), self.id.as_str())
+    }
+
+    pub fn group(&self, name: &str) -> Option<&TaskGroup> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// Whether the two differ only in what the server keeps about a job, not in what the user wrote.
+    pub fn same_spec(&self, other: &Self) -> bool {
+        let strip = |job: &Self| Self {
+            stop: false,
+            stable: false,
+            version: 0,
+            submit_time: Timestamp::ZERO,
+            status: JobStatus::Pending,
+            create_index: 0,
+            modify_index: 0,
+            job_modify_index: 0,
+            ..job.clone()
+        };
+        strip(self) == strip(other)
+    }
+}
+
+/// Tasks that run together on one node.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskGroup {
+    pub name: String,
+    /// Default: 1.
+    pub count: u32,
+    pub meta: BTreeMap<String, String>,
+    pub constraints: Vec<Constraint>,
+    pub restart: RestartPolicy,
+    /// Absent for batch jobs only when the job file disabled it.
+    pub reschedule: Option<ReschedulePolicy>,
+    /// Present for service jobs unless `max_parallel = 0`.
+    pub update: Option<UpdateStrategy>,
+    pub migrate: Option<MigratePolicy>,
+    pub ephemeral_disk: EphemeralDisk,
+    /// Ports shared by the group's tasks (`network` in the group).
+    pub network: Option<NetworkAsk>,
+    pub services: Vec<Service>,
+    /// Time between deregistration of the services and the kill signal. Default: 0.
+    pub shutdown_delay: Duration,
+    pub tasks: Vec<Task>,
+}
+
+impl TaskGroup {
+    /// What one instance takes away from its node.
+    pub fn capacity(&self) -> Capacity {
+        self.tasks.iter().fold(
+            Capacity { disk_mb: self.ephemeral_disk.size_mb, ..Capacity::default() },
+            |sum, task| {
+                sum.plus(Capacity {
+                    cpu_mhz: task.resources.cpu_mhz,
+                    memory_mb: task.resources.memory_mb,
+                    disk_mb: 0,
+                })
+            },
+        )
+    }
+
+    /// All port asks: the group's (no task name), then each task's.
+    pub fn ports(&self) -> impl Iterator<Item = (Option<&str>, &Port)> {
+        let own = self.network.iter().flat_map(|network| network.ports.iter().map(|port| (None, port)));
+        let tasks = self.tasks.iter().flat_map(|task| {
+            task.resources.network.iter().flat_map(move |network| {
+                network.ports.iter().map(move |port| (Some(task.name.as_str()), port))
+            })
+        });
+        own.chain(tasks)
+    }
+
+    pub fn task(&self, name: &str) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.name == name)
+    }
+}
+
+/// One process, container or the like, run by a driver.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Task {
+    pub name: String,
+    /// `docker`, `raw_exec` or `mock_driver`.
+    pub driver: String,
+    /// Empty: the driver's default.
+    pub user: String,
+    /// The driver's own settings; checked by the driver's schema in `jobspec`.
+    pub config: BTreeMap<String, Value>,
+    pub env: BTreeMap<String, String>,
+    pub meta: BTreeMap<String, String>,
+    pub constraints: Vec<Constraint>,
+    pub services: Vec<Service>,
+    pub resources: Resources,
+    /// The group's policy with the task's own settings over it.
+    pub restart: RestartPolicy,
+    pub logs: LogConfig,
+    /// When it exits its siblings are stopped.
+    pub leader: bool,
+    /// From the kill signal to SIGKILL. Default: 5 s.
+    pub kill_timeout: Duration,
+    /// Empty: the driver's default (raw_exec: SIGINT, docker: the image's stop signal).
+    pub kill_signal: String,
+    /// Time between deregistration of the services and the kill signal. Default: 0.
+    pub shutdown_delay: Duration,
+}
+
+/// A value of a driver's `config`: the same shapes as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Value>),
+    Map(BTreeMap<String, Value>),
+}
+
+impl Value {
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// What happens when the restart attempts of an interval are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartMode {
+    /// The task is dead and failed; rescheduling may move the allocation.
+    #[default]
+    Fail,
+    /// Waits for the end of the interval, then tries again.
+    Delay,
+}
+
+/// Restarts on the same node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestartPolicy {
+    /// Restarts allowed within `interval`. Default: service 2, batch 3.
+    pub attempts: u32,
+    /// Default: service 30 min, batch 24 h.
+    pub interval: Duration,
+    /// Time before a restart; up to a quarter more is added at random. Default: 15 s.
+    pub delay: Duration,
+    pub mode: RestartMode,
+}
+
+impl RestartPolicy {
+    pub fn for_type(kind: JobType) -> Self {
+        let (attempts, interval) = match kind {
+            JobType::Service => (2, Duration::from_secs(30 * 60)),
+            JobType::Batch => (3, Duration::from_secs(24 * 3600)),
+        };
+        Self { attempts, interval, delay: Duration::from_secs(15), mode: RestartMode::Fail }
+    }
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self::for_type(JobType::Service)
+    }
+}
+
+/// How the waiting time grows from one reschedule to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DelayFunction {
+    Constant,
+    #[default]
+    Exponential,
+    Fibonacci,
+}
+
+/// Replacement of a failed allocation, possibly on another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReschedulePolicy {
+    pub attempts: u32,
+    pub interval: Duration,
+    pub delay: Duration,
+    pub delay_function: DelayFunction,
+    pub max_delay: Duration,
+    pub unlimited: bool,
+}
+
+impl ReschedulePolicy {
+    pub fn for_type(kind: JobType) -> Self {
+        match kind {
+            JobType::Service => Self {
+                attempts: 0,
+                interval: Duration::ZERO,
+                delay: Duration::from_secs(30),
+                delay_function: DelayFunction::Exponential,
+                max_delay: Duration::from_secs(3600),
+                unlimited: true,
+            },
+            JobType::Batch => Self {
+                attempts: 1,
+                interval: Duration::from_secs(24 * 3600),
+                delay: Duration::from_secs(5),
+                delay_function: DelayFunction::Constant,
+                max_delay: Duration::ZERO,
+                unlimited: false,
+            },
+        }
+    }
+}
+
+impl Default for ReschedulePolicy {
+    fn default() -> Self {
+        Self::for_type(JobType::Service)
+    }
+}
+
+/// What makes an allocation of a deployment healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthCheck {
+    /// All tasks run and all checks pass.
+    #[default]
+    Checks,
+    /// All tasks run.
+    TaskStates,
+}
+
+/// How a new version replaces an old one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpdateStrategy {
+    /// Allocations replaced at a time; at least 1 here (0 in a job file means no update strategy).
+    pub max_parallel: u32,
+    pub stagger: Duration,
+    pub health_check: HealthCheck,
+    /// An allocation counts as healthy after being so for this long. Default: 10 s.
+    pub min_healthy_time: Duration,
+    /// Unhealthy when not healthy by then. Default: 5 min.
+    pub healthy_deadline: Duration,
+    /// The deployment fails without progress for this long; 0: with the first unhealthy allocation. Default: 10 min.
+    pub progress_deadline: Duration,
+}
+
+impl Default for UpdateStrategy {
+    fn default() -> Self {
+        Self {
+            max_parallel: 1,
+            stagger: Duration::from_secs(30),
+            health_check: HealthCheck::Checks,
+            min_healthy_time: Duration::from_secs(10),
+            healthy_deadline: Duration::from_secs(300),
+            progress_deadline: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How allocations leave a draining node. Stored and shown; drains come with the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MigratePolicy {
+    pub max_parallel: u32,
+    pub health_check: HealthCheck,
+    pub min_healthy_time: Duration,
+    pub healthy_deadline: Duration,
+}
+
+impl Default for MigratePolicy {
+    fn default() -> Self {
+        Self {
+            max_parallel: 1,
+            health_check: HealthCheck::Checks,
+            min_healthy_time: Duration::from_secs(10),
+            healthy_deadline: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The allocation's own directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EphemeralDisk {
+    /// Default: 300.
+    pub size_mb: u32,
+}
+
+impl Default for EphemeralDisk {
+    fn default() -> Self {
+        Self { size_mb: 300 }
+    }
+}
+
+/// Rotation of a task's output, per stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogConfig {
+    /// Default: 10.
+    pub max_files: u32,
+    /// Default: 10.
+    pub max_file_size_mb: u32,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { max_files: 10, max_file_size_mb: 10 }
+    }
+}
+
+/// How the two sides of a constraint are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operand {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Version,
+    Semver,
+    Regexp,
+    SetContains,
+    SetContainsAny,
+    IsSet,
+    IsNotSet,
+    /// No two allocations of the job (or group) on one node.
+    DistinctHosts,
+}
+
+impl Operand {
+    /// As the HTTP API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Version => "version",
+            Self::Semver => "semver",
+            Self::Regexp => "regexp",
+            Self::SetContains => "set_contains",
+            Self::SetContainsAny => "set_contains_any",
+            Self::IsSet => "is_set",
+            Self::IsNotSet => "is_not_set",
+            Self::DistinctHosts => "distinct_hosts",
+        }
+    }
+
+    /// Reads every spelling that job files use.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "" | "=" | "==" | "is" => Self::Equal,
+            "!=" | "not" => Self::NotEqual,
+            "<" => Self::Less,
+            "<=" => Self::LessOrEqual,
+            ">" => Self::Greater,
+            ">=" => Self::GreaterOrEqual,
+            "version" => Self::Version,
+            "semver" => Self::Semver,
+            "regexp" => Self::Regexp,
+            "set_contains" | "set_contains_all" => Self::SetContains,
+            "set_contains_any" => Self::SetContainsAny,
+            "is_set" => Self::IsSet,
+            "is_not_set" => Self::IsNotSet,
+            "distinct_hosts" => Self::DistinctHosts,
+            _ => return None,
+        })
+    }
+}
+
+/// A requirement that a node must meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Usually an interpolation such as `${attr.kernel.name}`.
+    pub left: String,
+    pub operand: Operand,
+    pub right: String,
+}

@@ -1,0 +1,34 @@
+//! The nouns of troupe: what the log stores, the scheduler decides about and the actors talk of.
+//!
+//! No behaviour that needs a clock, a socket or a random source lives here: ids, times and choices
+//! come in as values.
+
+pub mod alloc; // an instance of a task group on a node
+pub mod deployment; // the roll-out of a job version
+pub mod eval; // a reason to look at a job
+pub mod ids; // typed identifiers
+pub mod job; // job, task group, task and their policies
+pub mod metric; // why a placement went as it did
+pub mod node; // a machine and its drivers
+pub mod plan;
+pub mod resources; // what tasks ask for and nodes offer
+pub mod service; // services and their checks
+pub mod time; // Timestamp: nanoseconds since the epoch, always passed in // what the scheduler decided
+
+pub use alloc::{
+    AllocHealth, AllocUpdate, Allocation, AssignedPort, CheckState, CheckStatus, ClientStatus, DesiredStatus,
+    RescheduleEvent, ServiceState, TaskEvent, TaskPhase, TaskState, event_type,
+};
+pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
+pub use eval::{EvalStatus, Evaluation, Trigger};
+pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
+pub use job::{
+    Constraint, DelayFunction, EphemeralDisk, HealthCheck, Job, JobStatus, JobType, LogConfig, MigratePolicy,
+    Operand, ReschedulePolicy, RestartMode, RestartPolicy, Task, TaskGroup, UpdateStrategy, Value,
+};
+pub use metric::AllocMetric;
+pub use node::{DriverInfo, Eligibility, Node, NodeEvent, NodeStatus};
+pub use plan::{AllocStop, GroupAnnotation, Placement, Plan};
+pub use resources::{Capacity, NetworkAsk, Port, Resources};
+pub use service::{Check, CheckKind, CheckRestart, Service};
+pub use time::Timestamp;

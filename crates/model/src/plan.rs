@@ -1,0 +1,105 @@
+//! What the scheduler decided. A plan leaves nothing to choose for whoever applies it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    alloc::{AssignedPort, ClientStatus, RescheduleEvent},
+    deployment::{Deployment, DeploymentStatus},
+    ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId},
+    metric::AllocMetric,
+    time::Timestamp,
+};
+
+/// Everything one evaluation wants changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub eval: EvalId,
+    pub job: JobKey,
+    /// `Job::job_modify_index` of the version that is placed; 0 when only stopping.
+    pub job_index: u64,
+    pub priority: u16,
+    pub all_at_once: bool,
+    /// State index of the snapshot the plan was made from.
+    pub snapshot_index: u64,
+    pub stops: Vec<AllocStop>,
+    pub placements: Vec<Placement>,
+    /// Allocations that keep running and get the plan's job version.
+    pub in_place: Vec<AllocId>,
+    /// A new deployment, or the running one with new totals.
+    pub deployment: Option<Deployment>,
+    pub deployment_updates: Vec<(DeploymentId, DeploymentStatus, String)>,
+    /// Failed allocations whose replacement waits for a follow-up evaluation.
+    pub followups: Vec<(AllocId, EvalId)>,
+    pub now: Timestamp,
+}
+
+impl Plan {
+    pub fn new(eval: EvalId, job: JobKey, priority: u16, snapshot_index: u64, now: Timestamp) -> Self {
+        Self {
+            eval,
+            job,
+            job_index: 0,
+            priority,
+            all_at_once: false,
+            snapshot_index,
+            stops: Vec::new(),
+            placements: Vec::new(),
+            in_place: Vec::new(),
+            deployment: None,
+            deployment_updates: Vec::new(),
+            followups: Vec::new(),
+            now,
+        }
+    }
+
+    /// Changes nothing.
+    pub fn is_noop(&self) -> bool {
+        self.stops.is_empty()
+            && self.placements.is_empty()
+            && self.in_place.is_empty()
+            && self.deployment.is_none()
+            && self.deployment_updates.is_empty()
+            && self.followups.is_empty()
+    }
+}
+
+/// An allocation that shall no longer run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocStop {
+    pub id: AllocId,
+    pub node: NodeId,
+    pub description: String,
+    /// Set where no node will report any more (`Lost`).
+    pub client: Option<ClientStatus>,
+}
+
+/// A new allocation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Placement {
+    pub id: AllocId,
+    pub node: NodeId,
+    pub group: Arc<str>,
+    pub index: u32,
+    pub ports: Vec<AssignedPort>,
+    pub deployment: Option<DeploymentId>,
+    pub previous: Option<AllocId>,
+    pub reschedules: Vec<RescheduleEvent>,
+    pub metric: Option<Arc<AllocMetric>>,
+}
+
+/// How many allocations of a group a plan touches, by kind of change. Shown by `plan` and `eval status`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupAnnotation {
+    pub ignore: u32,
+    pub place: u32,
+    pub stop: u32,
+    pub migrate: u32,
+    pub in_place: u32,
+    pub destructive: u32,
+}
+
+/// Per group.
+pub type Annotations = BTreeMap<String, GroupAnnotation>;

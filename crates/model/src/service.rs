@@ -1,0 +1,94 @@
+//! Services: names under which tasks are found, and the checks that decide who is healthy.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// A name in the catalog, pointing at a port of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Service {
+    /// `${JOB}`, `${TASKGROUP}`, `${TASK}` and `${BASE}` are replaced at registration; everything else that is
+    /// interpolated, on the node. Default: `<job>-<group>-<task>`.
+    pub name: String,
+    pub tags: Vec<String>,
+    pub meta: BTreeMap<String, String>,
+    /// Label of the port that clients connect to; empty for a service without a port.
+    pub port_label: String,
+    pub checks: Vec<Check>,
+    /// Tasks of a group service that script checks run in; empty: the task that holds the service.
+    pub task: String,
+}
+
+/// What a check does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    Tcp,
+    Http,
+    Script,
+}
+
+/// A periodic probe of one service instance, run on the node that runs the task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Check {
+    /// Default: `service: "<name>" check`.
+    pub name: String,
+    pub kind: CheckKind,
+    /// At least 1 s.
+    pub interval: Duration,
+    /// At least 1 s.
+    pub timeout: Duration,
+    /// Label of the port probed; empty: the service's.
+    pub port_label: String,
+    /// HTTP: path and query, starting with `/`.
+    pub path: String,
+    /// HTTP method. Default: GET.
+    pub method: String,
+    pub headers: BTreeMap<String, Vec<String>>,
+    pub body: String,
+    /// Script: what runs inside the task.
+    pub command: String,
+    pub args: Vec<String>,
+    /// Status before the first result: `passing`, `warning` or `critical`. Default: critical.
+    pub initial_status: String,
+    /// Consecutive successes before critical turns passing; 0 is 1.
+    pub success_before_passing: u32,
+    /// Consecutive failures beyond the first before passing turns critical.
+    pub failures_before_critical: u32,
+    pub restart: Option<CheckRestart>,
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            kind: CheckKind::Tcp,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(2),
+            port_label: String::new(),
+            path: String::new(),
+            method: String::from("GET"),
+            headers: BTreeMap::new(),
+            body: String::new(),
+            command: String::new(),
+            args: Vec::new(),
+            initial_status: String::new(),
+            success_before_passing: 0,
+            failures_before_critical: 0,
+            restart: None,
+        }
+    }
+}
+
+/// Restarts the task after `limit` consecutive failures.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckRestart {
+    /// 0: never.
+    pub limit: u32,
+    /// Time after a (re)start in which failures do not count. Default: 1 s.
+    pub grace: Duration,
+    pub ignore_warnings: bool,
+}

@@ -1,0 +1,344 @@
+//! The doors of the actors: everything they ask of the outside, as traits that the edges implement.
+//!
+//! `agent` connects the two. Nothing here names a library: no bollard, hickory, redb or actix-web.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use model::{
+    AllocId, AllocUpdate, Allocation, CheckStatus, DriverInfo, Job, Node, NodeId, Resources, Task, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use state::{Command, Outcome, Root};
+
+// ---------------------------------------------------------------------------------------------- time
+
+/// Where stored times come from. Timers use tokio's clock instead, so that tests can pause it.
+pub trait Clock: Send + Sync + 'static {
+    fn now(&self) -> Timestamp;
+}
+
+// ---------------------------------------------------------------------------------------------- state
+
+/// Why a proposal did not lead to an answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ProposeError {
+    /// Nothing was written; another server leads.
+    #[error("this server is not the leader")]
+    NotLeader { leader: Option<String> },
+    /// Nothing was written; the queue of proposals is full.
+    #[error("too many writes are waiting")]
+    Overloaded,
+    /// The write may or may not be in the log: look at the state before trying again.
+    #[error("the outcome of the write is unknown: {0}")]
+    Unknown(String),
+    /// The log is closed; nothing was written.
+    #[error("the log is closed: {0}")]
+    Closed(String),
+}
+
+/// Writes to the replicated log.
+#[async_trait]
+pub trait Proposer: Send + Sync + 'static {
+    /// Commits the commands together, in this order and in one entry, and returns one outcome each, and the log
+    /// index at which they were applied.
+    async fn propose(&self, commands: Vec<Command>) -> Result<Committed, ProposeError>;
+}
+
+/// Answer to a proposal.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    pub index: u64,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Reads the replicated state without asking anybody.
+pub trait StateReader: Send + Sync + 'static {
+    /// The newest applied state. Cheap: loads a pointer.
+    fn root(&self) -> Arc<Root>;
+    /// Fires after each applied entry, with its index.
+    fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
+}
+
+/// Who leads, as far as this server knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leadership {
+    pub is_leader: bool,
+    pub term: u64,
+    /// RPC address (`ip:port`) of the leader.
+    pub leader_address: Option<String>,
+}
+
+// ---------------------------------------------------------------------------------------------- servers, seen by a node
+
+/// What a server tells a node to run: all allocations of the node that are not yet forgotten.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Assignments {
+    /// Index of the newest change; pass it to the next `watch`.
+    pub index: u64,
+    pub allocs: Vec<Allocation>,
+    /// The job versions that the allocations refer to, by `job_modify_index`.
+    pub jobs: BTreeMap<u64, Arc<Job>>,
+}
+
+/// A node's way to the servers.
+#[async_trait]
+pub trait ServerLink: Send + Sync + 'static {
+    /// Registers the node or updates what is known of it.
+    async fn register(&self, node: Node) -> Result<(), LinkError>;
+    /// Waits until something changed for the node after `index` (at most some minutes) and returns all of it.
+    async fn watch(&self, node: NodeId, index: u64) -> Result<Assignments, LinkError>;
+    /// Reports what became of allocations. All of it is in the log when this returns `Ok`.
+    async fn report(&self, node: NodeId, updates: Vec<AllocUpdate>) -> Result<(), LinkError>;
+}
+
+/// The servers did not answer, or refused.
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
+pub enum LinkError {
+    #[error("no server can be reached: {0}")]
+    Unreachable(String),
+    #[error("the servers refused: {0}")]
+    Refused(String),
+}
+
+// ---------------------------------------------------------------------------------------------- task drivers
+
+/// Directories of one task, all of them existing when a driver sees them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDirs {
+    /// Shared by the tasks of the allocation (`NOMAD_ALLOC_DIR`).
+    pub alloc: PathBuf,
+    /// Of the task alone: holds `local` and `secrets`.
+    pub task: PathBuf,
+    pub local: PathBuf,
+    pub secrets: PathBuf,
+    /// `alloc/logs`: output goes to `<task>.stdout.<n>` and `<task>.stderr.<n>`, n from 0.
+    pub logs: PathBuf,
+}
+
+/// A port of the task, as given by the scheduler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskPort {
+    pub label: String,
+    pub host_ip: String,
+    pub host_port: u16,
+    /// Inside the container; 0: what `port_map` says, else the host port.
+    pub to: u16,
+}
+
+/// All that a driver needs to start one task. Every string is already interpolated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    pub alloc: AllocId,
+    pub job: String,
+    pub namespace: String,
+    pub group: String,
+    /// `config`, `user`, `resources`, `kill_signal`, `logs` are read by drivers.
+    pub task: Task,
+    /// The whole environment, `NOMAD_*` included (directories are added by the driver: it knows where they are).
+    pub env: BTreeMap<String, String>,
+    pub ports: Vec<TaskPort>,
+    pub dirs: TaskDirs,
+    pub resources: Resources,
+}
+
+/// What a driver needs to find a task again after the agent was restarted. Kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskHandle {
+    pub driver: String,
+    pub alloc: AllocId,
+    pub task: String,
+    pub started_at: Timestamp,
+    /// JSON of the driver's own making (container id, process id, ...), with whatever `wait`, `stop`, `stats` and the
+    /// collection of logs need.
+    pub state: String,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskExit {
+    pub exit_code: i32,
+    /// 0: none.
+    pub signal: i32,
+    pub oom_killed: bool,
+    /// Why, where the driver knows more than a code.
+    pub message: String,
+}
+
+impl TaskExit {
+    pub fn is_success(&self) -> bool {
+        self.exit_code == 0 && self.signal == 0 && !self.oom_killed
+    }
+}
+
+/// Why a driver could not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DriverError {
+    /// Trying again may help: the restart policy decides (engine down, image not found, port in use).
+    #[error("{0}")]
+    Recoverable(String),
+    /// Trying again is pointless (bad configuration).
+    #[error("{0}")]
+    Fatal(String),
+    /// The task does not exist (any more).
+    #[error("task not found: {0}")]
+    NotFound(String),
+}
+
+/// What a task uses now.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskUsage {
+    pub time: Timestamp,
+    /// Percent of one core.
+    pub cpu_percent: f64,
+    pub cpu_user_percent: f64,
+    pub cpu_system_percent: f64,
+    /// MHz.
+    pub cpu_ticks: f64,
+    pub throttled_periods: u64,
+    pub throttled_time_ns: u64,
+    pub memory_rss: u64,
+    pub memory_cache: u64,
+    pub memory_swap: u64,
+    pub memory_usage: u64,
+    pub memory_max_usage: u64,
+    /// Names of the fields above that were really measured, as the HTTP API lists them (`RSS`, `Cache`, `Percent` ...).
+    pub measured_memory: Vec<String>,
+    pub measured_cpu: Vec<String>,
+}
+
+/// Result of a command run inside a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecResult {
+    pub exit_code: i32,
+    /// stdout and stderr, at most 4 KiB.
+    pub output: String,
+}
+
+/// Tells the task's runner what the driver is about to do (`Downloading image redis:3.2`): becomes an event `Driver`.
+pub type DriverNotes = tokio::sync::mpsc::UnboundedSender<String>;
+
+/// Runs tasks of one kind. Tasks outlive the agent.
+#[async_trait]
+pub trait TaskDriver: Send + Sync + 'static {
+    /// As in job files: `docker`, `raw_exec`, `mock_driver`.
+    fn name(&self) -> &'static str;
+
+    /// Looks whether tasks can be started now, and why not.
+    async fn fingerprint(&self) -> DriverInfo;
+
+    /// Starts the task and its log collection. On an error nothing is left running.
+    async fn start(&self, spec: &TaskSpec, notes: DriverNotes) -> Result<TaskHandle, DriverError>;
+
+    /// Finds a task again after a restart of the agent and resumes its log collection without losing a byte.
+    /// `NotFound` when it is gone without a trace.
+    async fn recover(&self, handle: &TaskHandle, spec: &TaskSpec) -> Result<(), DriverError>;
+
+    /// Waits until the task ended. May be called again, and answers at once for an ended task until `destroy`.
+    async fn wait(&self, handle: &TaskHandle) -> Result<TaskExit, DriverError>;
+
+    /// Sends the kill signal (empty: the driver's default), then SIGKILL after `timeout`. Returns when it ended.
+    async fn stop(&self, handle: &TaskHandle, signal: &str, timeout: Duration) -> Result<(), DriverError>;
+
+    /// Removes what is left of an ended task (container, exit status). Logs stay.
+    async fn destroy(&self, handle: &TaskHandle) -> Result<(), DriverError>;
+
+    async fn usage(&self, handle: &TaskHandle) -> Result<TaskUsage, DriverError>;
+
+    /// Runs a command inside the task (script checks).
+    async fn exec(
+        &self,
+        handle: &TaskHandle,
+        command: &[String],
+        timeout: Duration,
+    ) -> Result<ExecResult, DriverError>;
+}
+
+// ---------------------------------------------------------------------------------------------- node-local things
+
+/// Directories of allocations on this node's disk.
+#[async_trait]
+pub trait AllocDisk: Send + Sync + 'static {
+    /// Makes the allocation's shared directories and those of its tasks. Repeating it changes nothing.
+    async fn create(&self, alloc: AllocId, tasks: &[String]) -> std::io::Result<()>;
+    /// Where the task's directories are, existing or not.
+    fn dirs(&self, alloc: AllocId, task: &str) -> TaskDirs;
+    async fn destroy(&self, alloc: AllocId) -> std::io::Result<()>;
+}
+
+/// What a node remembers across restarts: per allocation one record of bytes.
+#[async_trait]
+pub trait NodeStore: Send + Sync + 'static {
+    /// On disk when it returns.
+    async fn put(&self, alloc: AllocId, record: Vec<u8>) -> std::io::Result<()>;
+    async fn remove(&self, alloc: AllocId) -> std::io::Result<()>;
+    /// All readable records. Damaged ones are set aside and logged.
+    async fn load(&self) -> std::io::Result<Vec<(AllocId, Vec<u8>)>>;
+}
+
+/// One probe of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    Tcp { address: String },
+    Http { url: String, method: String, headers: BTreeMap<String, Vec<String>>, body: String },
+}
+
+/// Probes the network (checks).
+#[async_trait]
+pub trait Prober: Send + Sync + 'static {
+    /// Never fails: whatever goes wrong is a critical result with words.
+    async fn probe(&self, probe: &Probe, timeout: Duration) -> (CheckStatus, String);
+}
+
+/// Looks at the machine: cpu, memory, disk, network, kernel.
+#[async_trait]
+pub trait HostProbe: Send + Sync + 'static {
+    /// Attributes and capacity of the machine; no drivers.
+    async fn fingerprint(&self) -> HostFacts;
+    async fn usage(&self) -> HostUsage;
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HostFacts {
+    pub attributes: BTreeMap<String, String>,
+    pub capacity: model::Capacity,
+    pub address: String,
+}
+
+/// What the machine uses now (`node status -stats`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostUsage {
+    pub time: Timestamp,
+    pub uptime_secs: u64,
+    pub memory_total: u64,
+    pub memory_available: u64,
+    pub memory_used: u64,
+    pub memory_free: u64,
+    /// MHz used over all cores.
+    pub cpu_ticks: f64,
+    pub cores: Vec<CoreUsage>,
+    pub disks: Vec<DiskUsage>,
+    /// The file system that holds the allocation directories.
+    pub alloc_disk: DiskUsage,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CoreUsage {
+    /// `cpu0`, ...
+    pub name: String,
+    /// Percent.
+    pub user: f64,
+    pub system: f64,
+    pub idle: f64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DiskUsage {
+    pub device: String,
+    pub mount_point: String,
+    /// Bytes.
+    pub size: u64,
+    pub used: u64,
+    pub available: u64,
+    pub inodes_used_percent: f64,
+}
