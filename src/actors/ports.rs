@@ -18,6 +18,11 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+/// Where new ids come from.
+pub trait IdSource: Send + Sync + 'static {
+    fn uuid(&self) -> u128;
+}
+
 // ---------------------------------------------------------------------------------------------- state
 
 /// Why a proposal did not lead to an answer.
