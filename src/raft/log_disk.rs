@@ -142,7 +142,9 @@ fn look(database: &Database, node_id: u64, max_tail: usize) -> Result<Found, red
         let owner = meta.get("node_id")?.map(|id| unseal::<u64>(id.value())).transpose()?;
         match owner {
             Some(owner) if owner != node_id => {
-                return Err(damaged(format!("the log belongs to server {owner}, this is server {node_id}")).into());
+                return Err(
+                    damaged(format!("the log belongs to server {owner}, this is server {node_id}")).into()
+                );
             }
             Some(_) => {}
             None => {
@@ -284,9 +286,10 @@ fn commit(
 fn at(path: &Path, error: impl Into<redb::Error>) -> io::Error {
     match error.into() {
         redb::Error::Io(error) => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
-        redb::Error::DatabaseAlreadyOpen => {
-            io::Error::new(io::ErrorKind::ResourceBusy, format!("{}: in use by another process", path.display()))
-        }
+        redb::Error::DatabaseAlreadyOpen => io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            format!("{}: in use by another process", path.display()),
+        ),
         error => io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())),
     }
 }

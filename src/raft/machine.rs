@@ -1,6 +1,12 @@
 //! The state machine: applies committed entries to the state and publishes the result.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 use futures::{Stream, StreamExt};
@@ -21,12 +27,14 @@ use super::{
 pub(super) struct Published {
     pub(super) root: ArcSwap<Root>,
     pub(super) changes: watch::Sender<u64>,
+    /// Commands applied since the newest snapshot was begun: what a restart has to repeat.
+    pub(super) unsaved: AtomicU64,
 }
 
 impl Published {
     pub(super) fn new(root: Root) -> Self {
         let (changes, _) = watch::channel(root.index);
-        Self { root: ArcSwap::from_pointee(root), changes }
+        Self { root: ArcSwap::from_pointee(root), changes, unsaved: AtomicU64::new(0) }
     }
 
     fn publish(&self, root: Root) {
@@ -76,6 +84,7 @@ impl RaftStateMachine<Types> for Machine {
         Strm: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
     {
         let mut answers = Vec::new();
+        let mut applied = 0;
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
             let index = entry.log_id.index();
@@ -89,6 +98,7 @@ impl RaftStateMachine<Types> for Machine {
                         })?;
                         outcomes.push(self.root.apply(index, command));
                     }
+                    applied += outcomes.len() as u64;
                     outcomes
                 }
                 EntryPayload::Membership(membership) => {
@@ -100,6 +110,7 @@ impl RaftStateMachine<Types> for Machine {
             self.applied = Some(entry.log_id);
             answers.extend(responder.map(|responder| (responder, outcomes)));
         }
+        self.published.unsaved.fetch_add(applied, Ordering::Relaxed);
         self.published.publish(self.root.clone());
         for (responder, outcomes) in answers {
             responder.send(outcomes);
@@ -108,6 +119,7 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
+        self.published.unsaved.store(0, Ordering::Relaxed);
         Builder {
             root: self.root.clone(),
             meta: SnapshotMeta {
@@ -125,6 +137,7 @@ impl RaftStateMachine<Types> for Machine {
     ) -> Result<(), io::Error> {
         let (snapshots, wanted) = (self.snapshots.clone(), meta.clone());
         self.root = blocking(move || snapshots.install(&wanted, &snapshot)).await?;
+        self.published.unsaved.store(0, Ordering::Relaxed);
         self.applied = meta.last_log_id.clone();
         self.membership = meta.last_membership.clone();
         self.published.publish(self.root.clone());
@@ -159,8 +172,6 @@ impl RaftSnapshotBuilder<Types> for Builder {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

@@ -17,7 +17,7 @@ mod types; // openraft's type parameters, and records on disk
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -30,6 +30,7 @@ use state::{Command, Root};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot, watch},
+    task::AbortHandle,
 };
 
 use self::{
@@ -54,8 +55,9 @@ pub struct Config {
     pub heartbeat: Duration,
     /// A server that heard no leader for a random time between these two asks for votes.
     pub election_timeout: (Duration, Duration),
-    /// Log entries between two snapshots. Twice as many stay in the log behind the newest one: for slow servers, and
-    /// so that the snapshot before it is of use.
+    /// Log entries between two snapshots; four times as many commands lead to one, too, unless the state is larger
+    /// than that. Twice as many entries stay in the log behind the newest one: for slow servers, and so that the
+    /// snapshot before it is of use.
     pub snapshot_after: u64,
     /// How long a write may take before its outcome counts as unknown.
     pub propose_timeout: Duration,
@@ -120,6 +122,13 @@ struct Inner {
     waiting: mpsc::Sender<Proposal>,
     leadership: watch::Receiver<Leadership>,
     fatal: watch::Receiver<Option<Error>>,
+    saving: AbortHandle,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.saving.abort();
+    }
 }
 
 impl fmt::Debug for Server {
@@ -142,7 +151,8 @@ impl Server {
     }
 
     async fn start_here(config: Config) -> Result<Self, Error> {
-        let storage = |error: io::Error| Error::Storage { dir: config.dir.clone(), reason: error.to_string() };
+        let storage =
+            |error: io::Error| Error::Storage { dir: config.dir.clone(), reason: error.to_string() };
         let settings = settings(&config)?;
         let (dir, node_id) = (config.dir.clone(), config.node_id);
         let (log, snapshots, found) = tokio::task::spawn_blocking(move || open(&dir, node_id))
@@ -176,8 +186,10 @@ impl Server {
         tokio::spawn(proposals::batch(raft.clone(), proposals, config.propose_timeout));
         let (tell_leadership, leadership) = watch::channel(Leadership::default());
         let (tell_fatal, fatal) = watch::channel(None);
-        tokio::spawn(follow(raft.metrics(), config, tell_leadership, tell_fatal));
-        Ok(Self { inner: Arc::new(Inner { raft, log, published, waiting, leadership, fatal }) })
+        tokio::spawn(follow(raft.metrics(), config.clone(), tell_leadership, tell_fatal));
+        let saving = tokio::spawn(save_often(raft.clone(), published.clone(), config.snapshot_after));
+        let saving = saving.abort_handle();
+        Ok(Self { inner: Arc::new(Inner { raft, log, published, waiting, leadership, fatal, saving }) })
     }
 
     /// Who leads. This server counts as leader once everything that was committed before is in its state.
@@ -259,9 +271,7 @@ impl StateReader for Server {
 impl Error {
     fn of(dir: &Path, fatal: &Fatal<Types>) -> Self {
         match fatal {
-            Fatal::StorageError(error) => {
-                Self::Storage { dir: dir.to_owned(), reason: error.to_string() }
-            }
+            Fatal::StorageError(error) => Self::Storage { dir: dir.to_owned(), reason: error.to_string() },
             Fatal::Panicked | Fatal::Stopped => Self::Stopped(fatal.to_string()),
         }
     }
@@ -329,6 +339,23 @@ async fn follow(
         }
         if metrics.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Asks for a snapshot when a restart would have to repeat many commands. Holds raft, so it is aborted
+/// when the server goes.
+async fn save_often(raft: openraft::Raft<Types, Machine>, published: Arc<Published>, snapshot_after: u64) {
+    let mut changes = published.changes.subscribe();
+    while changes.changed().await.is_ok() {
+        let root = published.root.load();
+        let rows = root.allocs.len() + root.evals.len() + root.job_versions.len() + root.nodes.len();
+        let worth_it = snapshot_after.saturating_mul(4).max(rows as u64);
+        if published.unsaved.load(Ordering::Relaxed) >= worth_it {
+            published.unsaved.store(0, Ordering::Relaxed);
+            if raft.trigger().snapshot().await.is_err() {
+                return;
+            }
         }
     }
 }

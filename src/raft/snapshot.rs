@@ -14,7 +14,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use state::{Root, snapshot::Row};
 
-use super::types::{LogId, LogIdRecord, MembershipRecord, SnapshotMeta, StoredMembership, damaged, seal, unseal};
+use super::types::{
+    LogId, LogIdRecord, MembershipRecord, SnapshotMeta, StoredMembership, damaged, seal, unseal,
+};
 
 const MAGIC: &[u8; 8] = b"troupe\0\x01";
 /// Files that are kept: the newest, and the one to fall back on.
@@ -190,13 +192,11 @@ fn read(file: &File) -> io::Result<(SnapshotMeta, Root)> {
     }
     let head: Head = unseal(&next_record(&mut file)?)?;
     let mut failure = None;
-    let rows = std::iter::from_fn(|| {
-        match next_record(&mut file).and_then(|bytes| unseal::<Row>(&bytes)) {
-            Ok(row) => Some(row),
-            Err(error) => {
-                failure = Some(error);
-                None
-            }
+    let rows = std::iter::from_fn(|| match next_record(&mut file).and_then(|bytes| unseal::<Row>(&bytes)) {
+        Ok(row) => Some(row),
+        Err(error) => {
+            failure = Some(error);
+            None
         }
     });
     let restored = state::snapshot::restore(rows);

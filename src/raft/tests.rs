@@ -74,7 +74,8 @@ impl StoreBuilder<Types, LogStore, Machine, TempDir> for Stores {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// The suite sleeps for seconds; a paused clock skips that.
+#[tokio::test(start_paused = true)]
 async fn the_stores_keep_the_promises_that_openraft_wants() {
     Suite::test_all(Stores).await.unwrap();
 }
@@ -159,7 +160,8 @@ async fn a_damaged_log_is_an_error_or_whole_but_never_shorter() {
         Box::new(|file| file[..512].fill(0)),
     ];
     // Every page that holds a job's name is hit once, in a name.
-    for position in pristine.windows(5).enumerate().filter(|(_, found)| *found == b"job-1").map(|(at, _)| at) {
+    for position in pristine.windows(5).enumerate().filter(|(_, found)| *found == b"job-1").map(|(at, _)| at)
+    {
         damages.push(Box::new(move |file| file[position] ^= 0x20));
     }
     assert!(damages.len() > 10);
@@ -261,6 +263,19 @@ async fn snapshot_purge_and_restart_give_the_same_state() {
     leading(&server).await;
     assert_eq!(content(&server)[1..], before[1..]);
     assert!(files[1].with_extension("damaged").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn few_entries_of_many_commands_make_a_snapshot_too() {
+    let dir = TempDir::new().unwrap();
+    let server = start(Config { snapshot_after: 50, ..config(dir.path()) }).await;
+    leading(&server).await;
+    for n in 0..3 {
+        let commands = (0..100).map(|job| register(&format!("{n}-{job}"))).collect();
+        server.propose(commands).await.unwrap();
+    }
+    until("a snapshot", || server.stats().snapshot_index > 0).await;
+    assert!(server.stats().last_log_index < 50);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

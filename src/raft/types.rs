@@ -144,11 +144,7 @@ pub(super) fn decode_entry(index: u64, bytes: &[u8]) -> io::Result<Entry> {
 }
 
 pub(super) fn encode_vote(vote: &Vote) -> Vec<u8> {
-    seal(&VoteRecord {
-        term: vote.leader_id.term,
-        node: vote.leader_id.voted_for,
-        committed: vote.committed,
-    })
+    seal(&VoteRecord { term: vote.leader_id.term, node: vote.leader_id.voted_for, committed: vote.committed })
 }
 
 pub(super) fn decode_vote(bytes: &[u8]) -> io::Result<Vote> {
@@ -242,7 +238,8 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let bytes = encode_entry(&entry(1, EntryPayload::Normal(Commands([Bytes::from_static(b"abc")].into()))));
+        let bytes =
+            encode_entry(&entry(1, EntryPayload::Normal(Commands([Bytes::from_static(b"abc")].into()))));
         for position in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[position] ^= 1;
