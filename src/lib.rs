@@ -3,5 +3,6 @@
 //! Read in this order; arrows point from the outside to the inside (`tests/tidy.rs` holds them).
 
 pub mod actors; // one file per actor, and the ports through which they reach the outside
-pub mod net;
-pub mod raft; // the replicated log: proposals in, the same state everywhere out // calls and membership between agents
+pub mod raft; // the replicated log: proposals in, the same state everywhere out
+pub mod net; // calls and membership between agents
+pub mod http; // a request -> a message -> a response; no decisions
