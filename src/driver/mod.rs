@@ -4,9 +4,13 @@
 //! their work there, so that they may be called from an actor's single-threaded arbiter without stopping it.
 
 pub mod alloc_disk; // directories of allocations
+pub mod config; // reading a task's `config` block
 pub mod host; // what the machine is and uses
+pub mod log_writer; // rotated log files
+pub mod mock; // tasks that only pretend
 pub mod node_store; // what the node remembers across restarts
 pub mod prober; // probes of checks
+pub mod signals; // names of signals
 
 use std::future::Future;
 
