@@ -4,3 +4,4 @@
 
 pub mod actors; // one file per actor, and the ports through which they reach the outside
 pub mod driver; // the node's edges: task drivers, disks, probes
+pub mod supervisor; // the process that keeps raw processes alive while the agent restarts

@@ -198,7 +198,7 @@ fn cores() -> u32 {
     u32::try_from(listed).unwrap_or(1).max(1)
 }
 
-fn core_mhz() -> u32 {
+pub(super) fn core_mhz() -> u32 {
     let highest: Option<u64> =
         read("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").trim().parse().ok();
     if let Some(khz) = highest {

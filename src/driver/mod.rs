@@ -10,6 +10,7 @@ pub mod log_writer; // rotated log files
 pub mod mock; // tasks that only pretend
 pub mod node_store; // what the node remembers across restarts
 pub mod prober; // probes of checks
+pub mod raw_exec; // plain processes under a supervisor
 pub mod signals; // names of signals
 
 use std::future::Future;
