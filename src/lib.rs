@@ -6,3 +6,5 @@ pub mod actors; // one file per actor, and the ports through which they reach th
 pub mod raft; // the replicated log: proposals in, the same state everywhere out
 pub mod net; // calls and membership between agents
 pub mod http; // a request -> a message -> a response; no decisions
+pub mod driver; // the node's edges: task drivers, disks, probes
+pub mod supervisor; // the process that keeps raw processes alive while the agent restarts
