@@ -149,6 +149,14 @@ impl Broker {
         Ok(self.redeliver(entry, now))
     }
 
+    /// The lease was never delivered: as if it had not been given.
+    pub fn give_back(&mut self, id: EvalId, token: LeaseToken) {
+        if let Ok(mut entry) = self.end_lease(id, token) {
+            entry.deliveries -= 1;
+            self.ready.insert(entry.ready_key(), entry);
+        }
+    }
+
     fn redeliver(&mut self, entry: Entry, now: Timestamp) -> Vec<Effect> {
         self.active.remove(&entry.job);
         let job = entry.job.clone();
