@@ -9,7 +9,7 @@ use std::{
     os::fd::AsRawFd,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use hickory_proto::op::ResponseCode;
@@ -33,7 +33,7 @@ use super::{
     view::{CatalogView, ViewCache},
     wire::{Refused, Request, Transport},
 };
-use crate::actors::ports::StateReader;
+use crate::actors::ports::{Clock, StateReader};
 
 /// Longest question taken over UDP; real ones have less than 400 bytes.
 const UDP_BUFFER: usize = 4096;
@@ -59,6 +59,7 @@ pub struct DnsServer {
 struct Core {
     resolver: Resolver,
     state: Arc<dyn StateReader>,
+    clock: Arc<dyn Clock>,
     cache: Arc<ViewCache>,
     forwarder: Forwarder,
 }
@@ -75,7 +76,12 @@ impl DnsServer {
     ///
     /// # Errors
     /// A setting is not usable, or an address cannot be bound; nothing is served then.
-    pub fn start(config: DnsConfig, state: Arc<dyn StateReader>, runtime: Handle) -> io::Result<Self> {
+    pub fn start(
+        config: DnsConfig,
+        state: Arc<dyn StateReader>,
+        clock: Arc<dyn Clock>,
+        runtime: Handle,
+    ) -> io::Result<Self> {
         let _context = runtime.enter();
         let invalid = |error: ConfigError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let udp_tasks = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MOST_UDP_TASKS);
@@ -90,7 +96,7 @@ impl DnsServer {
         let forwarder =
             Forwarder::new(config.recursors.clone(), config.recursor_strategy, config.recursor_timeout);
         let resolver = Resolver::new(config).map_err(invalid)?;
-        let core = Arc::new(Core { resolver, state, cache: Arc::default(), forwarder });
+        let core = Arc::new(Core { resolver, state, clock, cache: Arc::default(), forwarder });
         let server = Self { addresses, stop: CancellationToken::new(), tasks: TaskTracker::new() };
         for bound in sockets {
             let listener = TcpListener::from_std(bound.tcp)?;
@@ -144,7 +150,7 @@ impl Core {
             Err(Refused::Reply(reply)) => return Step::Send(reply),
         };
         let view = CatalogView::new(self.state.root(), self.cache.clone());
-        let now_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now_unix = u64::try_from(self.clock.now().as_nanos() / 1_000_000_000).unwrap_or(0);
         let reply = self.resolver.answer(&request.question, &view, rand::random(), now_unix);
         if reply.forward && !self.forwarder.is_empty() {
             return Step::Forward(Box::new(request));

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    world::{Instance, Shown},
+    world::{Fixed, Instance, Shown},
     *,
 };
 
@@ -37,7 +37,7 @@ fn local() -> SocketAddr {
 
 fn start(config: DnsConfig, world: &World) -> (DnsServer, SocketAddr) {
     let config = DnsConfig { listen: vec![local()], ..config };
-    let server = DnsServer::start(config, Shown::new(world), Handle::current()).unwrap();
+    let server = DnsServer::start(config, Shown::new(world), Fixed::clock(), Handle::current()).unwrap();
     let address = server.addresses()[0];
     (server, address)
 }
@@ -162,7 +162,7 @@ async fn a_change_of_the_state_is_seen_by_the_next_question() {
     let mut world = world();
     let shown = Shown::new(&world);
     let config = DnsConfig { listen: vec![local()], ..DnsConfig::default() };
-    let server = DnsServer::start(config, shown.clone(), Handle::current()).unwrap();
+    let server = DnsServer::start(config, shown.clone(), Fixed::clock(), Handle::current()).unwrap();
     let address = server.addresses()[0];
     let packet = query(1, "web.service.consul.", RecordType::SRV);
     assert_eq!(decode(&over_udp(address, &packet).await).answers.len(), 2);
@@ -176,7 +176,8 @@ async fn a_change_of_the_state_is_seen_by_the_next_question() {
 async fn an_address_in_use_is_named_with_a_remedy() {
     let (server, address) = start(DnsConfig::default(), &world());
     let config = DnsConfig { listen: vec![address], ..DnsConfig::default() };
-    let error = DnsServer::start(config, Shown::new(&world()), Handle::current()).unwrap_err();
+    let error =
+        DnsServer::start(config, Shown::new(&world()), Fixed::clock(), Handle::current()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     let text = error.to_string();
     assert!(text.contains(&address.to_string()) && text.contains("ports.dns"), "{text}");
@@ -184,12 +185,14 @@ async fn an_address_in_use_is_named_with_a_remedy() {
     // A UDP-only holder of the port is noticed as well.
     let holder = std::net::UdpSocket::bind(local()).unwrap();
     let config = DnsConfig { listen: vec![holder.local_addr().unwrap()], ..DnsConfig::default() };
-    let error = DnsServer::start(config, Shown::new(&world()), Handle::current()).unwrap_err();
+    let error =
+        DnsServer::start(config, Shown::new(&world()), Fixed::clock(), Handle::current()).unwrap_err();
     assert!(error.to_string().contains("(udp)"), "{error}");
     // And asking oneself is no forwarding.
     let free = std::net::TcpListener::bind(local()).unwrap().local_addr().unwrap();
     let config = DnsConfig { listen: vec![free], recursors: vec![free], ..DnsConfig::default() };
-    let error = DnsServer::start(config, Shown::new(&world()), Handle::current()).unwrap_err();
+    let error =
+        DnsServer::start(config, Shown::new(&world()), Fixed::clock(), Handle::current()).unwrap_err();
     assert!(error.to_string().contains("itself"), "{error}");
 }
 
@@ -377,7 +380,8 @@ fn questions_per_second() {
     }
     world.run(Instance::new(3, "web", "", 8082));
     let config = DnsConfig { listen: vec![local()], ..DnsConfig::default() };
-    let server = DnsServer::start(config, Shown::new(&world), runtime.handle().clone()).unwrap();
+    let server =
+        DnsServer::start(config, Shown::new(&world), Fixed::clock(), runtime.handle().clone()).unwrap();
     for (name, kind) in [
         ("web.service.consul.", RecordType::SRV),
         ("web.service.consul.", RecordType::A),

@@ -189,3 +189,18 @@ impl crate::actors::ports::StateReader for Shown {
         self.changes.subscribe()
     }
 }
+
+/// A clock that stands still.
+pub(crate) struct Fixed;
+
+impl Fixed {
+    pub(crate) fn clock() -> Arc<dyn crate::actors::ports::Clock> {
+        Arc::new(Self)
+    }
+}
+
+impl crate::actors::ports::Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(1_700_000_000)
+    }
+}
