@@ -82,6 +82,8 @@ pub struct Root {
     pub(crate) services: OrdMap<ServiceKey, Arc<ServiceInstance>>,
     pub(crate) services_by_alloc: OrdMap<AllocId, Arc<Vec<(Arc<str>, String)>>>,
     pub(crate) service_indexes: OrdMap<Arc<str>, u64>,
+    /// By lower-case name, the ways in which services with capitals in their names were written.
+    pub(crate) service_spellings: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
 }
 
 impl Root {

@@ -164,10 +164,12 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                 }
                 // Last, so that entering the allocations has not changed what was counted.
                 root.counters = counters.into_iter().collect();
-                root.service_indexes = service_indexes
-                    .into_iter()
-                    .map(|(name, index)| (Arc::from(name.as_str()), index))
-                    .collect();
+                root.service_indexes.clear();
+                for (name, index) in service_indexes {
+                    let name: Arc<str> = Arc::from(name.as_str());
+                    root.note_spelling(&name);
+                    root.service_indexes.insert(name, index);
+                }
                 root.index = index;
                 root.indexes = indexes;
                 return Ok(root);
