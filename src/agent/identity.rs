@@ -27,7 +27,9 @@ pub fn node_id(dir: &Path, ids: &dyn IdSource) -> Result<NodeId, Error> {
     let path = dir.join("client-id");
     let io = |source| Error::Io { path: path.clone(), source };
     match fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse().map_err(|_| Error::NotAnId { path: path.clone(), found: text.trim().into() }),
+        Ok(text) => {
+            text.trim().parse().map_err(|_| Error::NotAnId { path: path.clone(), found: text.trim().into() })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(dir).map_err(io)?;
             let id = NodeId(ids.uuid());

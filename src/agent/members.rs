@@ -25,9 +25,13 @@ pub(super) fn recursors(config: &Config) -> Result<Vec<SocketAddr>, StartError> 
         .recursors
         .iter()
         .map(|text| {
-            text.parse::<SocketAddr>().or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53))).map_err(
-                |_| StartError::Other(format!("`recursors`: {text:?} is not an address such as \"8.8.8.8\" or \"10.0.0.2:5353\"")),
-            )
+            text.parse::<SocketAddr>()
+                .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+                .map_err(|_| {
+                    StartError::Other(format!(
+                        "`recursors`: {text:?} is not an address such as \"8.8.8.8\" or \"10.0.0.2:5353\""
+                    ))
+                })
         })
         .collect()
 }

@@ -7,7 +7,12 @@ use model::{DriverInfo, Node, NodeStatus};
 use tokio::runtime::Handle;
 use tracing::warn;
 
-use super::{config::Config, identity, sources::{RandomIds, SystemClock}, start::StartError};
+use super::{
+    config::Config,
+    identity,
+    sources::{RandomIds, SystemClock},
+    start::StartError,
+};
 use crate::{
     actors::{
         kit::{Fatal, Kind, Link, supervise},

@@ -30,7 +30,11 @@ use crate::{
     },
     dns::{DnsConfig, DnsServer},
     http::{self, AgentInfo},
-    net::{self, node_link::{RemoteServers, register_node_methods}, rpc},
+    net::{
+        self,
+        node_link::{RemoteServers, register_node_methods},
+        rpc,
+    },
     raft,
 };
 
@@ -43,7 +47,9 @@ const ELECTION: Duration = Duration::from_secs(10);
 /// Why the agent did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on {address} for {what}: {source}. Is another agent running? Choose another port with {flag}")]
+    #[error(
+        "cannot listen on {address} for {what}: {source}. Is another agent running? Choose another port with {flag}"
+    )]
     Listen { what: &'static str, address: SocketAddr, flag: &'static str, source: io::Error },
     #[error("{path} cannot be used: {reason}")]
     Dir { path: String, reason: String },
@@ -83,7 +89,12 @@ pub(super) struct Addresses {
     pub rpc: SocketAddr,
 }
 
-fn listen(what: &'static str, bind: IpAddr, port: u16, flag: &'static str) -> Result<TcpListener, StartError> {
+fn listen(
+    what: &'static str,
+    bind: IpAddr,
+    port: u16,
+    flag: &'static str,
+) -> Result<TcpListener, StartError> {
     let address = SocketAddr::new(bind, port);
     TcpListener::bind(address).map_err(|source| StartError::Listen { what, address, flag, source })
 }
@@ -96,9 +107,16 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
     let rpc_listener = listen("RPC", config.bind, config.rpc_port, "-rpc-port")?;
     let addresses = |dns| -> Result<Addresses, StartError> {
         let at = |listener: &TcpListener| {
-            listener.local_addr().map_err(|error| StartError::Other(format!("a socket has no address: {error}")))
+            listener
+                .local_addr()
+                .map_err(|error| StartError::Other(format!("a socket has no address: {error}")))
         };
-        Ok(Addresses { http: at(&http_listener)?, consul: at(&consul_listener)?, rpc: at(&rpc_listener)?, dns })
+        Ok(Addresses {
+            http: at(&http_listener)?,
+            consul: at(&consul_listener)?,
+            rpc: at(&rpc_listener)?,
+            dns,
+        })
     };
     let rpc_address = addresses(SocketAddr::from(([0, 0, 0, 0], 0)))?.rpc;
     let reachable = if config.bind.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { config.bind };
@@ -145,7 +163,10 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
 
     let gossip = members::start(&config, own_rpc, &runtime)?;
     let node = if config.client {
-        let servers = RemoteServers::new([own_rpc.to_string()], &rpc::ClientConfig { runtime: runtime.clone(), ..rpc::ClientConfig::default() });
+        let servers = RemoteServers::new(
+            [own_rpc.to_string()],
+            &rpc::ClientConfig { runtime: runtime.clone(), ..rpc::ClientConfig::default() },
+        );
         Some(node::start(&config, Arc::new(servers), &node_arbiter.handle(), &runtime, fatal.clone()).await?)
     } else {
         None
@@ -160,7 +181,8 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
     };
     let dns = DnsServer::start(dns_config, state.clone(), runtime.clone())
         .map_err(|error| StartError::Other(error.to_string()))?;
-    let dns_address = dns.addresses().first().copied().unwrap_or(SocketAddr::new(config.bind, config.dns_port));
+    let dns_address =
+        dns.addresses().first().copied().unwrap_or(SocketAddr::new(config.bind, config.dns_port));
     let addresses = addresses(dns_address)?;
 
     let access: Arc<dyn NodeAccess> = match &node {
@@ -192,7 +214,8 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         leadership: raft.leadership(),
     };
     let context = http::Context::new(state.clone(), proposer, clock, ids, access, members.clone(), info);
-    let nomad = http::serve(context, http_listener, 2).map_err(|error| StartError::Other(error.to_string()))?;
+    let nomad =
+        http::serve(context, http_listener, 2).map_err(|error| StartError::Other(error.to_string()))?;
     let consul_context = http::consul::ConsulContext {
         state,
         members,

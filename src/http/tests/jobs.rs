@@ -143,3 +143,51 @@ async fn ids_may_hold_slashes() {
     }
     assert_eq!(world.get("/v1/job/team/web/summary").await.json()["JobID"], "team/web");
 }
+
+const FILE: &str = r#"
+job "web" {
+  datacenters = ["dc1"]
+  group "front" {
+    task "nginx" {
+      driver = "mock_driver"
+      config { run_for = "1h" }
+    }
+  }
+}
+"#;
+
+#[actix_web::test]
+async fn a_job_file_is_read_and_registered() {
+    let world = World::new();
+    let parsed = world.put("/v1/jobs/parse", &json!({"JobHCL": FILE, "Canonicalize": true})).await.json();
+    assert_eq!((parsed["ID"].as_str(), parsed["Priority"].as_u64()), (Some("web"), Some(50)));
+    world.put("/v1/jobs", &json!({ "Job": parsed })).await.json();
+    let key = key();
+    let stored = world.log.root().jobs[&key].clone();
+    assert!(
+        stored.same_spec(&jobspec::parse("web.nomad", FILE).unwrap().job),
+        "lost on the way: {stored:#?}"
+    );
+}
+
+#[actix_web::test]
+async fn what_is_wrong_with_a_job_file_is_told_with_its_line() {
+    let world = World::new();
+    let file = FILE.replace("driver =", "drover =");
+    let reply = world.put("/v1/jobs/parse", &json!({ "JobHCL": file })).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().starts_with("Failed to parse job: error[T"), "{}", reply.text());
+    assert!(reply.text().contains("job:6:"), "{}", reply.text());
+}
+
+#[actix_web::test]
+async fn the_rules_for_jobs_hold_over_http() {
+    let world = World::new();
+    let mut bad = request();
+    bad["Job"]["TaskGroups"][0]["Tasks"][0]["Driver"] = json!("");
+    bad["Job"]["Priority"] = json!(0);
+    bad["Job"]["ID"] = json!("a b");
+    let reply = world.put("/v1/jobs", &bad).await;
+    assert_eq!(reply.status, 500);
+    assert!(reply.text().starts_with("2 errors occurred:\n\t* job ID contains a space"), "{}", reply.text());
+}

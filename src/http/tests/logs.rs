@@ -89,8 +89,16 @@ async fn following_ends_with_the_task() {
 }
 
 #[actix_web::test]
+async fn a_silent_task_has_an_empty_log() {
+    let world = World::new().with_alloc();
+    let reply = world.get(&uri("plain=true")).await;
+    assert_eq!((reply.status.as_u16(), reply.text()), (200, ""));
+}
+
+#[actix_web::test]
 async fn what_cannot_be_read() {
     let world = World::new().with_alloc();
+    world.report(TaskPhase::Pending);
     let reply = world.get(&uri("")).await;
     assert_eq!(
         (reply.status.as_u16(), reply.text()),

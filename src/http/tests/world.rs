@@ -270,7 +270,8 @@ impl World {
     /// What the node says of [`ALLOC`].
     pub(super) fn report(&self, phase: TaskPhase) {
         let client = if phase == TaskPhase::Dead { ClientStatus::Complete } else { ClientStatus::Running };
-        let state = TaskState { phase, started_at: NOW, ..TaskState::default() };
+        let started_at = if phase == TaskPhase::Pending { Timestamp::ZERO } else { NOW };
+        let state = TaskState { phase, started_at, ..TaskState::default() };
         self.log.apply(vec![Command::UpdateAllocs {
             updates: vec![AllocUpdate {
                 id: ALLOC,
