@@ -118,7 +118,9 @@ impl AgentArgs {
         let mut meta = BTreeMap::new();
         for pair in flags.all("meta") {
             let Some((key, value)) = pair.split_once('=') else {
-                return Err(Failure::usage(format!("invalid value {pair:?} for flag -meta: expected key=value")));
+                return Err(Failure::usage(format!(
+                    "invalid value {pair:?} for flag -meta: expected key=value"
+                )));
             };
             meta.insert(key.to_owned(), value.to_owned());
         }
@@ -165,8 +167,9 @@ impl AgentArgs {
 
 fn narrow<T: TryFrom<u64>>(flags: &Flags, name: &str) -> Result<Option<T>, Failure> {
     let Some(value) = flags.number(name) else { return Ok(None) };
-    let narrow = T::try_from(value)
-        .map_err(|_| Failure::usage(format!("invalid value \"{value}\" for flag -{name}: value out of range")))?;
+    let narrow = T::try_from(value).map_err(|_| {
+        Failure::usage(format!("invalid value \"{value}\" for flag -{name}: value out of range"))
+    })?;
     Ok(Some(narrow))
 }
 
@@ -182,8 +185,17 @@ mod tests {
     fn reads_the_command_lines_of_tutorials() {
         assert_eq!(parse(&["-dev"]).unwrap(), AgentArgs { dev: true, ..AgentArgs::default() });
         assert_eq!(
-            parse(&["-config=/etc/a.hcl", "-config", "b.d", "-servers", "a:4647, b", "-meta", "rack=r1", "-dns-port=53"])
-                .unwrap(),
+            parse(&[
+                "-config=/etc/a.hcl",
+                "-config",
+                "b.d",
+                "-servers",
+                "a:4647, b",
+                "-meta",
+                "rack=r1",
+                "-dns-port=53"
+            ])
+            .unwrap(),
             AgentArgs {
                 config: vec!["/etc/a.hcl".into(), "b.d".into()],
                 servers: vec!["a:4647".into(), "b".into()],

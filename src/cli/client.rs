@@ -33,7 +33,11 @@ pub(super) const NOMAD_FLAGS: &[Flag] = &[
 
 /// Flags of every command that talks to the Consul API.
 pub(super) const CONSUL_FLAGS: &[Flag] = &[
-    text("http-addr", "address", "Address of the agent. Also CONSUL_HTTP_ADDR. Default: http://127.0.0.1:8500."),
+    text(
+        "http-addr",
+        "address",
+        "Address of the agent. Also CONSUL_HTTP_ADDR. Default: http://127.0.0.1:8500.",
+    ),
     text("datacenter", "name", "Datacenter to ask about. Default: the agent's."),
     text("token", "secret", "Token that is sent along. Also CONSUL_HTTP_TOKEN."),
     switch("stale", "Let any server answer."),
@@ -48,9 +52,6 @@ pub(super) const CONSUL_FLAGS: &[Flag] = &[
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    /// Nothing was sent.
-    #[error("{0}")]
-    Address(String),
     /// For a write: it may or may not have happened, unless the connection was refused.
     #[error("{method} \"{url}\": {reason}")]
     Transport { method: &'static str, url: String, reason: String, refused: bool },
@@ -61,10 +62,6 @@ pub(super) enum ClientError {
 }
 
 impl ClientError {
-    pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Status { code: 404, .. })
-    }
-
     /// Nobody listens there.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Transport { refused: true, .. })
@@ -98,15 +95,16 @@ impl Client {
     /// A client of the Nomad or the Consul API, as flags and environment say.
     pub(super) fn new(ctx: &Context<'_>, flags: &Flags, tool: Tool) -> Result<Self, Failure> {
         let (flag, default_port) = match tool {
-            Tool::Nomad => ("address", 4646),
+            Tool::Nomad | Tool::Own => ("address", 4646),
             Tool::Consul => ("http-addr", 8500),
         };
         let variables: &[&str] = match (tool, ctx.program) {
             (Tool::Consul, _) => &["CONSUL_HTTP_ADDR"],
-            (Tool::Nomad, super::Program::Troupe) => &["TROUPE_ADDR", "NOMAD_ADDR"],
-            (Tool::Nomad, _) => &["NOMAD_ADDR", "TROUPE_ADDR"],
+            (_, super::Program::Troupe) => &["TROUPE_ADDR", "NOMAD_ADDR"],
+            _ => &["NOMAD_ADDR", "TROUPE_ADDR"],
         };
-        let from_env = variables.iter().find_map(|&name| ctx.variable(name).map(|value| (name.to_owned(), value)));
+        let from_env =
+            variables.iter().find_map(|&name| ctx.variable(name).map(|value| (name.to_owned(), value)));
         let (source, address) = flags
             .text(flag)
             .map(|value| (format!("-{flag}"), value.to_owned()))
@@ -114,13 +112,19 @@ impl Client {
             .unwrap_or_else(|| (String::from("default"), format!("http://127.0.0.1:{default_port}")));
         let base = base_url(&source, &address, default_port)?;
         let setting = |flag: &str, variable: &str| {
-            flags.text(flag).map(str::to_owned).or_else(|| ctx.variable(variable)).filter(|value| !value.is_empty())
+            flags
+                .text(flag)
+                .map(str::to_owned)
+                .or_else(|| ctx.variable(variable))
+                .filter(|value| !value.is_empty())
         };
         let mut query = Vec::new();
         let token = match tool {
-            Tool::Nomad => {
+            Tool::Nomad | Tool::Own => {
                 query.extend(setting("region", "NOMAD_REGION").map(|value| (String::from("region"), value)));
-                query.extend(setting("namespace", "NOMAD_NAMESPACE").map(|value| (String::from("namespace"), value)));
+                query.extend(
+                    setting("namespace", "NOMAD_NAMESPACE").map(|value| (String::from("namespace"), value)),
+                );
                 setting("token", "NOMAD_TOKEN").map(|token| ("X-Nomad-Token", token))
             }
             Tool::Consul => {
@@ -135,28 +139,34 @@ impl Client {
         if is_loopback(&base) {
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| Failure::message(format!("Error initializing client: {error}")))?;
+        let http = builder
+            .build()
+            .map_err(|error| Failure::message(format!("Error initializing client: {error}")))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { base, http, runtime, query, token })
     }
 
-    pub(super) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, ClientError> {
+    pub(super) fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
         self.call(Method::GET, path, query, None::<&()>)
     }
 
-    /// As `get`; `None` where the server says that there is no such thing.
-    pub(super) fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, ClientError> {
-        match self.get(path, &[]) {
-            Err(error) if error.is_not_found() => Ok(None),
-            answer => answer.map(Some),
-        }
-    }
-
-    pub(super) fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+    pub(super) fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
         self.call(Method::PUT, path, &[], Some(body))
     }
 
-    pub(super) fn delete<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, ClientError> {
+    pub(super) fn delete<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
         self.call(Method::DELETE, path, query, None::<&()>)
     }
 
@@ -196,7 +206,8 @@ impl Client {
         let urls: Vec<Url> = requests
             .iter()
             .map(|(path, query)| {
-                let query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (*key, value.as_str())).collect();
+                let query: Vec<(&str, &str)> =
+                    query.iter().map(|(key, value)| (*key, value.as_str())).collect();
                 self.url(path, &query)
             })
             .collect();
@@ -206,15 +217,18 @@ impl Client {
                 checked(self.request(Method::GET, url.clone()).send().await, "Get", url).await
             });
             let answers = try_join_all(open).await.map_err(failed)?;
-            let mut pieces = select_all(answers.into_iter().enumerate().map(|(number, answer)| {
-                Box::pin(answer.bytes_stream().map(move |piece| (number, piece)))
-            }));
+            let mut pieces =
+                select_all(answers.into_iter().enumerate().map(|(number, answer)| {
+                    Box::pin(answer.bytes_stream().map(move |piece| (number, piece)))
+                }));
             loop {
                 match tokio::time::timeout(idle, pieces.next()).await {
                     Err(_) => on(Event::Idle)?,
                     Ok(None) => return Ok(()),
                     Ok(Some((number, Ok(piece)))) => on(Event::Bytes(number, piece))?,
-                    Ok(Some((number, Err(error)))) => return Err(failed(transport("Get", &urls[number], &error))),
+                    Ok(Some((number, Err(error)))) => {
+                        return Err(failed(transport("Get", &urls[number], &error)));
+                    }
                 }
             }
         })
@@ -268,8 +282,10 @@ fn base_url(source: &str, address: &str, default_port: u16) -> Result<Url, Failu
     if address.starts_with("https:") {
         return Err(refuse("TLS is not available in this release"));
     }
-    let with_scheme =
-        if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    if !address.contains("://") && address.contains('/') {
+        return Err(refuse("not an HTTP address"));
+    }
+    let with_scheme = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let mut url = Url::parse(&with_scheme).map_err(|error| refuse(&error.to_string()))?;
     if url.scheme() != "http" || url.host_str().is_none_or(str::is_empty) {
         return Err(refuse("not an HTTP address"));
@@ -284,7 +300,10 @@ fn base_url(source: &str, address: &str, default_port: u16) -> Result<Url, Failu
 fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         host == "localhost"
-            || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
     })
 }
 
@@ -356,7 +375,9 @@ mod tests {
 
     #[test]
     fn wrong_addresses_name_their_source() {
-        for address in ["htp://x:1", "https://x:1", "unix:///x", "http://", "http://x:99999", "http//x:4646"] {
+        for address in
+            ["htp://x:1", "htp:/x", "https://x:1", "unix:///x", "http://", "http://x:99999", "http//x:4646"]
+        {
             let Err(Failure::Message(text)) = base_url("NOMAD_ADDR", address, 4646) else {
                 panic!("{address} was accepted");
             };

@@ -32,9 +32,14 @@ pub(super) enum Found<'a> {
     Command(&'static Command, &'a [&'a str]),
     Version,
     /// Of the program; `failed` where a command was expected.
-    Help { failed: bool },
+    Help {
+        failed: bool,
+    },
     /// Of the commands that begin with a word; `failed` where a further word was expected.
-    Group { name: &'a str, failed: bool },
+    Group {
+        name: &'a str,
+        failed: bool,
+    },
     /// Known, and not there yet.
     Absent(&'static str),
     Unknown,
@@ -67,8 +72,14 @@ macro_rules! command {
 
 /// In the order in which help lists them.
 pub(super) const COMMANDS: &[Command] = &[
-    command!("job run" ["run"], "[options] <path>", "Run a new job or update an existing one", job_run::FLAGS, job_run::run),
-    command!("job stop" ["stop"], "[options] <job>...", "Stop jobs", job_stop::FLAGS, job_stop::stop),
+    command!(
+        "job run"["run"],
+        "[options] <path>",
+        "Run a new job or update an existing one",
+        job_run::FLAGS,
+        job_run::run
+    ),
+    command!("job stop"["stop"], "[options] <job>...", "Stop jobs", job_stop::FLAGS, job_stop::stop),
     command!(
         "status" [],
         "[options] [<id>]",
@@ -77,31 +88,67 @@ pub(super) const COMMANDS: &[Command] = &[
         status::run
     ),
     command!("job status" [], "[options] [<job>]", "Show the jobs, or one of them", job_status::FLAGS, job_status::run),
-    command!("job init" ["init"], "[options] [<file>]", "Write an example job file", job_file::INIT_FLAGS, job_file::init),
     command!(
-        "job validate" ["validate"],
+        "job init"["init"],
+        "[options] [<file>]",
+        "Write an example job file",
+        job_file::INIT_FLAGS,
+        job_file::init
+    ),
+    command!(
+        "job validate"["validate"],
         "[options] <path>",
         "Check a job file without running it",
         job_file::VALIDATE_FLAGS,
         job_file::validate
     ),
-    command!("job inspect" ["inspect"], "[options] <job>", "Show a job as it is stored", job_read::INSPECT_FLAGS, job_read::inspect),
+    command!(
+        "job inspect"["inspect"],
+        "[options] <job>",
+        "Show a job as it is stored",
+        job_read::INSPECT_FLAGS,
+        job_read::inspect
+    ),
     command!("job history" [], "[options] <job>", "Show the versions of a job", job_read::HISTORY_FLAGS, job_read::history),
     command!("job eval" [], "[options] <job>", "Look at a job again", job_stop::EVAL_FLAGS, job_stop::eval),
     command!(
-        "alloc status" ["alloc-status"],
+        "alloc status"["alloc-status"],
         "[options] <alloc>",
         "Show an allocation, its tasks and what happened to them",
         alloc_status::FLAGS,
         alloc_status::run
     ),
-    command!("alloc logs" ["logs"], "[options] <alloc> [<task>]", "Show what a task has written", alloc_logs::FLAGS, alloc_logs::run),
-    command!("node status" ["node-status"], "[options] [<node>]", "Show the nodes, or one of them", node_status::FLAGS, node_status::run),
-    command!("eval status" ["eval-status"], "[options] <eval>", "Show an evaluation", eval::STATUS_FLAGS, eval::status),
+    command!(
+        "alloc logs"["logs"],
+        "[options] <alloc> [<task>]",
+        "Show what a task has written",
+        alloc_logs::FLAGS,
+        alloc_logs::run
+    ),
+    command!(
+        "node status"["node-status"],
+        "[options] [<node>]",
+        "Show the nodes, or one of them",
+        node_status::FLAGS,
+        node_status::run
+    ),
+    command!(
+        "eval status"["eval-status"],
+        "[options] <eval>",
+        "Show an evaluation",
+        eval::STATUS_FLAGS,
+        eval::status
+    ),
     command!("eval list" [], "[options]", "Show the evaluations", eval::LIST_FLAGS, eval::list),
     command!("deployment list" [], "[options]", "Show the deployments", deployment::FLAGS, deployment::list),
     command!("deployment status" [], "[options] [<deployment>]", "Show a deployment", deployment::FLAGS, deployment::status),
-    command!("server members" ["server-members"], "[options]", "Show the servers", server::MEMBERS_FLAGS, server::members),
+    command!(
+        "server members"["server-members"],
+        "[options]",
+        "Show the servers",
+        server::MEMBERS_FLAGS,
+        server::members
+    ),
     Command {
         name: "agent",
         aliases: &[],
@@ -114,7 +161,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "explain",
         aliases: &[],
-        tool: Tool::Nomad,
+        tool: Tool::Own,
         usage: "<code>",
         about: "Explain an error code and its remedy",
         flags: &[],
@@ -258,7 +305,8 @@ pub(super) fn find<'a>(program: Program, args: &'a [&'a str]) -> Found<'a> {
         if let Some(command) = COMMANDS.iter().filter(|command| program.offers(command.tool)).find(named) {
             return Found::Command(command, &args[count..]);
         }
-        let known = absent.iter().filter(|(tool, _)| program.offers(*tool)).flat_map(|(_, names)| names.iter());
+        let known =
+            absent.iter().filter(|(tool, _)| program.offers(*tool)).flat_map(|(_, names)| names.iter());
         for (canonical, alias) in known {
             if *canonical == name || (!alias.is_empty() && *alias == name) {
                 return Found::Absent(canonical);

@@ -98,7 +98,8 @@ impl Flags {
                 flags.args.extend(rest.by_ref().map(str::to_owned));
                 break;
             }
-            let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).filter(|name| !name.is_empty())
+            let Some(name) =
+                arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).filter(|name| !name.is_empty())
             else {
                 flags.args.push(arg.to_owned());
                 continue;

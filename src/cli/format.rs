@@ -142,8 +142,10 @@ fn decimals(value: u64, unit: u64, digits: usize) -> String {
 /// JSON as `-json` and `-output` print it: indented by four blanks.
 pub(super) fn json(value: &impl serde::Serialize) -> String {
     let mut text = Vec::new();
-    let mut serializer =
-        serde_json::Serializer::with_formatter(&mut text, serde_json::ser::PrettyFormatter::with_indent(b"    "));
+    let mut serializer = serde_json::Serializer::with_formatter(
+        &mut text,
+        serde_json::ser::PrettyFormatter::with_indent(b"    "),
+    );
     match value.serialize(&mut serializer) {
         Ok(()) => String::from_utf8_lossy(&text).into_owned(),
         // Only a map with keys that are no text can fail, and no wire type has one.
@@ -154,11 +156,6 @@ pub(super) fn json(value: &impl serde::Serialize) -> String {
 /// `a,b,c`.
 pub(super) fn list(items: &[String]) -> String {
     items.join(",")
-}
-
-/// `word` or `words`.
-pub(super) fn plural(word: &str, count: u64) -> String {
-    if count == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
 #[cfg(test)]

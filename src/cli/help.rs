@@ -9,13 +9,23 @@ use super::{
 
 /// Help of the program: its commands, the everyday ones first.
 pub(super) fn program(program: Program) -> String {
-    const EVERYDAY: &[&str] = &["job run", "job stop", "status", "job status", "alloc status", "alloc logs", "node status", "agent"];
+    const EVERYDAY: &[&str] = &[
+        "job run",
+        "job stop",
+        "status",
+        "job status",
+        "alloc status",
+        "alloc logs",
+        "node status",
+        "agent",
+    ];
     let name = program.name();
     let mut text = format!("Usage: {name} [-version] [-help] <command> [args]\n");
     let offered = |command: &&Command| program.offers(command.tool);
     let list = |title: &str, commands: &mut dyn Iterator<Item = &'static Command>| {
         let mut table = Table::bare();
-        let mut rows: Vec<(&str, &str)> = commands.map(|command| (spelling(command), command.about)).collect();
+        let mut rows: Vec<(&str, &str)> =
+            commands.map(|command| (spelling(command), command.about)).collect();
         if title != "Common commands:" {
             rows.sort_unstable();
             rows.dedup();
@@ -35,12 +45,18 @@ pub(super) fn program(program: Program) -> String {
             &mut COMMANDS
                 .iter()
                 .filter(offered)
-                .filter(|command| command.tool == Tool::Nomad && !EVERYDAY.contains(&command.name)),
+                .filter(|command| command.tool != Tool::Consul && !EVERYDAY.contains(&command.name)),
         );
     }
     if program.offers(Tool::Consul) {
-        let title = if program == Program::Troupe { "Catalog and members:" } else { "Available commands are:" };
-        text += &list(title, &mut COMMANDS.iter().filter(offered).filter(|command| command.tool == Tool::Consul));
+        let title =
+            if program == Program::Troupe { "Catalog and members:" } else { "Available commands are:" };
+        text += &list(
+            title,
+            &mut COMMANDS.iter().filter(offered).filter(|command| {
+                command.tool == Tool::Consul && (program == Program::Consul || command.name != "version")
+            }),
+        );
     }
     text.trim_end().to_owned()
 }
@@ -57,7 +73,11 @@ pub(super) fn group(program: Program, word: &str) -> String {
         let (_, sub) = command.name.split_once(' ').unwrap_or_default();
         table.row([sub, command.about]);
     }
-    format!("Usage: {} {word} <subcommand> [options] [args]\n\nSubcommands:\n{}", program.name(), indent(&table.to_string()))
+    format!(
+        "Usage: {} {word} <subcommand> [options] [args]\n\nSubcommands:\n{}",
+        program.name(),
+        indent(&table.to_string())
+    )
 }
 
 /// Help of one command.

@@ -29,6 +29,17 @@ impl Kind {
         }
     }
 
+    /// Heading of a list of them.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Job => "Jobs",
+            Self::Alloc => "Allocations",
+            Self::Node => "Nodes",
+            Self::Eval => "Evaluations",
+            Self::Deployment => "Deployments",
+        }
+    }
+
     fn none(self, prefix: &str) -> String {
         match self {
             Self::Job => format!("No job(s) with prefix or ID \"{prefix}\" found"),

@@ -137,6 +137,8 @@ impl Program {
 enum Tool {
     Nomad,
     Consul,
+    /// Ours alone.
+    Own,
 }
 
 /// What a command sees of the world.

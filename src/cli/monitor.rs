@@ -43,7 +43,9 @@ pub(super) fn follow(ctx: &mut Context<'_>, client: &Client, eval_id: &str, verb
         } else {
             headline(
                 ctx,
-                format_args!("Evaluation \"{shown}\" finished with status \"{status}\" but failed to place all allocations:"),
+                format_args!(
+                    "Evaluation \"{shown}\" finished with status \"{status}\" but failed to place all allocations:"
+                ),
             )?;
             print_failures(ctx, &eval, verbose)?;
             code = PLACEMENT_FAILURE;
@@ -61,7 +63,12 @@ pub(super) fn follow(ctx: &mut Context<'_>, client: &Client, eval_id: &str, verb
     }
 }
 
-fn until_done(ctx: &mut Context<'_>, client: &Client, id: &str, verbose: bool) -> Result<Evaluation, Failure> {
+fn until_done(
+    ctx: &mut Context<'_>,
+    client: &Client,
+    id: &str,
+    verbose: bool,
+) -> Result<Evaluation, Failure> {
     let mut seen = Seen::default();
     // Most evaluations take a few milliseconds: look soon, then ever less often.
     let mut wait = ctx.poll / 20;
@@ -102,14 +109,19 @@ fn report(
         let group = &alloc.task_group;
         match seen.allocs.insert(alloc.id.clone(), alloc.client_status.clone()) {
             None if alloc.create_index < eval.create_index => {
-                detail(ctx, format_args!("Allocation \"{id}\" modified: node \"{node}\", group \"{group}\""))?;
+                detail(
+                    ctx,
+                    format_args!("Allocation \"{id}\" modified: node \"{node}\", group \"{group}\""),
+                )?;
             }
             None if alloc.desired_status == "run" => {
                 detail(ctx, format_args!("Allocation \"{id}\" created: node \"{node}\", group \"{group}\""))?;
             }
             Some(before) if before != alloc.client_status => {
-                let mut line =
-                    format!("Allocation \"{id}\" status changed: \"{before}\" -> \"{}\"", alloc.client_status);
+                let mut line = format!(
+                    "Allocation \"{id}\" status changed: \"{before}\" -> \"{}\"",
+                    alloc.client_status
+                );
                 if !alloc.client_description.is_empty() {
                     line += &format!(" ({})", alloc.client_description);
                 }
@@ -120,7 +132,10 @@ fn report(
     }
     if !seen.deployment && !eval.deployment_id.is_empty() {
         seen.deployment = true;
-        detail(ctx, format_args!("Evaluation within deployment: \"{}\"", short(&eval.deployment_id, verbose)))?;
+        detail(
+            ctx,
+            format_args!("Evaluation within deployment: \"{}\"", short(&eval.deployment_id, verbose)),
+        )?;
     }
     Ok(())
 }
@@ -134,7 +149,10 @@ fn print_failures(ctx: &mut Context<'_>, eval: &Evaluation, verbose: bool) -> Re
     }
     if !eval.blocked_eval.is_empty() {
         let blocked = short(&eval.blocked_eval, verbose);
-        detail(ctx, format_args!("Evaluation \"{blocked}\" waiting for additional capacity to place remainder"))?;
+        detail(
+            ctx,
+            format_args!("Evaluation \"{blocked}\" waiting for additional capacity to place remainder"),
+        )?;
     }
     Ok(())
 }

@@ -37,3 +37,12 @@ pub(super) fn headline(group: &str, metric: &AllocMetric) -> String {
     let noun = if count == 1 { "allocation" } else { "allocations" };
     format!("Task Group \"{group}\" (failed to place {count} {noun}):")
 }
+
+/// `true` or `false`, as tables of evaluations show it; not known before the evaluation is done.
+pub(super) fn failed_text(eval: &api::Evaluation) -> &'static str {
+    match (eval.status.as_str(), eval.failed_tg_allocs.is_empty()) {
+        ("blocked", _) => "N/A - In Progress",
+        (_, true) => "false",
+        (_, false) => "true",
+    }
+}
