@@ -200,13 +200,6 @@ fn output_prints_the_job_and_asks_nobody() {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
-    let ran = nomad(&Fake::start(), &["run", "/nonexistent/x.nomad"]);
-    assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("open /nonexistent/x.nomad: no such file or directory"), "{}", ran.err);
-}
-
-#[test]
 fn a_job_is_stopped() {
     let fake = Fake::start();
     fake.on("PUT /v1/search", &found("jobs", &["redis"]))

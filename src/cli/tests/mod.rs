@@ -2,6 +2,7 @@
 
 mod dispatch; // names, help, exit codes, addresses
 mod fake; // the canned agent
+mod files; // job files: example, mistakes, what is sent
 mod fixtures; // the redis job of the tutorials as the API shows it
 mod jobs; // run, stop, status, monitor
 mod nodes; // nodes, servers, Consul's commands
