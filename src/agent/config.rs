@@ -189,12 +189,16 @@ impl Config {
         }
         if self.data_dir.as_os_str().is_empty() {
             if !self.dev {
-                problems.push("`data_dir` is missing: set it to the directory where the agent keeps its state".into());
+                problems.push(
+                    "`data_dir` is missing: set it to the directory where the agent keeps its state".into(),
+                );
             }
         } else if !self.data_dir.is_absolute() {
             problems.push(format!("`data_dir` must be an absolute path, found {:?}", self.data_dir));
         }
-        if !["trace", "debug", "info", "warn", "error", "off"].contains(&self.log_level.to_lowercase().as_str()) {
+        if !["trace", "debug", "info", "warn", "error", "off"]
+            .contains(&self.log_level.to_lowercase().as_str())
+        {
             problems.push(format!(
                 "log level {:?} is unknown; use trace, debug, info, warn, error or off",
                 self.log_level
@@ -262,7 +266,10 @@ mod tests {
     #[test]
     fn says_all_that_is_missing() {
         let problems = Config::load(&AgentArgs { client: true, ..AgentArgs::default() }).unwrap_err();
-        assert!(problems.iter().any(|problem| problem.contains("clusters of several agents")), "{problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains("clusters of several agents")),
+            "{problems:?}"
+        );
         assert!(problems.iter().any(|problem| problem.contains("`data_dir` is missing")), "{problems:?}");
     }
 }

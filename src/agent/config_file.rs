@@ -91,7 +91,11 @@ fn flatten(body: &Body, prefix: &str, out: &mut Vec<Setting>) {
                 }
                 if block.body.is_empty() {
                     // An empty block says nothing, but its name must be known.
-                    out.push(Setting { path, value: Found::Other("an empty block"), at: start(block.span()) });
+                    out.push(Setting {
+                        path,
+                        value: Found::Other("an empty block"),
+                        at: start(block.span()),
+                    });
                 } else {
                     flatten(&block.body, &path, out);
                 }
@@ -108,7 +112,9 @@ fn value(expression: &Expression, path: &str, at: usize, out: &mut Vec<Setting>)
         Expression::Array(items) => Found::List(
             items
                 .iter()
-                .filter_map(|item| item.as_str().map(str::to_owned).or_else(|| item.as_number().map(ToString::to_string)))
+                .filter_map(|item| {
+                    item.as_str().map(str::to_owned).or_else(|| item.as_number().map(ToString::to_string))
+                })
                 .collect(),
         ),
         Expression::HeredocTemplate(template) => Found::Text(template.template.to_string()),
@@ -130,16 +136,48 @@ fn value(expression: &Expression, path: &str, at: usize, out: &mut Vec<Setting>)
 
 /// Settings that belong to clusters of several agents.
 const CLUSTER: &[&str] = &[
-    "advertise", "addresses", "consul", "server.server_join", "server.retry_join", "server.start_join",
-    "server.retry_max", "server.retry_interval", "server.encrypt", "client.servers", "client.server_join",
-    "server.authoritative_region", "server.rejoin_after_leave", "autopilot",
+    "advertise",
+    "addresses",
+    "consul",
+    "server.server_join",
+    "server.retry_join",
+    "server.start_join",
+    "server.retry_max",
+    "server.retry_interval",
+    "server.encrypt",
+    "client.servers",
+    "client.server_join",
+    "server.authoritative_region",
+    "server.rejoin_after_leave",
+    "autopilot",
 ];
 
 /// Settings of the original that this release does not have.
 const LATER: &[&str] = &[
-    "acl", "tls", "vault", "telemetry", "limits", "audit", "sentinel", "ui", "rpc", "reporting", "keyring",
-    "eventlog", "plugin", "plugin_dir", "client", "server", "enable_syslog", "syslog_facility", "log_file",
-    "enable_debug", "http_api_response_headers", "leave_on_interrupt", "leave_on_terminate", "ports",
+    "acl",
+    "tls",
+    "vault",
+    "telemetry",
+    "limits",
+    "audit",
+    "sentinel",
+    "ui",
+    "rpc",
+    "reporting",
+    "keyring",
+    "eventlog",
+    "plugin",
+    "plugin_dir",
+    "client",
+    "server",
+    "enable_syslog",
+    "syslog_facility",
+    "log_file",
+    "enable_debug",
+    "http_api_response_headers",
+    "leave_on_interrupt",
+    "leave_on_terminate",
+    "ports",
 ];
 
 #[expect(clippy::too_many_lines, reason = "one line per setting: the table of what a file may say")]
@@ -152,7 +190,9 @@ fn set(config: &mut Config, path: &str, value: &Found) -> Result<(), String> {
         "data_dir" => config.data_dir = typed.text()?.into(),
         "bind_addr" => {
             let text = typed.text()?;
-            config.bind = text.parse::<IpAddr>().map_err(|_| format!("`bind_addr` must be an IP address, found {text:?}"))?;
+            config.bind = text
+                .parse::<IpAddr>()
+                .map_err(|_| format!("`bind_addr` must be an IP address, found {text:?}"))?;
         }
         "log_level" => config.log_level = typed.text()?,
         "log_json" => config.log_json = typed.bool()?,
@@ -215,7 +255,8 @@ fn set(config: &mut Config, path: &str, value: &Found) -> Result<(), String> {
 fn ports(text: &str) -> Result<Vec<u16>, String> {
     let mut ports = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let bad = || format!("`reserved_ports` must be ports and ranges such as \"22,8000-8010\", found {part:?}");
+        let bad =
+            || format!("`reserved_ports` must be ports and ranges such as \"22,8000-8010\", found {part:?}");
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         let from: u16 = from.trim().parse().map_err(|_| bad())?;
         let to: u16 = to.trim().parse().map_err(|_| bad())?;

@@ -1,13 +1,13 @@
 //! The composition root: configuration, start order, stop order. The only place that knows all the others.
 
+mod access; // what HTTP asks of the node
 mod config; // defaults, files, flags
 mod config_file; // one file of settings
 mod identity; // ids that are kept on disk
-mod sources; // time and ids, from the machine
 mod logging; // where the log goes
 mod members; // gossip, and what HTTP shows of it
 mod node; // the node side
-mod access; // what HTTP asks of the node
+mod sources; // time and ids, from the machine
 mod start; // connects everything
 
 use std::{
@@ -19,11 +19,11 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
+use self::start::Running;
 pub use self::{
     config::Config,
     sources::{RandomIds, SystemClock},
 };
-use self::start::Running;
 use crate::{actors::kit::Fatal, cli::AgentArgs};
 
 /// Runs an agent until a signal ends it. The exit code is 1 when it could not start or had to give up.

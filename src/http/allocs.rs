@@ -71,9 +71,7 @@ pub(super) async fn one(ctx: &Context, call: &Call, id: &str) -> Answer {
         call,
         |root| find(root).map_or(root.indexes.allocs, |alloc| alloc.modify_index),
         |root| {
-            find(root)
-                .map(|alloc| full(root, &alloc))
-                .ok_or_else(|| Failure::not_found("alloc not found"))
+            find(root).map(|alloc| full(root, &alloc)).ok_or_else(|| Failure::not_found("alloc not found"))
         },
     )
     .await

@@ -28,7 +28,8 @@ pub(super) struct Call {
 impl Call {
     /// Reads the request. Bodies are read for writes only.
     pub(super) async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, Failure> {
-        let path = request.uri().path().split('/').skip(1).map(percent_decode).collect::<Option<Vec<String>>>();
+        let path =
+            request.uri().path().split('/').skip(1).map(percent_decode).collect::<Option<Vec<String>>>();
         let params = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map_err(|error| Failure::bad(format!("the query string cannot be read: {error}")))?;
         let method = request.method().clone();
@@ -142,7 +143,8 @@ async fn read_body(request: &HttpRequest, mut payload: web::Payload) -> Result<B
             format!("the request body is larger than the limit of {BODY_LIMIT} bytes"),
         )
     };
-    let announced = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced =
+        request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
         return Err(too_large());
     }

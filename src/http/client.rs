@@ -63,18 +63,16 @@ pub(super) async fn host_stats(ctx: &Context, call: &Call) -> Answer {
     match ctx.nodes.host_usage(node).await {
         Ok(usage) => Ok(json(call, &host(&usage))),
         Err(AccessError::Failed(reason)) => Err(Failure::server(reason)),
-        Err(_) => Err(node.or(ctx.agent.node).map_or_else(
-            || Failure::bad("node is not running a Nomad Client"),
-            |node| no_path(ctx, node),
-        )),
+        Err(_) => Err(node
+            .or(ctx.agent.node)
+            .map_or_else(|| Failure::bad("node is not running a Nomad Client"), |node| no_path(ctx, node))),
     }
 }
 
 pub(super) async fn alloc_stats(ctx: &Context, call: &Call, id: &str) -> Answer {
     call.only_get()?;
     let alloc = find(ctx, id)?;
-    let mut tasks =
-        ctx.nodes.alloc_usage(alloc.id).await.map_err(|error| refusal(ctx, &alloc, error))?;
+    let mut tasks = ctx.nodes.alloc_usage(alloc.id).await.map_err(|error| refusal(ctx, &alloc, error))?;
     if let Some(task) = call.text("task") {
         if !tasks.contains_key(task) {
             return Err(Failure::server(format!("no task named {task:?} is running in the allocation")));
@@ -92,8 +90,7 @@ fn usage(tasks: &BTreeMap<String, TaskUsage>) -> AllocResourceUsage {
         let usage = task_usage(task);
         add(&mut sum, &usage);
         newest = newest.max(task.time.as_nanos());
-        let usage =
-            TaskResourceUsage { resource_usage: usage, timestamp: task.time.as_nanos(), pids: None };
+        let usage = TaskResourceUsage { resource_usage: usage, timestamp: task.time.as_nanos(), pids: None };
         each.insert(name.clone(), usage);
     }
     AllocResourceUsage { resource_usage: sum, tasks: each, timestamp: newest }

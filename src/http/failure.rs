@@ -66,7 +66,9 @@ impl From<ProposeError> for Failure {
         match error {
             ProposeError::NotLeader { .. } => Self::server("No cluster leader"),
             ProposeError::Overloaded => Self::busy(error.to_string()),
-            ProposeError::Unknown(_) => Self::server(format!("{error}; look at the state before trying again")),
+            ProposeError::Unknown(_) => {
+                Self::server(format!("{error}; look at the state before trying again"))
+            }
             ProposeError::Closed(_) => Self::server(error.to_string()),
         }
     }

@@ -1,6 +1,8 @@
 //! Reads of jobs.
 
-use api::{AllocListStub, Deployment, Evaluation, JobListStub, JobSummary, JobVersionsResponse, TaskGroupSummary};
+use api::{
+    AllocListStub, Deployment, Evaluation, JobListStub, JobSummary, JobVersionsResponse, TaskGroupSummary,
+};
 use model::{Job, JobKey};
 use state::{GroupCounts, Root};
 

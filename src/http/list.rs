@@ -20,10 +20,7 @@ pub(super) fn uuid_range(prefix: &str) -> Option<(u128, u128)> {
 ///
 /// # Errors
 /// `per_page` or `reverse` make no sense.
-pub(super) fn page<T>(
-    call: &Call,
-    mut rows: Vec<(Place, T)>,
-) -> Result<(Vec<T>, Option<String>), Failure> {
+pub(super) fn page<T>(call: &Call, mut rows: Vec<(Place, T)>) -> Result<(Vec<T>, Option<String>), Failure> {
     let reverse = call.flag("reverse")?;
     rows.sort_by(|(left, _), (right, _)| if reverse { right.cmp(left) } else { left.cmp(right) });
     let start = match call.text("next_token") {

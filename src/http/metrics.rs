@@ -43,9 +43,9 @@ pub(super) fn gauges(ctx: &Context, call: &Call) -> Answer {
             let timestamp = format!("{} +0000 UTC", now.trim_end_matches('Z').replace('T', " "));
             Ok(json(call, &Summary { timestamp, gauges, points: [], counters: [], samples: [] }))
         }
-        Some("prometheus") => {
-            Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(exposition(&gauges)))
-        }
+        Some("prometheus") => Ok(HttpResponse::Ok()
+            .content_type("text/plain; version=0.0.4; charset=utf-8")
+            .body(exposition(&gauges))),
         Some(other) => Err(Failure::bad(format!("unknown format {other:?}; use \"prometheus\""))),
     }
 }
@@ -66,7 +66,8 @@ fn collect(ctx: &Context, root: &Root) -> Vec<Gauge> {
                 ("starting", counts.starting),
                 ("lost", counts.lost),
             ] {
-                let labels = [("namespace", &*key.namespace), ("job", &*key.id), ("task_group", group.as_str())];
+                let labels =
+                    [("namespace", &*key.namespace), ("job", &*key.id), ("task_group", group.as_str())];
                 gauge(&format!("nomad.job_summary.{state}"), count as usize, &labels);
             }
         }
@@ -85,7 +86,11 @@ fn collect(ctx: &Context, root: &Root) -> Vec<Gauge> {
     gauge("nomad.blocked_evals.total_escaped", escaped, &[]);
     if let Some(node) = ctx.agent.node.and_then(|id| root.nodes.get(&id)) {
         let id = node.id.to_string();
-        let labels = [("node_id", id.as_str()), ("datacenter", node.datacenter.as_str()), ("host", node.name.as_str())];
+        let labels = [
+            ("node_id", id.as_str()),
+            ("datacenter", node.datacenter.as_str()),
+            ("host", node.name.as_str()),
+        ];
         for status in [ClientStatus::Pending, ClientStatus::Running] {
             let allocs = root.allocs_of_node(node.id).filter(|alloc| alloc.client == status).count();
             gauge(&format!("client.allocations.{}", status.as_str()), allocs, &labels);

@@ -93,7 +93,11 @@ pub(super) fn written(call: &Call, index: u64, value: &impl Serialize) -> HttpRe
     json_into(HttpResponse::Ok().insert_header(("X-Nomad-Index", index.to_string())), call, value)
 }
 
-pub(super) fn json_into(response: &mut HttpResponseBuilder, call: &Call, value: &impl Serialize) -> HttpResponse {
+pub(super) fn json_into(
+    response: &mut HttpResponseBuilder,
+    call: &Call,
+    value: &impl Serialize,
+) -> HttpResponse {
     let body = if call.pretty() {
         let mut body = Vec::new();
         let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");

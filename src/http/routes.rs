@@ -7,16 +7,15 @@ use actix_web::{
 };
 
 use super::{
-    Context, agent, allocs,
-    call::Call,
-    client, deployments, evals,
-    failure::Failure,
-    jobs, logs, metrics, nodes,
-    read::Answer,
-    register, search,
+    Context, agent, allocs, call::Call, client, deployments, evals, failure::Failure, jobs, logs, metrics,
+    nodes, read::Answer, register, search,
 };
 
-pub(super) async fn answer(request: HttpRequest, payload: web::Payload, ctx: web::Data<Context>) -> HttpResponse {
+pub(super) async fn answer(
+    request: HttpRequest,
+    payload: web::Payload,
+    ctx: web::Data<Context>,
+) -> HttpResponse {
     let mut response = match Call::read(&request, payload).await {
         Ok(call) => route(&ctx, &call, &request).await.unwrap_or_else(|failure| failure.response()),
         Err(failure) => failure.response(),
@@ -89,7 +88,8 @@ async fn route(ctx: &Context, call: &Call, request: &HttpRequest) -> Answer {
         ["system", "gc"] => register::collect(ctx, call).await,
 
         ["acl", ..] => Err(Failure::bad("ACL support disabled")),
-        ["operator", "license" | "utilization", ..] | ["sentinel" | "quota" | "quotas" | "recommendations", ..] => {
+        ["operator", "license" | "utilization", ..]
+        | ["sentinel" | "quota" | "quotas" | "recommendations", ..] => {
             Err(Failure::absent("Nomad Enterprise only endpoint"))
         }
         [name, ..] if ABSENT.contains(name) => Err(absent(call)),
@@ -99,19 +99,51 @@ async fn route(ctx: &Context, call: &Call, request: &HttpRequest) -> Answer {
 
 /// First segments under which Nomad answers something that troupe does not.
 const ABSENT: &[&str] = &[
-    "agent", "allocation", "client", "deployment", "evaluation", "event", "namespace", "namespaces", "node",
-    "operator", "plugin", "plugins", "scaling", "search", "service", "services", "system", "var", "vars", "volume",
-    "volumes", "recommendation",
+    "agent",
+    "allocation",
+    "client",
+    "deployment",
+    "evaluation",
+    "event",
+    "namespace",
+    "namespaces",
+    "node",
+    "operator",
+    "plugin",
+    "plugins",
+    "scaling",
+    "search",
+    "service",
+    "services",
+    "system",
+    "var",
+    "vars",
+    "volume",
+    "volumes",
+    "recommendation",
 ];
 
 fn absent(call: &Call) -> Failure {
-    Failure::absent(format!("{} /{} is not supported by this version of troupe", call.method, call.path.join("/")))
+    Failure::absent(format!(
+        "{} /{} is not supported by this version of troupe",
+        call.method,
+        call.path.join("/")
+    ))
 }
 
 /// Job ids may hold slashes: what follows an id is told by the last segment.
 async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
     const ABSENT: &[&str] = &[
-        "plan", "submission", "services", "actions", "action", "dispatch", "revert", "stable", "scale", "statuses",
+        "plan",
+        "submission",
+        "services",
+        "actions",
+        "action",
+        "dispatch",
+        "revert",
+        "stable",
+        "scale",
+        "statuses",
     ];
     let (last, front) = rest.split_last().expect("called with at least one segment");
     let id = front.join("/");

@@ -21,7 +21,14 @@ const CONTEXTS: [&str; 5] = ["allocs", "deployment", "evals", "jobs", "nodes"];
 
 /// Contexts of clients in which nothing can be found here.
 const EMPTY: [&str; 9] = [
-    "node_pools", "namespaces", "quotas", "recommendations", "scaling_policy", "plugins", "vars", "volumes",
+    "node_pools",
+    "namespaces",
+    "quotas",
+    "recommendations",
+    "scaling_policy",
+    "plugins",
+    "vars",
+    "volumes",
     "host_volumes",
 ];
 
@@ -61,7 +68,8 @@ fn find(root: &Root, call: &Call, context: &str, prefix: &str) -> Vec<String> {
     let range = uuid_range(prefix);
     match (context, range) {
         ("jobs", _) => {
-            let jobs = root.jobs.values().filter(|job| call.sees(&job.namespace) && job.id.starts_with(prefix));
+            let jobs =
+                root.jobs.values().filter(|job| call.sees(&job.namespace) && job.id.starts_with(prefix));
             jobs.map(|job| job.id.clone()).take(MOST + 1).collect()
         }
         ("allocs", Some((from, to))) => {

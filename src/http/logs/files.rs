@@ -53,7 +53,8 @@ impl Files {
         };
         while let Some(entry) = dir.next_entry().await? {
             let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.strip_prefix(&self.prefix)).and_then(|n| n.parse().ok());
+            let number =
+                name.to_str().and_then(|name| name.strip_prefix(&self.prefix)).and_then(|n| n.parse().ok());
             // A file may be rotated away between the two calls.
             if let Some(number) = number
                 && let Ok(metadata) = entry.metadata().await
