@@ -91,7 +91,8 @@ pub fn schedule(input: Input<'_>) -> Decision {
             }
         }
     }
-    let (eval, new_evals) = outcome::settle(root, eval, job, &mut plan, &work, failed, feasibility.as_ref(), now, ids);
+    let (eval, new_evals) =
+        outcome::settle(root, eval, job, &mut plan, &work, failed, feasibility.as_ref(), now, ids);
     Decision { plan, eval, new_evals, annotations: work.annotations }
 }
 
@@ -125,7 +126,12 @@ fn place_group(
             continue;
         };
         if let (Some(old), Some(description)) = (stops, want.stop_with) {
-            plan.stops.push(AllocStop { id: old.id, node: old.node, description: description.into(), client: None });
+            plan.stops.push(AllocStop {
+                id: old.id,
+                node: old.node,
+                description: description.into(),
+                client: None,
+            });
         }
         plan.placements.push(Placement {
             id: model::AllocId(ids()),
