@@ -284,7 +284,7 @@ mod tests {
                 let mut mark = first.safe.clone();
                 for (n, piece) in pieces[..broken_off].iter().enumerate() {
                     first.take(piece.as_bytes()).unwrap();
-                    if n + 1 <= marked {
+                    if n < marked {
                         mark = first.safe.clone();
                     }
                 }

@@ -250,8 +250,7 @@ impl Inner {
         let mut runtimes: Vec<String> = details.runtimes.unwrap_or_default().into_keys().collect();
         runtimes.sort();
         set(".runtimes", Some(runtimes.join(",")));
-        let configs = bridge.and_then(|bridge| bridge.ipam?.config).unwrap_or_default();
-        set(".bridge_ip", configs.into_iter().find_map(|config| config.gateway));
+        set(".bridge_ip", bridge.and_then(bridge_ip));
         set(".volumes.enabled", self.options.volumes_enabled.then(|| String::from("true")));
         set(".privileged.enabled", self.options.allow_privileged.then(|| String::from("true")));
         info.healthy = true;
@@ -491,6 +490,16 @@ impl Inner {
         let exit_code = answer?.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
         Ok(ExecResult { exit_code, output: String::from_utf8_lossy(&kept).into_owned() })
     }
+}
+
+/// The gateway of the default network. An engine that chose it by itself does not list it: then it is the first address.
+fn bridge_ip(bridge: bollard::models::NetworkInspect) -> Option<String> {
+    let config = bridge.ipam?.config?.into_iter().next()?;
+    config.gateway.filter(|gateway| !gateway.is_empty()).or_else(|| {
+        let subnet = config.subnet?;
+        let network: std::net::Ipv4Addr = subnet.split('/').next()?.parse().ok()?;
+        Some(std::net::Ipv4Addr::from_bits(network.to_bits() + 1).to_string())
+    })
 }
 
 /// `None` while it runs.
