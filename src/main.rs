@@ -1,11 +1,13 @@
-use std::{path::Path, process::ExitCode};
+//! The binary: everything is behind `cli::run`.
+
+use std::process::ExitCode;
+
+use troupe::{
+    agent,
+    cli::{self, Hooks},
+    supervisor,
+};
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
-    match (args.next(), args.next()) {
-        (Some(first), Some(dir)) if first == "supervise" => {
-            troupe::supervisor::supervise_main(Path::new(&dir))
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    cli::run(std::env::args_os(), Hooks { agent: agent::run, supervise: supervisor::supervise_main })
 }

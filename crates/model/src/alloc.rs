@@ -282,5 +282,7 @@ pub struct AllocUpdate {
     pub tasks: BTreeMap<String, TaskState>,
     pub services: Vec<ServiceState>,
     pub health: Option<AllocHealth>,
+    /// The deployment that `health` speaks of: a report about an earlier one is not counted.
+    pub deployment: Option<DeploymentId>,
     pub time: Timestamp,
 }

@@ -27,6 +27,8 @@ pub struct Plan {
     pub placements: Vec<Placement>,
     /// Allocations that keep running and get the plan's job version.
     pub in_place: Vec<AllocId>,
+    /// The deployment that updates in place belong to.
+    pub deployment_id: Option<DeploymentId>,
     /// A new deployment, or the running one with new totals.
     pub deployment: Option<Deployment>,
     pub deployment_updates: Vec<(DeploymentId, DeploymentStatus, String)>,
@@ -47,6 +49,7 @@ impl Plan {
             stops: Vec::new(),
             placements: Vec::new(),
             in_place: Vec::new(),
+            deployment_id: None,
             deployment: None,
             deployment_updates: Vec::new(),
             followups: Vec::new(),

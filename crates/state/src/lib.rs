@@ -1,9 +1,18 @@
-//! The replicated state.
+//! The replicated state: what every server derives, entry by entry, from the log.
+//!
+//! `apply(root, index, command)` gives the same result on every server, for ever: no clock, no randomness, no hash
+//! order, no I/O. Ids and times travel inside the commands. A [`Root`] is immutable once published; a snapshot is a
+//! clone of a few pointers.
 
-/// Placeholder while the tables are being laid.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub enum Command {}
-#[derive(Debug, Clone)]
-pub enum Outcome {}
-#[derive(Debug, Clone, Default)]
-pub struct Root {}
+pub mod command; // everything that may go through the log
+pub mod root; // the tables, and how to read them
+pub mod usage; // dense per-node usage and node classes, kept incrementally
+pub mod catalog; // services derived from allocations
+mod apply; // one command, one file
+pub mod snapshot; // the whole state as a stream of rows
+pub mod invariants; // what must hold after every step
+
+pub use catalog::ServiceInstance;
+pub use command::{Command, DecodeError, Outcome, Refusal};
+pub use root::{GroupCounts, JobCounters, Root, TableIndexes};
+pub use usage::{Class, PortSet, Slot, Usage};

@@ -1,0 +1,138 @@
+//! Roll-outs: rows, status, and the counters kept from allocations.
+
+use std::sync::Arc;
+
+use model::{AllocId, Deployment, DeploymentId, DeploymentStatus, Evaluation, Timestamp};
+
+use super::evals;
+use crate::{
+    command::{Outcome, Refusal},
+    root::Root,
+};
+
+/// Adds a deployment; for one that exists, takes over the totals wanted and keeps what was counted.
+pub(super) fn put(root: &mut Root, index: u64, mut deployment: Deployment) {
+    deployment.modify_index = index;
+    if let Some(before) = root.deployments.get(&deployment.id) {
+        deployment.create_index = before.create_index;
+        for (name, group) in &mut deployment.groups {
+            if let Some(old) = before.groups.get(name) {
+                group.placed = old.placed;
+                group.healthy = old.healthy;
+                group.unhealthy = old.unhealthy;
+                group.require_progress_by = old.require_progress_by;
+            }
+        }
+    } else {
+        deployment.create_index = index;
+    }
+    if deployment.status.is_active() {
+        root.active_deployments.insert(deployment.id);
+    }
+    root.deployments_by_job.entry(deployment.job.clone()).or_default().insert(deployment.id);
+    root.deployments.insert(deployment.id, Arc::new(deployment));
+    root.indexes.deployments = index;
+}
+
+pub(super) fn set_status(
+    root: &mut Root,
+    index: u64,
+    id: DeploymentId,
+    status: DeploymentStatus,
+    description: String,
+    now: Timestamp,
+) -> bool {
+    let Some(row) = root.deployments.get_mut(&id) else { return false };
+    let deployment = Arc::make_mut(row);
+    deployment.status = status;
+    deployment.status_description = description;
+    deployment.modify_time = now;
+    deployment.modify_index = index;
+    if !status.is_active() {
+        root.active_deployments.remove(&id);
+    }
+    root.indexes.deployments = index;
+    true
+}
+
+#[expect(clippy::too_many_arguments, reason = "the fields of one command")]
+pub(super) fn update(
+    root: &mut Root,
+    index: u64,
+    id: DeploymentId,
+    status: DeploymentStatus,
+    description: String,
+    stable: bool,
+    new_evals: Vec<Evaluation>,
+    now: Timestamp,
+) -> Outcome {
+    if !set_status(root, index, id, status, description, now) {
+        return Outcome::Refused(Refusal::UnknownDeployment(id));
+    }
+    if stable {
+        let (key, version) = {
+            let deployment = &root.deployments[&id];
+            (deployment.job.clone(), deployment.job_index)
+        };
+        mark_stable(root, index, &key, version);
+    }
+    evals::upsert_all(root, index, new_evals);
+    Outcome::Done
+}
+
+fn mark_stable(root: &mut Root, index: u64, key: &model::JobKey, version: u64) {
+    let Some(job) = root.job_versions.get(&(key.clone(), version)).cloned() else { return };
+    let mut job = job;
+    Arc::make_mut(&mut job).stable = true;
+    root.job_versions.insert((key.clone(), version), job.clone());
+    if root.jobs.get(key).is_some_and(|newest| newest.job_modify_index == version) {
+        Arc::make_mut(&mut job).modify_index = index;
+        root.put_job_row(index, job);
+    }
+}
+
+/// Counts a placement of the deployment; the first one starts the progress deadline.
+pub(super) fn count_placed(root: &mut Root, index: u64, id: DeploymentId, alloc: AllocId, now: Timestamp) {
+    let Some(group_name) = root.allocs.get(&alloc).map(|alloc| alloc.group.clone()) else { return };
+    let Some(row) = root.deployments.get_mut(&id) else { return };
+    let deployment = Arc::make_mut(row);
+    deployment.modify_index = index;
+    if let Some(group) = deployment.groups.get_mut(&*group_name) {
+        group.placed += 1;
+        if group.require_progress_by.is_zero() && !group.progress_deadline.is_zero() {
+            group.require_progress_by = now.plus(group.progress_deadline);
+        }
+    }
+    root.indexes.deployments = index;
+}
+
+/// Counts an allocation that became healthy or unhealthy.
+pub(super) fn count_health(
+    root: &mut Root,
+    index: u64,
+    id: DeploymentId,
+    group_name: &str,
+    before: Option<bool>,
+    healthy: bool,
+    now: Timestamp,
+) {
+    let Some(row) = root.deployments.get_mut(&id) else { return };
+    let deployment = Arc::make_mut(row);
+    deployment.modify_index = index;
+    if let Some(group) = deployment.groups.get_mut(group_name) {
+        match before {
+            Some(true) => group.healthy = group.healthy.saturating_sub(1),
+            Some(false) => group.unhealthy = group.unhealthy.saturating_sub(1),
+            None => {}
+        }
+        if healthy {
+            group.healthy += 1;
+            if !group.progress_deadline.is_zero() {
+                group.require_progress_by = now.plus(group.progress_deadline);
+            }
+        } else {
+            group.unhealthy += 1;
+        }
+    }
+    root.indexes.deployments = index;
+}

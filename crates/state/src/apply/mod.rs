@@ -1,0 +1,153 @@
+//! Applies a command. One command, one file; what several of them touch is here.
+
+mod collect; // forgetting
+mod deployments; // status of roll-outs
+mod evals; // evaluations
+mod jobs; // registration and stop
+mod nodes; // machines
+mod plans; // placements and stops
+mod reports; // what nodes say
+
+use std::sync::Arc;
+
+use model::{Allocation, ClientStatus, JobKey, JobStatus};
+
+use crate::{
+    catalog,
+    command::{Command, Outcome},
+    root::{GroupCounts, JobCounters, Root},
+};
+
+impl Root {
+    /// Carries out one command as part of entry `index`. Several commands may share an index.
+    pub fn apply(&mut self, index: u64, command: Command) -> Outcome {
+        self.index = index;
+        match command {
+            Command::RegisterNode { node, evals, now } => nodes::register(self, index, node, evals, now),
+            Command::SetNodeStatus { node, status, event, evals, now } => {
+                nodes::set_status(self, index, node, status, event, evals, now)
+            }
+            Command::SetNodeEligibility { node, eligibility, evals, now } => {
+                nodes::set_eligibility(self, index, node, eligibility, evals, now)
+            }
+            Command::RegisterJob { job, enforce_index, eval, now } => {
+                jobs::register(self, index, *job, enforce_index, eval, now)
+            }
+            Command::DeregisterJob { job, purge, eval, now } => {
+                jobs::deregister(self, index, &job, purge, eval, now)
+            }
+            Command::UpdateEvals { evals } => {
+                evals::upsert_all(self, index, evals);
+                Outcome::Done
+            }
+            Command::ApplyPlan { plan, evals } => plans::apply(self, index, *plan, evals),
+            Command::UpdateAllocs { updates, evals } => reports::apply(self, index, updates, evals),
+            Command::UpdateDeployment { deployment, status, description, stable, evals, now } => {
+                deployments::update(self, index, deployment, status, description, stable, evals, now)
+            }
+            Command::Collect { before } => collect::collect(self, index, before),
+            Command::AddDeployment { deployment } => {
+                deployments::put(self, index, deployment);
+                Outcome::Done
+            }
+        }
+    }
+
+    /// Enters a new version of an allocation's row and all that is derived from it: indexes, usage, counters, catalog.
+    pub(crate) fn put_alloc(&mut self, index: u64, mut alloc: Allocation) {
+        alloc.modify_index = index;
+        let before = self.allocs.get(&alloc.id).cloned();
+        if before.is_none() {
+            alloc.create_index = index;
+            self.allocs_by_node.insert((alloc.node, alloc.id));
+            self.allocs_by_job.entry(alloc.job.clone()).or_default().insert(alloc.id);
+            self.allocs_by_eval.insert((alloc.eval, alloc.id));
+        }
+        let was = before.as_deref().is_some_and(|alloc| !alloc.is_terminal());
+        let is = !alloc.is_terminal();
+        let moved = before.as_deref().is_some_and(|before| before.job_index != alloc.job_index);
+        if was && (!is || moved) {
+            let old = before.as_deref().expect("`was` is only true for an earlier row");
+            let capacity = self.group_of(old).map(model::TaskGroup::capacity).unwrap_or_default();
+            self.usage.release(index, old.node, capacity, old.ports.iter().map(|port| port.value));
+        }
+        if is && (!was || moved) {
+            let capacity = self.group_of(&alloc).map(model::TaskGroup::capacity).unwrap_or_default();
+            self.usage.add(alloc.node, capacity, alloc.ports.iter().map(|port| port.value));
+        }
+        if alloc.alloc_modify_index == index
+            && let Some(slot) = self.usage.slot_mut(alloc.node)
+        {
+            slot.assigned_index = index;
+        }
+        self.count(index, &alloc, before.as_deref());
+        self.indexes.allocs = index;
+        let row = Arc::new(alloc);
+        self.allocs.insert(row.id, row.clone());
+        catalog::refresh(self, index, &row);
+    }
+
+    fn count(&mut self, index: u64, alloc: &Allocation, before: Option<&Allocation>) {
+        let counters = Arc::make_mut(
+            self.counters
+                .entry(alloc.job.clone())
+                .or_insert_with(|| Arc::new(JobCounters { create_index: index, ..JobCounters::default() })),
+        );
+        counters.modify_index = index;
+        let group = counters.groups.entry(alloc.group.to_string()).or_default();
+        if let Some(before) = before {
+            let count = field(group, before.client);
+            *count = count.saturating_sub(1);
+            if !before.is_terminal() {
+                counters.live_allocs = counters.live_allocs.saturating_sub(1);
+            }
+        }
+        *field(group, alloc.client) += 1;
+        if !alloc.is_terminal() {
+            counters.live_allocs += 1;
+        }
+    }
+
+    /// Sets the derived status of a job after its allocations or evaluations changed.
+    pub(crate) fn refresh_job_status(&mut self, index: u64, key: &JobKey) {
+        let Some(job) = self.jobs.get(key) else { return };
+        let empty = JobCounters::default();
+        let counters = self.counters.get(key).map_or(&empty, |counters| counters);
+        let status = if counters.live_allocs > 0 {
+            JobStatus::Running
+        } else if job.stop {
+            JobStatus::Dead
+        } else if counters.open_evals > 0 || !counters.evaluated {
+            JobStatus::Pending
+        } else if job.groups.iter().all(|group| group.count == 0) || counters.evaluated {
+            JobStatus::Dead
+        } else {
+            JobStatus::Pending
+        };
+        if job.status != status {
+            let mut job = Arc::clone(job);
+            let row = Arc::make_mut(&mut job);
+            row.status = status;
+            row.modify_index = index;
+            self.put_job_row(index, job);
+        }
+    }
+
+    /// Replaces the row of the newest version.
+    pub(crate) fn put_job_row(&mut self, index: u64, job: Arc<model::Job>) {
+        let key = job.key();
+        self.job_versions.insert((key.clone(), job.job_modify_index), job.clone());
+        self.jobs.insert(key, job);
+        self.indexes.jobs = index;
+    }
+}
+
+fn field(counts: &mut GroupCounts, status: ClientStatus) -> &mut u32 {
+    match status {
+        ClientStatus::Pending => &mut counts.starting,
+        ClientStatus::Running => &mut counts.running,
+        ClientStatus::Complete => &mut counts.complete,
+        ClientStatus::Failed => &mut counts.failed,
+        ClientStatus::Lost => &mut counts.lost,
+    }
+}

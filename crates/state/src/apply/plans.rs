@@ -1,0 +1,119 @@
+//! Plans become true. They were verified by the plan applier; nothing is decided here.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use model::{AllocId, Allocation, ClientStatus, DesiredStatus, Evaluation, JobKey, Plan};
+
+use super::{deployments, evals};
+use crate::{command::Outcome, root::Root};
+
+pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evaluation>) -> Outcome {
+    let mut jobs: BTreeSet<JobKey> = BTreeSet::from([plan.job.clone()]);
+    if let Some(deployment) = plan.deployment {
+        deployments::put(root, index, deployment);
+    }
+    for (id, status, description) in plan.deployment_updates {
+        deployments::set_status(root, index, id, status, description, plan.now);
+    }
+    for stop in plan.stops {
+        if let Some(alloc) = root.allocs.get(&stop.id) {
+            let mut alloc = Allocation::clone(alloc);
+            alloc.desired = DesiredStatus::Stop;
+            alloc.desired_description = stop.description;
+            if let Some(client) = stop.client {
+                alloc.client = client;
+            }
+            alloc.modify_time = plan.now;
+            alloc.alloc_modify_index = index;
+            jobs.insert(alloc.job.clone());
+            root.put_alloc(index, alloc);
+        }
+    }
+    for (id, eval) in plan.followups {
+        if let Some(alloc) = root.allocs.get(&id) {
+            let mut alloc = Allocation::clone(alloc);
+            alloc.followup_eval = Some(eval);
+            root.put_alloc(index, alloc);
+        }
+    }
+    let version = root.job_versions.get(&(plan.job.clone(), plan.job_index)).cloned();
+    if let Some(job) = &version {
+        for id in plan.in_place {
+            update_in_place(root, index, id, job, plan.deployment_id, plan.now);
+        }
+        for placement in plan.placements {
+            if let Some(previous) = placement.previous
+                && let Some(alloc) = root.allocs.get(&previous)
+            {
+                let mut alloc = Allocation::clone(alloc);
+                alloc.next = Some(placement.id);
+                root.put_alloc(index, alloc);
+            }
+            // The name is shared with the job version instead of being kept once per allocation.
+            root.put_alloc(
+                index,
+                Allocation {
+                    id: placement.id,
+                    job: plan.job.clone(),
+                    job_index: plan.job_index,
+                    job_version: job.version,
+                    group: placement.group,
+                    index: placement.index,
+                    node: placement.node,
+                    eval: plan.eval,
+                    deployment: placement.deployment,
+                    ports: placement.ports,
+                    desired: DesiredStatus::Run,
+                    desired_description: String::new(),
+                    client: ClientStatus::Pending,
+                    client_description: String::new(),
+                    tasks: Arc::default(),
+                    services: Arc::default(),
+                    health: None,
+                    previous: placement.previous,
+                    next: None,
+                    followup_eval: None,
+                    reschedules: placement.reschedules,
+                    metric: placement.metric,
+                    create_time: plan.now,
+                    modify_time: plan.now,
+                    create_index: index,
+                    modify_index: index,
+                    alloc_modify_index: index,
+                },
+            );
+            if let Some(id) = placement.deployment {
+                deployments::count_placed(root, index, id, placement.id, plan.now);
+            }
+        }
+    }
+    evals::upsert_all(root, index, settled);
+    for job in &jobs {
+        root.refresh_job_status(index, job);
+    }
+    Outcome::Done
+}
+
+fn update_in_place(
+    root: &mut Root,
+    index: u64,
+    id: AllocId,
+    job: &model::Job,
+    deployment: Option<model::DeploymentId>,
+    now: model::Timestamp,
+) {
+    let Some(alloc) = root.allocs.get(&id) else { return };
+    let mut alloc = Allocation::clone(alloc);
+    alloc.job_index = job.job_modify_index;
+    alloc.job_version = job.version;
+    alloc.modify_time = now;
+    alloc.alloc_modify_index = index;
+    if deployment.is_some() && alloc.deployment != deployment {
+        alloc.deployment = deployment;
+        alloc.health = None;
+    }
+    root.put_alloc(index, alloc);
+    if let Some(deployment) = deployment {
+        deployments::count_placed(root, index, deployment, id, now);
+    }
+}

@@ -1,0 +1,229 @@
+//! The one enum that goes through the log, its outcomes, and its form on disk.
+
+use model::{
+    AllocUpdate, Deployment, DeploymentId, DeploymentStatus, Eligibility, EvalId, Evaluation, Job, JobKey,
+    Node, NodeEvent, NodeId, NodeStatus, Plan, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// A change of the state. Everything that is not derivable (ids, times, choices) is inside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Adds a node or replaces what it says of itself; what servers noted about it stays.
+    RegisterNode {
+        node: Node,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
+    /// Changes the status the servers see.
+    SetNodeStatus {
+        node: NodeId,
+        status: NodeStatus,
+        event: Option<NodeEvent>,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
+    SetNodeEligibility {
+        node: NodeId,
+        eligibility: Eligibility,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
+    /// Registers a job; the same specification again makes no new version.
+    RegisterJob {
+        job: Box<Job>,
+        /// `Some(0)`: the job must not exist; `Some(n)`: its `job_modify_index` must be n.
+        enforce_index: Option<u64>,
+        eval: Option<Evaluation>,
+        now: Timestamp,
+    },
+    /// Stops a job, or forgets it (`purge`).
+    DeregisterJob {
+        job: JobKey,
+        purge: bool,
+        eval: Option<Evaluation>,
+        now: Timestamp,
+    },
+    /// Adds or replaces evaluations.
+    UpdateEvals {
+        evals: Vec<Evaluation>,
+    },
+    /// Makes a verified plan true, together with the evaluations it settles or creates.
+    ApplyPlan {
+        plan: Box<Plan>,
+        evals: Vec<Evaluation>,
+    },
+    /// What a node reported.
+    UpdateAllocs {
+        updates: Vec<AllocUpdate>,
+        evals: Vec<Evaluation>,
+    },
+    UpdateDeployment {
+        deployment: DeploymentId,
+        status: DeploymentStatus,
+        description: String,
+        /// The job version that the deployment proved good.
+        stable: bool,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
+    /// Forgets terminal evaluations and their allocations, and dead jobs, that were last changed before `before`.
+    Collect {
+        before: Timestamp,
+    },
+    /// Adds a deployment (kept apart from plans for deployments without placements).
+    AddDeployment {
+        deployment: Deployment,
+    },
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    Done,
+    JobRegistered {
+        job_modify_index: u64,
+        version: u64,
+        new_version: bool,
+    },
+    JobDeregistered {
+        job_modify_index: u64,
+        existed: bool,
+    },
+    Collected {
+        evals: u32,
+        allocs: u32,
+        jobs: u32,
+    },
+    /// Nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    #[error("Enforcing job modify index {wanted}: job exists with conflicting job modify index: {found}")]
+    IndexConflict { wanted: u64, found: u64 },
+    #[error("Enforcing job modify index 0: job already exists")]
+    JobExists,
+    #[error("Enforcing job modify index {wanted}: job does not exist")]
+    JobMissing { wanted: u64 },
+    #[error("node {0} is not registered")]
+    UnknownNode(NodeId),
+    #[error("deployment {0} does not exist")]
+    UnknownDeployment(DeploymentId),
+    #[error("evaluation {0} does not exist")]
+    UnknownEval(EvalId),
+}
+
+/// The bytes are not a command of this version.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error("the log holds a command of type {0} that this version does not know; a newer troupe is needed")]
+    UnknownType(u16),
+    #[error("a command in the log is damaged")]
+    Damaged(#[source] rmp_serde::decode::Error),
+}
+
+/// On disk and on the wire: a type number that any version can read, then the body as named fields.
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    kind: u16,
+    #[serde(with = "serde_bytes_compat")]
+    body: Vec<u8>,
+}
+
+/// `Vec<u8>` as bytes rather than as a list of numbers.
+mod serde_bytes_compat {
+    use serde::{Deserializer, Serializer, de::Visitor};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+impl Command {
+    /// Never reused, never renumbered.
+    pub fn type_number(&self) -> u16 {
+        match self {
+            Self::RegisterNode { .. } => 1,
+            Self::SetNodeStatus { .. } => 2,
+            Self::SetNodeEligibility { .. } => 3,
+            Self::RegisterJob { .. } => 4,
+            Self::DeregisterJob { .. } => 5,
+            Self::UpdateEvals { .. } => 6,
+            Self::ApplyPlan { .. } => 7,
+            Self::UpdateAllocs { .. } => 8,
+            Self::UpdateDeployment { .. } => 9,
+            Self::Collect { .. } => 10,
+            Self::AddDeployment { .. } => 11,
+        }
+    }
+
+    /// The highest type number this version knows.
+    pub const NEWEST_TYPE: u16 = 11;
+
+    pub fn encode(&self) -> Vec<u8> {
+        let body =
+            rmp_serde::to_vec_named(self).expect("commands hold no type that MessagePack cannot encode");
+        rmp_serde::to_vec(&Envelope { kind: self.type_number(), body })
+            .expect("an envelope holds a number and bytes")
+    }
+
+    /// # Errors
+    /// For an unknown type the server must stop: going on would give it another state than its peers.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let envelope: Envelope = rmp_serde::from_slice(bytes).map_err(DecodeError::Damaged)?;
+        if envelope.kind == 0 || envelope.kind > Self::NEWEST_TYPE {
+            return Err(DecodeError::UnknownType(envelope.kind));
+        }
+        rmp_serde::from_slice(&envelope.body).map_err(DecodeError::Damaged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_round_trip() {
+        let command = Command::RegisterJob {
+            job: Box::new(Job { id: "redis".into(), ..Job::default() }),
+            enforce_index: Some(3),
+            eval: None,
+            now: Timestamp(7),
+        };
+        assert_eq!(Command::decode(&command.encode()).unwrap(), command);
+    }
+
+    #[test]
+    fn a_command_of_a_newer_version_is_refused_by_number() {
+        let bytes = rmp_serde::to_vec(&Envelope { kind: 999, body: vec![1, 2, 3] }).unwrap();
+        assert!(matches!(Command::decode(&bytes), Err(DecodeError::UnknownType(999))));
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error() {
+        assert!(Command::decode(&[0xc1, 0, 1]).is_err());
+    }
+}

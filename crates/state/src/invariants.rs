@@ -1,0 +1,146 @@
+//! What must hold after every step. Used by debug assertions, property tests and the simulation alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Capacity, NodeId};
+
+use crate::root::Root;
+
+/// Checks all of them and names the first that is broken.
+///
+/// # Errors
+/// The words say which invariant, where, and with which values.
+pub fn check(root: &Root) -> Result<(), String> {
+    no_port_given_twice(root)?;
+    no_node_over_its_capacity(root)?;
+    placements_never_exceed_count(root)?;
+    usage_is_the_sum_of_allocations(root)?;
+    catalog_follows_allocations(root)
+}
+
+/// On one node, no two allocations that shall run hold the same port.
+///
+/// # Errors
+/// Names the node, the port and both allocations.
+pub fn no_port_given_twice(root: &Root) -> Result<(), String> {
+    let mut holders: BTreeMap<(NodeId, u16), model::AllocId> = BTreeMap::new();
+    for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
+        for port in &alloc.ports {
+            if let Some(other) = holders.insert((alloc.node, port.value), alloc.id) {
+                return Err(format!(
+                    "port {} on node {} is given to {other} and to {}",
+                    port.value, alloc.node, alloc.id
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The allocations that shall run on a node fit into it.
+///
+/// # Errors
+/// Names the node and the dimension.
+pub fn no_node_over_its_capacity(root: &Root) -> Result<(), String> {
+    for slot in root.usage.slots.iter() {
+        if let Some(dimension) = slot.used.exceeds(slot.total) {
+            return Err(format!(
+                "node {} is over its {dimension}: {:?} of {:?}",
+                slot.node, slot.used, slot.total
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A group of the newest version of a job never has more live allocations with that version than its count, and a
+/// name index is held by one live allocation of a version only.
+///
+/// # Errors
+/// Names job, group and numbers.
+pub fn placements_never_exceed_count(root: &Root) -> Result<(), String> {
+    for (key, job) in &root.jobs {
+        let mut live: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut indexes = BTreeSet::new();
+        for alloc in root.allocs_of_job(key) {
+            if alloc.is_terminal() || alloc.job_index != job.job_modify_index {
+                continue;
+            }
+            *live.entry(&*alloc.group).or_default() += 1;
+            if !indexes.insert((alloc.group.clone(), alloc.index)) {
+                return Err(format!(
+                    "two live allocations of {key} are named {}[{}]",
+                    alloc.group, alloc.index
+                ));
+            }
+        }
+        for (group, live) in live {
+            let count = job.group(group).map_or(0, |group| group.count);
+            if live > count {
+                return Err(format!(
+                    "group {group} of {key} has {live} live allocations and a count of {count}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nothing of a stopped or forgotten job shall run, once its evaluation is complete. Not part of [`check`]: between
+/// the stop and its evaluation allocations still run.
+///
+/// # Errors
+/// Names job and allocation.
+pub fn nothing_runs_for_a_stopped_job(root: &Root) -> Result<(), String> {
+    for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
+        let stopped = root.jobs.get(&alloc.job).is_none_or(|job| job.stop);
+        let settled = root.evals_of_job(&alloc.job).all(|eval| eval.status.is_terminal());
+        if stopped && settled {
+            return Err(format!("{} runs although job {} is stopped", alloc.id, alloc.job));
+        }
+    }
+    Ok(())
+}
+
+/// The usage kept incrementally equals what adding up gives.
+///
+/// # Errors
+/// Names the node and both values.
+pub fn usage_is_the_sum_of_allocations(root: &Root) -> Result<(), String> {
+    let mut sums: BTreeMap<NodeId, (Capacity, u32)> = BTreeMap::new();
+    for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
+        let capacity = root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
+        let sum = sums.entry(alloc.node).or_default();
+        sum.0 = sum.0.plus(capacity);
+        sum.1 += 1;
+    }
+    for slot in root.usage.slots.iter() {
+        let (capacity, allocs) = sums.get(&slot.node).copied().unwrap_or_default();
+        if slot.used != capacity || slot.allocs != allocs {
+            return Err(format!(
+                "node {}: usage says {:?} for {} allocations, adding up says {capacity:?} for {allocs}",
+                slot.node, slot.used, slot.allocs
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Every catalog row belongs to an allocation that shall run and runs.
+///
+/// # Errors
+/// Names the service and the allocation.
+pub fn catalog_follows_allocations(root: &Root) -> Result<(), String> {
+    for service in root.all_services() {
+        let lives = root.allocs.get(&service.alloc).is_some_and(|alloc| {
+            alloc.desired == model::DesiredStatus::Run && alloc.client == model::ClientStatus::Running
+        });
+        if !lives {
+            return Err(format!(
+                "service {} is listed for {}, which does not run",
+                service.name, service.alloc
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The tables. A root is never changed once published: the one writer clones it (a few pointers), applies an entry
+//! and publishes the clone.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use imbl::{OrdMap, OrdSet};
+use model::{
+    AllocId, Allocation, Deployment, DeploymentId, EvalId, Evaluation, Job, JobKey, Node, NodeId, TaskGroup,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    catalog::{ServiceInstance, ServiceKey},
+    usage::Usage,
+};
+
+/// Per table, the log index of its last change: what blocking queries compare with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TableIndexes {
+    pub nodes: u64,
+    pub jobs: u64,
+    pub evals: u64,
+    pub allocs: u64,
+    pub deployments: u64,
+    pub services: u64,
+}
+
+/// How many allocations of a group are in which state, over the life of the job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupCounts {
+    /// Wanted and not placed, as the last evaluation said.
+    pub queued: u32,
+    pub starting: u32,
+    pub running: u32,
+    pub failed: u32,
+    pub complete: u32,
+    pub lost: u32,
+}
+
+/// What is counted per job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobCounters {
+    pub groups: BTreeMap<String, GroupCounts>,
+    /// Allocations that shall run and have not ended.
+    pub live_allocs: u32,
+    /// Evaluations that are not terminal.
+    pub open_evals: u32,
+    /// Whether there ever was an evaluation.
+    pub evaluated: bool,
+    pub create_index: u64,
+    pub modify_index: u64,
+}
+
+/// The state at one log index.
+#[derive(Debug, Clone, Default)]
+pub struct Root {
+    /// Index of the last applied entry.
+    pub index: u64,
+    pub indexes: TableIndexes,
+    pub nodes: OrdMap<NodeId, Arc<Node>>,
+    /// The newest version of each job.
+    pub jobs: OrdMap<JobKey, Arc<Job>>,
+    /// Every version that is kept, by the index that registered it (`Job::job_modify_index`).
+    pub job_versions: OrdMap<(JobKey, u64), Arc<Job>>,
+    pub counters: OrdMap<JobKey, Arc<JobCounters>>,
+    pub evals: OrdMap<EvalId, Arc<Evaluation>>,
+    pub allocs: OrdMap<AllocId, Arc<Allocation>>,
+    pub deployments: OrdMap<DeploymentId, Arc<Deployment>>,
+    pub usage: Usage,
+
+    pub(crate) allocs_by_node: OrdSet<(NodeId, AllocId)>,
+    pub(crate) allocs_by_job: OrdMap<JobKey, OrdSet<AllocId>>,
+    pub(crate) allocs_by_eval: OrdSet<(EvalId, AllocId)>,
+    pub(crate) evals_by_job: OrdMap<JobKey, OrdSet<EvalId>>,
+    /// Evaluations that are not terminal, by the index of their last change.
+    pub(crate) open_evals: OrdSet<(u64, EvalId)>,
+    pub(crate) active_deployments: OrdSet<DeploymentId>,
+    pub(crate) deployments_by_job: OrdMap<JobKey, OrdSet<DeploymentId>>,
+    pub(crate) services: OrdMap<ServiceKey, Arc<ServiceInstance>>,
+    pub(crate) services_by_alloc: OrdMap<AllocId, Arc<Vec<(Arc<str>, String)>>>,
+    pub(crate) service_indexes: OrdMap<Arc<str>, u64>,
+    /// By lower-case name, the ways in which services with capitals in their names were written.
+    pub(crate) service_spellings: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
+}
+
+impl Root {
+    pub fn allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<Allocation>> {
+        self.allocs_by_node
+            .range((node, AllocId(0))..=(node, AllocId(u128::MAX)))
+            .filter_map(|(_, id)| self.allocs.get(id))
+    }
+
+    /// In the order of their ids.
+    pub fn allocs_of_job(&self, job: &JobKey) -> impl Iterator<Item = &Arc<Allocation>> {
+        self.allocs_by_job.get(job).into_iter().flatten().filter_map(|id| self.allocs.get(id))
+    }
+
+    pub fn allocs_of_eval(&self, eval: EvalId) -> impl Iterator<Item = &Arc<Allocation>> {
+        self.allocs_by_eval
+            .range((eval, AllocId(0))..=(eval, AllocId(u128::MAX)))
+            .filter_map(|(_, id)| self.allocs.get(id))
+    }
+
+    pub fn evals_of_job(&self, job: &JobKey) -> impl Iterator<Item = &Arc<Evaluation>> {
+        self.evals_by_job.get(job).into_iter().flatten().filter_map(|id| self.evals.get(id))
+    }
+
+    pub fn deployments_of_job(&self, job: &JobKey) -> impl Iterator<Item = &Arc<Deployment>> {
+        self.deployments_by_job.get(job).into_iter().flatten().filter_map(|id| self.deployments.get(id))
+    }
+
+    /// Evaluations that are not terminal and changed after entry `index`, in the order of their last change.
+    pub fn open_evals_since(&self, index: u64) -> impl Iterator<Item = &Arc<Evaluation>> {
+        self.open_evals.range((index + 1, EvalId(0))..).filter_map(|(_, id)| self.evals.get(id))
+    }
+
+    pub fn active_deployments(&self) -> impl Iterator<Item = &Arc<Deployment>> {
+        self.active_deployments.iter().filter_map(|id| self.deployments.get(id))
+    }
+
+    /// Takes a plan's room into account before the plan is in the log: usage only, no rows. For verifying the next
+    /// plan while this one is being written.
+    pub fn reserve(&mut self, plan: &model::Plan) {
+        let index = self.index;
+        for stop in &plan.stops {
+            if let Some(alloc) = self.allocs.get(&stop.id).filter(|alloc| !alloc.is_terminal()).cloned() {
+                let capacity = self.group_of(&alloc).map(TaskGroup::capacity).unwrap_or_default();
+                self.usage.release(index, alloc.node, capacity, alloc.ports.iter().map(|port| port.value));
+            }
+        }
+        let Some(job) = self.job_versions.get(&(plan.job.clone(), plan.job_index)).cloned() else { return };
+        for placement in &plan.placements {
+            let capacity = job.group(&placement.group).map(TaskGroup::capacity).unwrap_or_default();
+            self.usage.add(placement.node, capacity, placement.ports.iter().map(|port| port.value));
+        }
+    }
+
+    /// The newest deployment of the job.
+    pub fn latest_deployment(&self, job: &JobKey) -> Option<&Arc<Deployment>> {
+        self.deployments_of_job(job).max_by_key(|deployment| deployment.create_index)
+    }
+
+    /// Kept versions of a job, newest first.
+    pub fn versions_of_job(&self, job: &JobKey) -> Vec<&Arc<Job>> {
+        let mut versions: Vec<_> =
+            self.job_versions.range((job.clone(), 0)..=(job.clone(), u64::MAX)).map(|(_, job)| job).collect();
+        versions.reverse();
+        versions
+    }
+
+    /// The job version that an allocation runs.
+    pub fn job_of(&self, alloc: &Allocation) -> Option<&Arc<Job>> {
+        self.job_versions.get(&(alloc.job.clone(), alloc.job_index))
+    }
+
+    /// The task group that an allocation is an instance of.
+    pub fn group_of(&self, alloc: &Allocation) -> Option<&TaskGroup> {
+        self.job_of(alloc)?.group(&alloc.group)
+    }
+}

@@ -1,0 +1,181 @@
+//! The whole state as a stream of rows, and back. What is derived (usage, indexes by key, catalog) is not written:
+//! reading the rows in builds it again.
+
+use std::sync::Arc;
+
+use model::{Allocation, Deployment, Evaluation, Job, JobKey, Node};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::ServiceInstance;
+use crate::root::{JobCounters, Root, TableIndexes};
+
+/// One row of a snapshot. Encoded with field names, so that older and newer versions can read each other's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Row {
+    /// First of all rows.
+    Head {
+        index: u64,
+        indexes: TableIndexes,
+    },
+    Node(Arc<Node>),
+    JobVersion {
+        job: Arc<Job>,
+        newest: bool,
+    },
+    Counters {
+        job: JobKey,
+        counters: Arc<JobCounters>,
+    },
+    Eval(Arc<Evaluation>),
+    Alloc(Arc<Allocation>),
+    Deployment(Arc<Deployment>),
+    /// A catalog row: derived, but for the indexes at which it came and changed.
+    Service {
+        instance: Arc<ServiceInstance>,
+    },
+    /// When each service last changed.
+    ServiceIndex {
+        name: String,
+        index: u64,
+    },
+    /// Last of all rows: a snapshot without it is torn.
+    End {
+        rows: u64,
+    },
+}
+
+/// The rows are not a whole snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("a snapshot must begin with its head")]
+    NoHead,
+    #[error("the snapshot ends before its last row")]
+    Torn,
+    #[error("the snapshot says it has {said} rows and has {found}")]
+    Count { said: u64, found: u64 },
+    #[error("a row of the snapshot cannot be read")]
+    Row(#[from] rmp_serde::decode::Error),
+}
+
+impl Root {
+    /// Every row, in an order that [`restore`] understands.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        let body = self
+            .nodes
+            .values()
+            .map(|node| Row::Node(node.clone()))
+            .chain(self.job_versions.values().map(|job| {
+                Row::JobVersion {
+                    newest: self
+                        .jobs
+                        .get(&job.key())
+                        .is_some_and(|newest| newest.job_modify_index == job.job_modify_index),
+                    job: job.clone(),
+                }
+            }))
+            .chain(self.evals.values().map(|eval| Row::Eval(eval.clone())))
+            .chain(self.allocs.values().map(|alloc| Row::Alloc(alloc.clone())))
+            .chain(self.deployments.values().map(|deployment| Row::Deployment(deployment.clone())))
+            .chain(
+                self.counters
+                    .iter()
+                    .map(|(job, counters)| Row::Counters { job: job.clone(), counters: counters.clone() }),
+            )
+            .chain(self.services.values().map(|instance| Row::Service { instance: instance.clone() }))
+            .chain(
+                self.service_indexes
+                    .iter()
+                    .map(|(name, &index)| Row::ServiceIndex { name: name.to_string(), index }),
+            );
+        let count = self.nodes.len()
+            + self.job_versions.len()
+            + self.evals.len()
+            + self.allocs.len()
+            + self.deployments.len()
+            + self.counters.len()
+            + self.services.len()
+            + self.service_indexes.len();
+        std::iter::once(Row::Head { index: self.index, indexes: self.indexes })
+            .chain(body)
+            .chain(std::iter::once(Row::End { rows: count as u64 }))
+    }
+}
+
+/// Builds the state that the rows describe.
+///
+/// # Errors
+/// Nothing is returned unless the snapshot is whole.
+pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
+    let mut rows = rows.into_iter();
+    let Some(Row::Head { index, indexes }) = rows.next() else { return Err(Error::NoHead) };
+    let mut root = Root::default();
+    let mut found = 0;
+    let mut counters = Vec::new();
+    let mut service_indexes = Vec::new();
+    for row in rows {
+        match row {
+            Row::Head { .. } => return Err(Error::NoHead),
+            Row::Node(node) => {
+                root.usage.put_node(node.modify_index, &node);
+                root.nodes.insert(node.id, node);
+            }
+            Row::JobVersion { job, newest } => {
+                let key = job.key();
+                root.job_versions.insert((key.clone(), job.job_modify_index), job.clone());
+                if newest {
+                    root.jobs.insert(key, job);
+                }
+            }
+            Row::Eval(eval) => {
+                if !eval.status.is_terminal() {
+                    root.open_evals.insert((eval.modify_index, eval.id));
+                }
+                root.evals_by_job.entry(eval.job.clone()).or_default().insert(eval.id);
+                root.evals.insert(eval.id, eval);
+            }
+            Row::Alloc(alloc) => {
+                let indexes = (alloc.create_index, alloc.modify_index);
+                let id = alloc.id;
+                let assigned = alloc.alloc_modify_index;
+                let node = alloc.node;
+                root.put_alloc(indexes.1, Arc::unwrap_or_clone(alloc));
+                let row = Arc::make_mut(root.allocs.get_mut(&id).expect("put one line above"));
+                row.create_index = indexes.0;
+                if let Some(slot) = root.usage.slot_mut(node) {
+                    slot.assigned_index = slot.assigned_index.max(assigned);
+                }
+            }
+            Row::Deployment(deployment) => {
+                if deployment.status.is_active() {
+                    root.active_deployments.insert(deployment.id);
+                }
+                root.deployments_by_job.entry(deployment.job.clone()).or_default().insert(deployment.id);
+                root.deployments.insert(deployment.id, deployment);
+            }
+            Row::Counters { job, counters: row } => counters.push((job, row)),
+            Row::Service { instance } => {
+                let key = (instance.name.clone(), instance.alloc, instance.id.clone());
+                root.services.insert(key, instance);
+            }
+            Row::ServiceIndex { name, index } => service_indexes.push((name, index)),
+            Row::End { rows } => {
+                if rows != found {
+                    return Err(Error::Count { said: rows, found });
+                }
+                // Last, so that entering the allocations has not changed what was counted.
+                root.counters = counters.into_iter().collect();
+                root.service_indexes.clear();
+                for (name, index) in service_indexes {
+                    let name: Arc<str> = Arc::from(name.as_str());
+                    root.note_spelling(&name);
+                    root.service_indexes.insert(name, index);
+                }
+                root.index = index;
+                root.indexes = indexes;
+                return Ok(root);
+            }
+        }
+        found += 1;
+    }
+    Err(Error::Torn)
+}

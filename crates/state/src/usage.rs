@@ -1,0 +1,233 @@
+//! What is used on each node, in dense slots that the scheduler walks without touching a node's row, and the
+//! classes of nodes that pass or fail the same constraints.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+use model::{Capacity, Node, NodeId};
+
+/// Host ports in use on one node: a sorted list behind a pointer, so that a snapshot copies nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PortSet(Arc<Vec<u16>>);
+
+impl PortSet {
+    pub fn contains(&self, port: u16) -> bool {
+        self.0.binary_search(&port).is_ok()
+    }
+
+    pub fn insert(&mut self, port: u16) {
+        if let Err(at) = self.0.binary_search(&port) {
+            Arc::make_mut(&mut self.0).insert(at, port);
+        }
+    }
+
+    pub fn remove(&mut self, port: u16) {
+        if let Ok(at) = self.0.binary_search(&port) {
+            Arc::make_mut(&mut self.0).remove(at);
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.iter().copied()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<u16> for PortSet {
+    fn from_iter<I: IntoIterator<Item = u16>>(ports: I) -> Self {
+        let mut ports: Vec<u16> = ports.into_iter().collect();
+        ports.sort_unstable();
+        ports.dedup();
+        Self(Arc::new(ports))
+    }
+}
+
+/// One node as the scheduler sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slot {
+    pub node: NodeId,
+    /// Index into [`Usage::classes`].
+    pub class: u32,
+    /// Ready and eligible.
+    pub schedulable: bool,
+    /// Capacity less what is reserved.
+    pub total: Capacity,
+    /// Sum over the node's allocations that shall run and have not ended.
+    pub used: Capacity,
+    /// Number of those.
+    pub allocs: u32,
+    /// Their ports and the reserved ones.
+    pub ports: PortSet,
+    /// First and last dynamic port.
+    pub dynamic_ports: (u16, u16),
+    /// Index of the last change by the servers to one of the node's allocations: what the node waits for.
+    pub assigned_index: u64,
+}
+
+/// Nodes that are alike in all that constraints look at.
+#[derive(Debug, Clone)]
+pub struct Class {
+    /// `v1:<hash>`, as the API shows it.
+    pub hash: Arc<str>,
+    /// One of them, to test constraints on; kept also when that node is gone.
+    pub sample: Arc<Node>,
+    /// How many nodes are in the class now.
+    pub nodes: u32,
+    /// Index at which room last appeared in the class: something ended, a node came, became ready or grew. What
+    /// blocked evaluations wait for.
+    pub freed_index: u64,
+}
+
+/// Slots and classes.
+#[derive(Debug, Clone, Default)]
+pub struct Usage {
+    pub slots: Vector<Slot>,
+    pub classes: Vector<Class>,
+    slot_of: OrdMap<NodeId, u32>,
+    class_of: OrdMap<Arc<str>, u32>,
+}
+
+impl Usage {
+    pub fn slot(&self, node: NodeId) -> Option<&Slot> {
+        self.slots.get(*self.slot_of.get(&node)? as usize)
+    }
+
+    /// Position of the node's slot in [`Usage::slots`].
+    pub fn slot_index(&self, node: NodeId) -> Option<usize> {
+        self.slot_of.get(&node).map(|&index| index as usize)
+    }
+
+    pub(crate) fn slot_mut(&mut self, node: NodeId) -> Option<&mut Slot> {
+        self.slots.get_mut(*self.slot_of.get(&node)? as usize)
+    }
+
+    /// Enters or refreshes a node; what is used on it stays.
+    pub(crate) fn put_node(&mut self, index: u64, node: &Arc<Node>) {
+        let class = self.class_id(node);
+        let old_class = self.slot(node.id).map(|slot| slot.class);
+        if old_class != Some(class) {
+            if let Some(old) = old_class {
+                self.classes[old as usize].nodes -= 1;
+            }
+            self.classes[class as usize].nodes += 1;
+        }
+        let total = node.available();
+        let schedulable = node.is_schedulable();
+        let grew = self.slot(node.id).is_none_or(|slot| {
+            (schedulable && !slot.schedulable)
+                || total.exceeds(slot.total).is_some()
+                || old_class != Some(class)
+        });
+        if schedulable && grew {
+            self.classes[class as usize].freed_index = index;
+        }
+        if let Some(slot) = self.slot_mut(node.id) {
+            slot.class = class;
+            slot.total = total;
+            slot.schedulable = schedulable;
+            slot.dynamic_ports = node.dynamic_ports;
+            for &port in &node.reserved_ports {
+                slot.ports.insert(port);
+            }
+            return;
+        }
+        let slot = Slot {
+            node: node.id,
+            class,
+            schedulable,
+            total,
+            used: Capacity::default(),
+            allocs: 0,
+            ports: node.reserved_ports.iter().copied().collect(),
+            dynamic_ports: node.dynamic_ports,
+            assigned_index: 0,
+        };
+        let index = self.slots.len() as u32;
+        self.slots.push_back(slot);
+        self.slot_of.insert(node.id, index);
+    }
+
+    pub(crate) fn add(&mut self, node: NodeId, capacity: Capacity, ports: impl Iterator<Item = u16>) {
+        if let Some(slot) = self.slot_mut(node) {
+            slot.used = slot.used.plus(capacity);
+            slot.allocs += 1;
+            for port in ports {
+                slot.ports.insert(port);
+            }
+        }
+    }
+
+    pub(crate) fn release(
+        &mut self,
+        index: u64,
+        node: NodeId,
+        capacity: Capacity,
+        ports: impl Iterator<Item = u16>,
+    ) {
+        if let Some(slot) = self.slot_mut(node) {
+            slot.used = slot.used.minus(capacity);
+            slot.allocs = slot.allocs.saturating_sub(1);
+            for port in ports {
+                slot.ports.remove(port);
+            }
+            let class = slot.class as usize;
+            self.classes[class].freed_index = index;
+        }
+    }
+
+    fn class_id(&mut self, node: &Arc<Node>) -> u32 {
+        if let Some(&id) = self.class_of.get(node.computed_class.as_str()) {
+            return id;
+        }
+        let hash: Arc<str> = node.computed_class.as_str().into();
+        let id = self.classes.len() as u32;
+        self.classes.push_back(Class { hash: hash.clone(), sample: node.clone(), nodes: 0, freed_index: 0 });
+        self.class_of.insert(hash, id);
+        id
+    }
+}
+
+/// Hash over all that feasibility may look at and that nodes can share: datacenter, class, attributes and meta whose
+/// keys do not start with `unique.`, and which drivers are healthy.
+pub fn computed_class(node: &Node) -> String {
+    let mut hash = Fnv::default();
+    hash.text(&node.datacenter);
+    hash.text(&node.class);
+    for (kind, map) in [("attr", &node.attributes), ("meta", &node.meta)] {
+        for (key, value) in map.iter().filter(|(key, _)| !key.starts_with("unique.")) {
+            hash.text(kind);
+            hash.text(key);
+            hash.text(value);
+        }
+    }
+    for (name, driver) in &node.drivers {
+        hash.text(name);
+        hash.text(if driver.detected && driver.healthy { "healthy" } else { "unhealthy" });
+    }
+    format!("v1:{:016x}", hash.0)
+}
+
+/// FNV-1a, 64 bits: stable over versions and machines, which the standard library's hashers are not.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn text(&mut self, text: &str) {
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        for byte in (text.len() as u64).to_be_bytes().into_iter().chain(text.bytes()) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
