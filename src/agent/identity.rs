@@ -12,7 +12,7 @@ use crate::actors::ports::IdSource;
 
 /// The ids could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     #[error("{} cannot be used: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("{} does not hold a UUID (found {found:?}); restore it, or remove it to become a new node", path.display())]
@@ -23,7 +23,7 @@ pub enum Error {
 ///
 /// # Errors
 /// When the file cannot be read or written, or holds something else: a node must not change its id silently.
-pub fn node_id(dir: &Path, ids: &dyn IdSource) -> Result<NodeId, Error> {
+pub(super) fn node_id(dir: &Path, ids: &dyn IdSource) -> Result<NodeId, Error> {
     let path = dir.join("client-id");
     let io = |source| Error::Io { path: path.clone(), source };
     match fs::read_to_string(&path) {

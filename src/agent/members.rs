@@ -5,18 +5,34 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use tokio::runtime::Handle;
-
 use super::{config::Config, start::StartError};
-use crate::{
-    actors::ports::{Member, Members},
-    net::gossip::{Gossip, GossipConfig},
-};
+use crate::actors::ports::{Member, Members};
 
-/// Starts gossip: a pool of one until somebody joins.
-pub(super) fn start(config: &Config, own_rpc: SocketAddr, runtime: &Handle) -> Result<Gossip, StartError> {
-    let _ = (config, own_rpc, runtime);
-    todo!()
+/// This agent alone.
+pub(super) struct SelfMembers(pub Member);
+
+impl Members for SelfMembers {
+    fn members(&self) -> Vec<Member> {
+        vec![self.0.clone()]
+    }
+}
+
+/// What this agent says of itself.
+pub(super) fn own(config: &Config, address: IpAddr, rpc: SocketAddr) -> Member {
+    Member {
+        name: format!("{}.{}", config.name, config.region),
+        address: address.to_string(),
+        port: config.gossip_port,
+        status: "alive".into(),
+        tags: BTreeMap::from([
+            ("role".into(), "nomad".into()),
+            ("region".into(), config.region.clone()),
+            ("dc".into(), config.datacenter.clone()),
+            ("build".into(), env!("CARGO_PKG_VERSION").into()),
+            ("rpc_addr".into(), rpc.ip().to_string()),
+            ("port".into(), rpc.port().to_string()),
+        ]),
+    }
 }
 
 /// `8.8.8.8` or `10.0.0.2:5353`.

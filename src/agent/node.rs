@@ -19,7 +19,10 @@ use crate::{
         node_agent::{NodeAgent, NodeKit, apply_fingerprint},
         ports::{AllocDisk, HostProbe, NodeStore, ServerLink, TaskDriver},
     },
-    driver::{Disk, Docker, LinuxHost, MockDriver, NetProber, RawExec, RedbNodeStore},
+    driver::{
+        alloc_disk::Disk, host::LinuxHost, mock::MockDriver, node_store::RedbNodeStore, prober::NetProber,
+        raw_exec::RawExec,
+    },
 };
 
 /// How long the start of the agent waits for a driver to say whether it is there; a slower one is heard later.
@@ -74,9 +77,6 @@ pub(super) async fn start(
 
 fn drivers(config: &Config, runtime: &Handle) -> Result<BTreeMap<String, Arc<dyn TaskDriver>>, StartError> {
     let mut drivers: Vec<Arc<dyn TaskDriver>> = Vec::new();
-    if config.docker {
-        drivers.push(Arc::new(Docker::new(&config.docker_socket, runtime.clone())));
-    }
     if config.raw_exec {
         let program = std::env::current_exe()
             .map_err(|error| StartError::Other(format!("the path of this program is unknown: {error}")))?;

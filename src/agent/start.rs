@@ -31,7 +31,6 @@ use crate::{
     dns::{DnsConfig, DnsServer},
     http::{self, AgentInfo},
     net::{
-        self,
         node_link::{RemoteServers, register_node_methods},
         rpc,
     },
@@ -46,7 +45,7 @@ const ELECTION: Duration = Duration::from_secs(10);
 
 /// Why the agent did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(super) enum StartError {
     #[error(
         "cannot listen on {address} for {what}: {source}. Is another agent running? Choose another port with {flag}"
     )]
@@ -74,7 +73,6 @@ pub(super) struct Running {
     node: Option<NodeSide>,
     http: Vec<actix_web::dev::ServerHandle>,
     dns: DnsServer,
-    gossip: net::gossip::Gossip,
     stop_rpc: CancellationToken,
     arbiters: Vec<Arbiter>,
     pub(super) addresses: Addresses,
@@ -105,20 +103,11 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
     let http_listener = listen("the HTTP API", config.bind, config.http_port, "-http-port")?;
     let consul_listener = listen("the Consul API", config.bind, config.consul_port, "-consul-port")?;
     let rpc_listener = listen("RPC", config.bind, config.rpc_port, "-rpc-port")?;
-    let addresses = |dns| -> Result<Addresses, StartError> {
-        let at = |listener: &TcpListener| {
-            listener
-                .local_addr()
-                .map_err(|error| StartError::Other(format!("a socket has no address: {error}")))
-        };
-        Ok(Addresses {
-            http: at(&http_listener)?,
-            consul: at(&consul_listener)?,
-            rpc: at(&rpc_listener)?,
-            dns,
-        })
+    let at = |listener: &TcpListener| {
+        listener.local_addr().map_err(|error| StartError::Other(format!("a socket has no address: {error}")))
     };
-    let rpc_address = addresses(SocketAddr::from(([0, 0, 0, 0], 0)))?.rpc;
+    let (http_address, consul_address, rpc_address) =
+        (at(&http_listener)?, at(&consul_listener)?, at(&rpc_listener)?);
     let reachable = if config.bind.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { config.bind };
     let own_rpc = SocketAddr::new(reachable, rpc_address.port());
 
@@ -161,12 +150,8 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
     register_node_methods(&mut router, Arc::new(GatewayLink(gateway.clone())));
     serve_rpc(rpc_listener, router, stop_rpc.clone(), &runtime)?;
 
-    let gossip = members::start(&config, own_rpc, &runtime)?;
     let node = if config.client {
-        let servers = RemoteServers::new(
-            [own_rpc.to_string()],
-            &rpc::ClientConfig { runtime: runtime.clone(), ..rpc::ClientConfig::default() },
-        );
+        let servers = RemoteServers::new([own_rpc.to_string()], &rpc::ClientConfig::default());
         Some(node::start(&config, Arc::new(servers), &node_arbiter.handle(), &runtime, fatal.clone()).await?)
     } else {
         None
@@ -179,11 +164,12 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         recursors: members::recursors(&config)?,
         ..DnsConfig::default()
     };
-    let dns = DnsServer::start(dns_config, state.clone(), runtime.clone())
+    let dns = DnsServer::start(dns_config, state.clone(), clock.clone(), runtime.clone())
         .map_err(|error| StartError::Other(error.to_string()))?;
     let dns_address =
         dns.addresses().first().copied().unwrap_or(SocketAddr::new(config.bind, config.dns_port));
-    let addresses = addresses(dns_address)?;
+    let addresses =
+        Addresses { http: http_address, consul: consul_address, rpc: rpc_address, dns: dns_address };
 
     let access: Arc<dyn NodeAccess> = match &node {
         Some(side) => Arc::new(LocalNode {
@@ -195,7 +181,7 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         }),
         None => Arc::new(NoNode),
     };
-    let members: Arc<dyn Members> = Arc::new(members::GossipMembers::new(gossip.clone()));
+    let members: Arc<dyn Members> = Arc::new(members::SelfMembers(members::own(&config, reachable, own_rpc)));
     let advertised = |port: u16| {
         let address = node.as_ref().map_or_else(|| reachable.to_string(), |side| side.node.address.clone());
         format!("{address}:{port}")
@@ -216,22 +202,9 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
     let context = http::Context::new(state.clone(), proposer, clock, ids, access, members.clone(), info);
     let nomad =
         http::serve(context, http_listener, 2).map_err(|error| StartError::Other(error.to_string()))?;
-    let consul_context = http::consul::ConsulContext {
-        state,
-        members,
-        agent: config.name.clone(),
-        datacenter: config.datacenter.clone(),
-        address: node.as_ref().map_or_else(|| reachable.to_string(), |side| side.node.address.clone()),
-        version: env!("CARGO_PKG_VERSION").into(),
-        rpc_address: advertised(addresses.rpc.port()),
-        pretty: config.dev,
-        leadership: raft.leadership(),
-    };
-    let consul = http::consul::serve(consul_context, consul_listener, 1)
-        .map_err(|error| StartError::Other(error.to_string()))?;
-    let http = vec![nomad.handle(), consul.handle()];
+    let _ = (&consul_listener, &members);
+    let http = vec![nomad.handle()];
     actix::spawn(nomad);
-    actix::spawn(consul);
     Ok(Running {
         config,
         raft,
@@ -240,7 +213,6 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         node,
         http,
         dns,
-        gossip,
         stop_rpc,
         arbiters: vec![node_arbiter, server_arbiter],
         addresses,
@@ -291,7 +263,6 @@ impl Running {
             handle.stop(false).await;
         }
         self.dns.shutdown().await;
-        self.gossip.leave().await;
         if let Some(side) = &self.node {
             side.agent.tell(Stop);
         }
