@@ -1,0 +1,304 @@
+//! The raft log on disk: one redb file, written by one thread.
+//!
+//! The thread takes everything that waits, in order, into one transaction, makes it durable with one fsync, and then
+//! answers all of it. Nothing of redb runs on a thread of the runtime.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+};
+
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+
+use super::types::{
+    Entry, LogId, LogIdRecord, Vote, damaged, decode_entry, decode_vote, encode_vote, seal, unseal,
+};
+
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// Most bytes in one transaction; more waits for the next.
+const MAX_BATCH_BYTES: usize = 16 << 20;
+/// redb's own page cache. Small: what is read often is in the store's cache of entries.
+const PAGE_CACHE_BYTES: usize = 16 << 20;
+
+/// Told when the write is on disk, or is not.
+pub(super) type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+/// A change of the file.
+pub(super) enum Change {
+    /// Encoded entries with their indexes.
+    Append(Vec<(u64, Vec<u8>)>),
+    Vote(Vote),
+    /// Made durable with the next other change: losing it costs a little replay.
+    Committed(Option<LogId>),
+    /// Removes this entry and all that follow.
+    TruncateFrom(u64),
+    /// Removes this entry and all before.
+    Purge(LogId),
+    /// Closes the file. Later changes are refused.
+    Close,
+}
+
+struct Write {
+    change: Change,
+    done: Option<Done>,
+}
+
+/// What the file held when it was opened.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) vote: Option<Vote>,
+    pub(super) committed: Option<LogId>,
+    pub(super) purged: Option<LogId>,
+    /// The newest entries, oldest first.
+    pub(super) tail: Vec<Entry>,
+}
+
+/// A handle of the file and its thread. The thread ends when the last handle is dropped or after `Change::Close`.
+pub(super) struct LogFile {
+    path: PathBuf,
+    writes: mpsc::Sender<Write>,
+    /// For reading old entries.
+    database: std::sync::Weak<Database>,
+}
+
+impl LogFile {
+    /// Opens or creates the file. Blocks.
+    ///
+    /// # Errors
+    /// The file cannot be used or is damaged, or belongs to another server. Nothing was changed.
+    pub(super) fn open(path: &Path, node_id: u64, max_tail: usize) -> io::Result<(Self, Found)> {
+        // redb asserts what it believes of its file: a torn one may end in a panic.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let database = Database::builder()
+                .set_cache_size(PAGE_CACHE_BYTES)
+                .create(path)
+                .map_err(|error| at(path, error))?;
+            let found = look(&database, node_id, max_tail).map_err(|error| at(path, error))?;
+            io::Result::Ok((database, found))
+        }))
+        .unwrap_or_else(|panic| Err(at(path, damaged(words_of(&*panic)))));
+        let (database, found) = opened?;
+        let database = Arc::new(database);
+        let weak = Arc::downgrade(&database);
+        let (writes, waiting) = mpsc::channel();
+        let thread_path = path.to_owned();
+        std::thread::Builder::new()
+            .name("raft-log".into())
+            .spawn(move || write_all(database, &thread_path, &waiting))?;
+        Ok((Self { path: path.to_owned(), writes, database: weak }, found))
+    }
+
+    pub(super) fn write(&self, change: Change, done: Option<Done>) {
+        if let Err(mpsc::SendError(write)) = self.writes.send(Write { change, done })
+            && let Some(done) = write.done
+        {
+            done(Err(self.closed()));
+        }
+    }
+
+    /// Writes and waits until it is on disk.
+    pub(super) async fn write_durably(&self, change: Change) -> io::Result<()> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.write(change, Some(Box::new(|result| drop(answer.send(result)))));
+        answered.await.unwrap_or_else(|_| Err(self.closed()))
+    }
+
+    /// Reads entries `from..to` from the disk. Those that are not there are left out.
+    pub(super) async fn read(&self, from: u64, to: u64) -> io::Result<Vec<Entry>> {
+        let Some(database) = self.database.upgrade() else { return Err(self.closed()) };
+        let path = self.path.clone();
+        tokio::task::spawn_blocking(move || {
+            let read = || -> Result<Vec<Entry>, redb::Error> {
+                let table = database.begin_read()?.open_table(LOG)?;
+                let mut entries = Vec::new();
+                for row in table.range(from..to)? {
+                    let (index, bytes) = row?;
+                    entries.push(decode_entry(index.value(), bytes.value()).map_err(redb::Error::Io)?);
+                }
+                Ok(entries)
+            };
+            read().map_err(|error| at(&path, error))
+        })
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
+    fn closed(&self) -> io::Error {
+        io::Error::new(io::ErrorKind::BrokenPipe, format!("{}: the log is closed", self.path.display()))
+    }
+}
+
+fn look(database: &Database, node_id: u64, max_tail: usize) -> Result<Found, redb::Error> {
+    let write = database.begin_write()?;
+    let mut found = Found::default();
+    let mut fresh = false;
+    {
+        let log = write.open_table(LOG)?;
+        let mut meta = write.open_table(META)?;
+        let owner = meta.get("node_id")?.map(|id| unseal::<u64>(id.value())).transpose()?;
+        match owner {
+            Some(owner) if owner != node_id => {
+                return Err(
+                    damaged(format!("the log belongs to server {owner}, this is server {node_id}")).into()
+                );
+            }
+            Some(_) => {}
+            None => {
+                fresh = true;
+                meta.insert("node_id", seal(&node_id).as_slice())?;
+            }
+        }
+        found.vote = meta.get("vote")?.map(|bytes| decode_vote(bytes.value())).transpose()?;
+        for (key, place) in [("committed", &mut found.committed), ("purged", &mut found.purged)] {
+            if let Some(bytes) = meta.get(key)? {
+                *place = unseal::<Option<LogIdRecord>>(bytes.value())?.map(LogId::from);
+            }
+        }
+        let ends = (log.first()?.map(|row| row.0.value()), log.last()?.map(|row| row.0.value()));
+        if let (Some(first), Some(last)) = ends {
+            let after_purged = found.purged.as_ref().map(|id| id.index() + 1);
+            if last - first + 1 != log.len()? || after_purged.is_some_and(|expected| expected != first) {
+                return Err(damaged(format!(
+                    "the log has a hole: {} entries from {first} to {last}, purged before {after_purged:?}",
+                    log.len()?
+                ))
+                .into());
+            }
+            for row in log.iter()?.rev().take(max_tail) {
+                let (index, bytes) = row?;
+                found.tail.push(decode_entry(index.value(), bytes.value())?);
+            }
+            found.tail.reverse();
+        }
+    }
+    if fresh {
+        write.commit()?;
+    } else {
+        write.abort()?;
+    }
+    Ok(found)
+}
+
+fn write_all(database: Arc<Database>, path: &Path, waiting: &mpsc::Receiver<Write>) {
+    // The first failure, for ever: after it nobody knows what the file holds.
+    let mut failure: Option<(io::ErrorKind, String)> = None;
+    let mut committed = None;
+    let mut closing = false;
+    while let Ok(first) = waiting.recv() {
+        let mut bytes = 0;
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(write) = next.take() {
+            match &write.change {
+                Change::Append(rows) => bytes += rows.iter().map(|(_, row)| row.len()).sum::<usize>(),
+                Change::Committed(id) => committed = Some(*id),
+                Change::Close => closing = true,
+                Change::Vote(_) | Change::TruncateFrom(_) | Change::Purge(_) => {}
+            }
+            batch.push(write);
+            if bytes < MAX_BATCH_BYTES && !closing {
+                next = waiting.try_recv().ok();
+            }
+        }
+        let only_hints = batch.iter().all(|write| matches!(write.change, Change::Committed(_)));
+        if !only_hints && failure.is_none() {
+            let result = catch_unwind(AssertUnwindSafe(|| commit(&database, &batch, committed.as_ref())))
+                .unwrap_or_else(|panic| Err(redb::Error::Corrupted(words_of(&*panic))));
+            match result {
+                Ok(()) => committed = None,
+                Err(error) => {
+                    let error = at(path, error);
+                    tracing::error!(%error, "the raft log cannot be written");
+                    failure = Some((error.kind(), error.to_string()));
+                }
+            }
+        }
+        if closing {
+            last_will(database, failure.is_none().then_some(committed).flatten());
+            answer(batch, failure.as_ref());
+            return;
+        }
+        answer(batch, failure.as_ref());
+    }
+    last_will(database, failure.is_none().then_some(committed).flatten());
+}
+
+fn answer(batch: Vec<Write>, failure: Option<&(io::ErrorKind, String)>) {
+    for done in batch.into_iter().filter_map(|write| write.done) {
+        done(match failure {
+            None => Ok(()),
+            Some((kind, words)) => Err(io::Error::new(*kind, words.clone())),
+        });
+    }
+}
+
+/// Saves the commit index and closes the file, so that it can be opened again when this returns.
+fn last_will(database: Arc<Database>, committed: Option<Option<LogId>>) {
+    if committed.is_some()
+        && let Err(error) = commit(&database, &[], committed.as_ref())
+    {
+        tracing::warn!(%error, "the commit index was not saved");
+    }
+    let reading = Arc::downgrade(&database);
+    drop(database);
+    while reading.strong_count() > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+fn commit(
+    database: &Database,
+    batch: &[Write],
+    committed: Option<&Option<LogId>>,
+) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut log = write.open_table(LOG)?;
+        let mut meta = write.open_table(META)?;
+        for Write { change, .. } in batch {
+            match change {
+                Change::Append(rows) => {
+                    for (index, row) in rows {
+                        log.insert(index, row.as_slice())?;
+                    }
+                }
+                Change::Vote(vote) => drop(meta.insert("vote", encode_vote(vote).as_slice())?),
+                Change::TruncateFrom(index) => log.retain_in(*index.., |_, _| false)?,
+                Change::Purge(id) => {
+                    log.retain_in(..=id.index(), |_, _| false)?;
+                    meta.insert("purged", seal(&Some(LogIdRecord::from(id))).as_slice())?;
+                }
+                Change::Committed(_) | Change::Close => {}
+            }
+        }
+        if let Some(id) = committed {
+            meta.insert("committed", seal(&id.as_ref().map(LogIdRecord::from)).as_slice())?;
+        }
+    }
+    write.commit()?;
+    Ok(())
+}
+
+fn at(path: &Path, error: impl Into<redb::Error>) -> io::Error {
+    match error.into() {
+        redb::Error::Io(error) => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+        redb::Error::DatabaseAlreadyOpen => io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            format!("{}: in use by another process", path.display()),
+        ),
+        error => io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())),
+    }
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no words");
+    format!("the file is damaged ({words})")
+}
