@@ -1,1 +1,13 @@
-fn main() {}
+//! The binary: everything is behind `cli::run`.
+
+use std::process::ExitCode;
+
+use troupe::{
+    agent,
+    cli::{self, Hooks},
+    supervisor,
+};
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os(), Hooks { agent: agent::run, supervise: supervisor::supervise_main })
+}

@@ -18,6 +18,12 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+/// Where new ids come from.
+pub trait IdSource: Send + Sync + 'static {
+    /// A random UUID.
+    fn uuid(&self) -> u128;
+}
+
 // ---------------------------------------------------------------------------------------------- state
 
 /// Why a proposal did not lead to an answer.
@@ -99,6 +105,54 @@ pub enum LinkError {
     Unreachable(String),
     #[error("the servers refused: {0}")]
     Refused(String),
+}
+
+// ---------------------------------------------------------------------------------------------- nodes, seen by the HTTP API
+
+/// Why a node could not be asked.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum AccessError {
+    /// This agent runs no tasks, and no node was named.
+    #[error("this agent is not a client")]
+    NoClient,
+    /// The node, or the allocation on this node, is not there (any more).
+    #[error("not found")]
+    NotFound,
+    /// It is on another node, which this agent cannot ask.
+    #[error("it is on another node")]
+    Elsewhere,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What only the node itself knows: use of resources and files of allocations.
+#[async_trait]
+pub trait NodeAccess: Send + Sync + 'static {
+    /// `None`: the node of this agent.
+    async fn host_usage(&self, node: Option<NodeId>) -> Result<HostUsage, AccessError>;
+    /// Per running task.
+    async fn alloc_usage(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskUsage>, AccessError>;
+    /// Where the allocation's logs are on this machine (`alloc/logs`; files `<task>.<stdout|stderr>.<n>`).
+    async fn log_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError>;
+}
+
+/// An agent as gossip knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// `<node>.<region>`
+    pub name: String,
+    /// Of gossip.
+    pub address: String,
+    pub port: u16,
+    /// `alive`, `leaving`, `left` or `failed`.
+    pub status: String,
+    /// `role` (`nomad`: a server), `region`, `dc`, `build`, `id`, `rpc_addr`, `port`, ...
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Who is in the cluster, as far as this agent knows.
+pub trait Members: Send + Sync + 'static {
+    fn members(&self) -> Vec<Member>;
 }
 
 // ---------------------------------------------------------------------------------------------- task drivers

@@ -1,1 +1,53 @@
-//! api
+//! What HTTP and the CLI exchange: twins of the nouns under the names that Nomad's and Consul's clients know.
+//!
+//! A twin has every key that existing clients look for; what troupe does not have is there with its zero value.
+//! Renaming a field inside `model` cannot break a client: the conversions live here, and `tests/keys.rs` walks the
+//! names.
+//!
+//! Reading is lenient as clients expect (keys in any case, `null` for "not set", unknown keys skipped), except in one
+//! thing: a *known* field that troupe would not obey is refused by name (see [`Job::into_model`]).
+
+mod wire; // the shape all twins share: PascalCase, null for empty, durations as nanoseconds
+
+pub mod decode; // lenient reading of JSON bodies
+pub mod time; // timestamps as RFC 3339 text
+
+pub mod job; // Job and all below it
+mod job_from_model; // model -> wire
+mod job_to_model; // wire -> model, with defaults and refusals
+
+pub mod agent; // members, agent/self, search
+pub mod alloc; // Allocation, its stub, task states and events
+pub mod deployment; // Deployment and its groups
+pub mod eval; // Evaluation
+pub mod metric; // AllocMetric
+pub mod node; // Node, its stub, drivers and events
+pub mod request; // register, deregister, parse, validate, plan
+pub mod stats; // what allocations and hosts use
+
+pub mod consul; // Consul's catalog and health objects
+
+pub use agent::{AgentHealth, AgentMembers, AgentSelf, HealthNote, Member, SearchRequest, SearchResponse};
+pub use alloc::{
+    AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker, TaskEvent,
+    TaskState,
+};
+pub use decode::{DecodeError, decode, decode_value};
+pub use deployment::{Deployment, DeploymentState};
+pub use eval::Evaluation;
+pub use job::{
+    Constraint, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig, MigrateStrategy, NetworkResource,
+    Port, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, Task, TaskGroup,
+    TaskGroupSummary, UpdateStrategy,
+};
+pub use job_from_model::{config_from_json, config_to_json};
+pub use job_to_model::Refused;
+pub use metric::AllocMetric;
+pub use node::{DriverInfo, Node, NodeEvent, NodeListStub};
+pub use request::{
+    JobDeregisterResponse, JobEvaluateRequest, JobPlanRequest, JobPlanResponse, JobRegisterRequest,
+    JobRegisterResponse, JobValidateRequest, JobValidateResponse, JobVersionsResponse, JobsParseRequest,
+    QueryMeta,
+};
+pub use stats::{AllocResourceUsage, CpuStats, HostStats, MemoryStats, ResourceUsage, TaskResourceUsage};
+pub use time::Time;

@@ -35,3 +35,56 @@ impl Timestamp {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
+
+/// Writes a duration as job files and task events do: `1h30m0s`, `15s`, `19.591207551s`, `250ms`, `0s`.
+pub fn format_duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    if nanos == 0 {
+        return String::from("0s");
+    }
+    if nanos < 1_000 {
+        return format!("{nanos}ns");
+    }
+    if nanos < 1_000_000 {
+        return format!("{}µs", decimal(nanos, 1_000));
+    }
+    if nanos < 1_000_000_000 {
+        return format!("{}ms", decimal(nanos, 1_000_000));
+    }
+    let seconds = decimal(nanos % 60_000_000_000, 1_000_000_000);
+    let minutes = nanos / 60_000_000_000;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// `value / unit` without trailing zeros.
+fn decimal(value: u128, unit: u128) -> String {
+    let whole = value / unit;
+    let rest = value % unit;
+    if rest == 0 {
+        return whole.to_string();
+    }
+    let digits = unit.ilog10() as usize;
+    let fraction = format!("{rest:0digits$}");
+    format!("{whole}.{}", fraction.trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_in_job_files() {
+        let check = |nanos: u64, text: &str| assert_eq!(format_duration(Duration::from_nanos(nanos)), text);
+        check(0, "0s");
+        check(15_000_000_000, "15s");
+        check(19_591_207_551, "19.591207551s");
+        check(5_400_000_000_000, "1h30m0s");
+        check(90_000_000_000, "1m30s");
+        check(250_000_000, "250ms");
+        check(1_500, "1.5µs");
+    }
+}

@@ -74,6 +74,7 @@ pub(crate) fn refresh(root: &mut Root, index: u64, alloc: &Allocation) {
         root.services_by_alloc.insert(alloc.id, Arc::new(keys));
     }
     for name in touched {
+        root.note_spelling(&name);
         root.service_indexes.insert(name, index);
         root.indexes.services = index;
     }
@@ -126,6 +127,19 @@ impl Root {
     /// Index of the last change to the service's instances; 0 when it never had one.
     pub fn service_index(&self, name: &str) -> u64 {
         self.service_indexes.get(name).copied().unwrap_or(0)
+    }
+
+    /// Names with capital letters that read as `lower` without them, whether or not they have instances now.
+    pub fn service_spellings(&self, lower: &str) -> impl Iterator<Item = &Arc<str>> {
+        self.service_spellings.get(lower).into_iter().flatten()
+    }
+
+    /// Remembers a name that has capitals, for readers that know it only in lower case (DNS).
+    pub(crate) fn note_spelling(&mut self, name: &Arc<str>) {
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            let lower: Arc<str> = name.to_ascii_lowercase().into();
+            self.service_spellings.entry(lower).or_default().insert(name.clone());
+        }
     }
 
     fn service_keys_of(&self, alloc: AllocId) -> Vec<ServiceKey> {

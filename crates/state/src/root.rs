@@ -75,10 +75,15 @@ pub struct Root {
     pub(crate) allocs_by_job: OrdMap<JobKey, OrdSet<AllocId>>,
     pub(crate) allocs_by_eval: OrdSet<(EvalId, AllocId)>,
     pub(crate) evals_by_job: OrdMap<JobKey, OrdSet<EvalId>>,
+    /// Evaluations that are not terminal, by the index of their last change.
+    pub(crate) open_evals: OrdSet<(u64, EvalId)>,
+    pub(crate) active_deployments: OrdSet<DeploymentId>,
     pub(crate) deployments_by_job: OrdMap<JobKey, OrdSet<DeploymentId>>,
     pub(crate) services: OrdMap<ServiceKey, Arc<ServiceInstance>>,
     pub(crate) services_by_alloc: OrdMap<AllocId, Arc<Vec<(Arc<str>, String)>>>,
     pub(crate) service_indexes: OrdMap<Arc<str>, u64>,
+    /// By lower-case name, the ways in which services with capitals in their names were written.
+    pub(crate) service_spellings: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
 }
 
 impl Root {
@@ -105,6 +110,32 @@ impl Root {
 
     pub fn deployments_of_job(&self, job: &JobKey) -> impl Iterator<Item = &Arc<Deployment>> {
         self.deployments_by_job.get(job).into_iter().flatten().filter_map(|id| self.deployments.get(id))
+    }
+
+    /// Evaluations that are not terminal and changed after entry `index`, in the order of their last change.
+    pub fn open_evals_since(&self, index: u64) -> impl Iterator<Item = &Arc<Evaluation>> {
+        self.open_evals.range((index + 1, EvalId(0))..).filter_map(|(_, id)| self.evals.get(id))
+    }
+
+    pub fn active_deployments(&self) -> impl Iterator<Item = &Arc<Deployment>> {
+        self.active_deployments.iter().filter_map(|id| self.deployments.get(id))
+    }
+
+    /// Takes a plan's room into account before the plan is in the log: usage only, no rows. For verifying the next
+    /// plan while this one is being written.
+    pub fn reserve(&mut self, plan: &model::Plan) {
+        let index = self.index;
+        for stop in &plan.stops {
+            if let Some(alloc) = self.allocs.get(&stop.id).filter(|alloc| !alloc.is_terminal()).cloned() {
+                let capacity = self.group_of(&alloc).map(TaskGroup::capacity).unwrap_or_default();
+                self.usage.release(index, alloc.node, capacity, alloc.ports.iter().map(|port| port.value));
+            }
+        }
+        let Some(job) = self.job_versions.get(&(plan.job.clone(), plan.job_index)).cloned() else { return };
+        for placement in &plan.placements {
+            let capacity = job.group(&placement.group).map(TaskGroup::capacity).unwrap_or_default();
+            self.usage.add(placement.node, capacity, placement.ports.iter().map(|port| port.value));
+        }
     }
 
     /// The newest deployment of the job.

@@ -116,7 +116,7 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
         match row {
             Row::Head { .. } => return Err(Error::NoHead),
             Row::Node(node) => {
-                root.usage.put_node(&node);
+                root.usage.put_node(node.modify_index, &node);
                 root.nodes.insert(node.id, node);
             }
             Row::JobVersion { job, newest } => {
@@ -127,6 +127,9 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                 }
             }
             Row::Eval(eval) => {
+                if !eval.status.is_terminal() {
+                    root.open_evals.insert((eval.modify_index, eval.id));
+                }
                 root.evals_by_job.entry(eval.job.clone()).or_default().insert(eval.id);
                 root.evals.insert(eval.id, eval);
             }
@@ -143,6 +146,9 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                 }
             }
             Row::Deployment(deployment) => {
+                if deployment.status.is_active() {
+                    root.active_deployments.insert(deployment.id);
+                }
                 root.deployments_by_job.entry(deployment.job.clone()).or_default().insert(deployment.id);
                 root.deployments.insert(deployment.id, deployment);
             }
@@ -158,10 +164,12 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                 }
                 // Last, so that entering the allocations has not changed what was counted.
                 root.counters = counters.into_iter().collect();
-                root.service_indexes = service_indexes
-                    .into_iter()
-                    .map(|(name, index)| (Arc::from(name.as_str()), index))
-                    .collect();
+                root.service_indexes.clear();
+                for (name, index) in service_indexes {
+                    let name: Arc<str> = Arc::from(name.as_str());
+                    root.note_spelling(&name);
+                    root.service_indexes.insert(name, index);
+                }
                 root.index = index;
                 root.indexes = indexes;
                 return Ok(root);

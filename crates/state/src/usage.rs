@@ -80,6 +80,9 @@ pub struct Class {
     pub sample: Arc<Node>,
     /// How many nodes are in the class now.
     pub nodes: u32,
+    /// Index at which room last appeared in the class: something ended, a node came, became ready or grew. What
+    /// blocked evaluations wait for.
+    pub freed_index: u64,
 }
 
 /// Slots and classes.
@@ -106,7 +109,7 @@ impl Usage {
     }
 
     /// Enters or refreshes a node; what is used on it stays.
-    pub(crate) fn put_node(&mut self, node: &Arc<Node>) {
+    pub(crate) fn put_node(&mut self, index: u64, node: &Arc<Node>) {
         let class = self.class_id(node);
         let old_class = self.slot(node.id).map(|slot| slot.class);
         if old_class != Some(class) {
@@ -117,6 +120,14 @@ impl Usage {
         }
         let total = node.available();
         let schedulable = node.is_schedulable();
+        let grew = self.slot(node.id).is_none_or(|slot| {
+            (schedulable && !slot.schedulable)
+                || total.exceeds(slot.total).is_some()
+                || old_class != Some(class)
+        });
+        if schedulable && grew {
+            self.classes[class as usize].freed_index = index;
+        }
         if let Some(slot) = self.slot_mut(node.id) {
             slot.class = class;
             slot.total = total;
@@ -153,13 +164,21 @@ impl Usage {
         }
     }
 
-    pub(crate) fn release(&mut self, node: NodeId, capacity: Capacity, ports: impl Iterator<Item = u16>) {
+    pub(crate) fn release(
+        &mut self,
+        index: u64,
+        node: NodeId,
+        capacity: Capacity,
+        ports: impl Iterator<Item = u16>,
+    ) {
         if let Some(slot) = self.slot_mut(node) {
             slot.used = slot.used.minus(capacity);
             slot.allocs = slot.allocs.saturating_sub(1);
             for port in ports {
                 slot.ports.remove(port);
             }
+            let class = slot.class as usize;
+            self.classes[class].freed_index = index;
         }
     }
 
@@ -169,7 +188,7 @@ impl Usage {
         }
         let hash: Arc<str> = node.computed_class.as_str().into();
         let id = self.classes.len() as u32;
-        self.classes.push_back(Class { hash: hash.clone(), sample: node.clone(), nodes: 0 });
+        self.classes.push_back(Class { hash: hash.clone(), sample: node.clone(), nodes: 0, freed_index: 0 });
         self.class_of.insert(hash, id);
         id
     }

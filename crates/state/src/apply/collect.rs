@@ -95,6 +95,7 @@ fn collect_jobs(root: &mut Root, before: Timestamp) -> u32 {
         root.evals_by_job.remove(&key);
         for id in root.deployments_by_job.remove(&key).into_iter().flatten() {
             root.deployments.remove(&id);
+            root.active_deployments.remove(&id);
         }
     }
     dead.len() as u32

@@ -26,6 +26,9 @@ pub(super) fn put(root: &mut Root, index: u64, mut deployment: Deployment) {
     } else {
         deployment.create_index = index;
     }
+    if deployment.status.is_active() {
+        root.active_deployments.insert(deployment.id);
+    }
     root.deployments_by_job.entry(deployment.job.clone()).or_default().insert(deployment.id);
     root.deployments.insert(deployment.id, Arc::new(deployment));
     root.indexes.deployments = index;
@@ -45,6 +48,9 @@ pub(super) fn set_status(
     deployment.status_description = description;
     deployment.modify_time = now;
     deployment.modify_index = index;
+    if !status.is_active() {
+        root.active_deployments.remove(&id);
+    }
     root.indexes.deployments = index;
     true
 }

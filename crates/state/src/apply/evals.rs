@@ -15,6 +15,12 @@ pub(super) fn upsert_all(root: &mut Root, index: u64, evals: Vec<Evaluation>) {
         eval.create_index = before.as_deref().map_or(index, |before| before.create_index);
         let was_open = before.as_deref().is_some_and(|before| !before.status.is_terminal());
         let is_open = !eval.status.is_terminal();
+        if let Some(before) = &before {
+            root.open_evals.remove(&(before.modify_index, eval.id));
+        }
+        if is_open {
+            root.open_evals.insert((index, eval.id));
+        }
         let counters = Arc::make_mut(
             root.counters
                 .entry(eval.job.clone())

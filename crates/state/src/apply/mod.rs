@@ -69,7 +69,7 @@ impl Root {
         if was && (!is || moved) {
             let old = before.as_deref().expect("`was` is only true for an earlier row");
             let capacity = self.group_of(old).map(model::TaskGroup::capacity).unwrap_or_default();
-            self.usage.release(old.node, capacity, old.ports.iter().map(|port| port.value));
+            self.usage.release(index, old.node, capacity, old.ports.iter().map(|port| port.value));
         }
         if is && (!was || moved) {
             let capacity = self.group_of(&alloc).map(model::TaskGroup::capacity).unwrap_or_default();

@@ -126,7 +126,7 @@ fn push_event(node: &mut Node, event: NodeEvent) {
 fn put(root: &mut Root, index: u64, mut node: Node) {
     node.computed_class = computed_class(&node);
     let node = Arc::new(node);
-    root.usage.put_node(&node);
+    root.usage.put_node(index, &node);
     root.nodes.insert(node.id, node);
     root.indexes.nodes = index;
 }

@@ -1,0 +1,488 @@
+//! Allocations and what happened to their tasks.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    job::{Job, NetworkResource, Port, Resources},
+    metric::AllocMetric,
+    time::Time,
+    wire::{Absent, Map, id_text, is_default, nanos, nil, wire},
+};
+
+wire! {
+    /// Keys without a value are left out.
+    pub struct Allocation {
+        #[serde(rename = "ID")]
+        pub id: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub namespace: String,
+        #[serde(rename = "EvalID", skip_serializing_if = "is_default")]
+        pub eval_id: String,
+        /// `job.group[index]`
+        #[serde(skip_serializing_if = "is_default")]
+        pub name: String,
+        #[serde(rename = "NodeID", skip_serializing_if = "is_default")]
+        pub node_id: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub node_name: String,
+        #[serde(rename = "JobID", skip_serializing_if = "is_default")]
+        pub job_id: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub job: Option<Job>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub task_group: String,
+        /// The sum, in the form old clients read.
+        #[serde(skip_serializing_if = "is_default")]
+        pub resources: Option<Resources>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub shared_resources: Option<Resources>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub task_resources: Map<Resources>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub allocated_resources: Option<AllocatedResources>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub metrics: Option<AllocMetric>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub desired_status: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub desired_description: String,
+        pub desired_transition: DesiredTransition,
+        #[serde(skip_serializing_if = "is_default")]
+        pub client_status: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub client_description: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub task_states: Map<TaskState>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub previous_allocation: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub next_allocation: String,
+        #[serde(rename = "DeploymentID", skip_serializing_if = "is_default")]
+        pub deployment_id: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub deployment_status: Option<AllocDeploymentStatus>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub reschedule_tracker: Option<RescheduleTracker>,
+        #[serde(rename = "FollowupEvalID", skip_serializing_if = "is_default")]
+        pub followup_eval_id: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub create_index: u64,
+        #[serde(skip_serializing_if = "is_default")]
+        pub modify_index: u64,
+        #[serde(skip_serializing_if = "is_default")]
+        pub alloc_modify_index: u64,
+        /// Nanoseconds since 1970.
+        #[serde(skip_serializing_if = "is_default")]
+        pub create_time: i64,
+        #[serde(skip_serializing_if = "is_default")]
+        pub modify_time: i64,
+    }
+
+    /// An allocation in lists.
+    pub struct AllocListStub {
+        #[serde(rename = "ID")]
+        pub id: String,
+        #[serde(rename = "EvalID")]
+        pub eval_id: String,
+        pub name: String,
+        pub namespace: String,
+        #[serde(rename = "NodeID")]
+        pub node_id: String,
+        pub node_name: String,
+        #[serde(rename = "JobID")]
+        pub job_id: String,
+        pub job_type: String,
+        pub job_version: u64,
+        pub task_group: String,
+        /// Only with `?resources=true`.
+        #[serde(skip_serializing_if = "is_default")]
+        pub allocated_resources: Option<AllocatedResources>,
+        pub desired_status: String,
+        pub desired_description: String,
+        pub client_status: String,
+        pub client_description: String,
+        pub desired_transition: DesiredTransition,
+        #[serde(with = "nil")]
+        pub task_states: Map<TaskState>,
+        pub deployment_status: Option<AllocDeploymentStatus>,
+        #[serde(rename = "FollowupEvalID")]
+        pub followup_eval_id: String,
+        pub next_allocation: String,
+        pub reschedule_tracker: Option<RescheduleTracker>,
+        pub preempted_allocations: Absent,
+        pub preempted_by_allocation: String,
+        pub create_index: u64,
+        pub modify_index: u64,
+        /// Nanoseconds since 1970.
+        pub create_time: i64,
+        pub modify_time: i64,
+    }
+
+    /// What operators asked for; nothing yet.
+    pub struct DesiredTransition {
+        pub migrate: Option<bool>,
+        pub reschedule: Option<bool>,
+        pub force_reschedule: Option<bool>,
+        pub no_shutdown_delay: Option<bool>,
+        pub migrate_disable_placement: Option<bool>,
+    }
+
+    pub struct AllocDeploymentStatus {
+        /// `null`: not known yet.
+        pub healthy: Option<bool>,
+        pub timestamp: Time,
+        pub canary: bool,
+        pub modify_index: u64,
+    }
+
+    pub struct RescheduleTracker {
+        pub events: Vec<RescheduleEvent>,
+        pub last_reschedule: String,
+    }
+
+    pub struct RescheduleEvent {
+        /// Nanoseconds since 1970.
+        pub reschedule_time: i64,
+        #[serde(rename = "PrevAllocID")]
+        pub prev_alloc_id: String,
+        #[serde(rename = "PrevNodeID")]
+        pub prev_node_id: String,
+        /// Nanoseconds.
+        pub delay: i64,
+    }
+
+    pub struct AllocatedResources {
+        pub tasks: Map<AllocatedTaskResources>,
+        pub task_lifecycles: Absent,
+        pub shared: AllocatedSharedResources,
+    }
+
+    pub struct AllocatedTaskResources {
+        pub cpu: AllocatedCpu,
+        pub memory: AllocatedMemory,
+        #[serde(with = "nil")]
+        pub networks: Vec<NetworkResource>,
+        pub devices: Absent,
+    }
+
+    pub struct AllocatedCpu {
+        /// MHz.
+        pub cpu_shares: i64,
+        pub reserved_cores: Absent,
+    }
+
+    pub struct AllocatedMemory {
+        #[serde(rename = "MemoryMB")]
+        pub memory_mb: i64,
+        #[serde(rename = "MemoryMaxMB")]
+        pub memory_max_mb: i64,
+    }
+
+    pub struct AllocatedSharedResources {
+        #[serde(with = "nil")]
+        pub networks: Vec<NetworkResource>,
+        #[serde(rename = "DiskMB")]
+        pub disk_mb: i64,
+        #[serde(with = "nil")]
+        pub ports: Vec<PortMapping>,
+    }
+
+    pub struct PortMapping {
+        pub label: String,
+        pub value: i64,
+        pub to: i64,
+        #[serde(rename = "HostIP")]
+        pub host_ip: String,
+    }
+
+    pub struct TaskState {
+        /// `pending`, `running` or `dead`.
+        pub state: String,
+        pub failed: bool,
+        pub restarts: u64,
+        pub last_restart: Time,
+        pub started_at: Time,
+        pub finished_at: Time,
+        /// Oldest first.
+        #[serde(with = "nil")]
+        pub events: Vec<TaskEvent>,
+        pub paused: String,
+    }
+
+    pub struct TaskEvent {
+        #[serde(rename = "Type")]
+        pub kind: String,
+        /// Nanoseconds since 1970.
+        pub time: i64,
+        pub message: String,
+        /// The sentence to show.
+        pub display_message: String,
+        #[serde(with = "nil")]
+        pub details: Map<String>,
+        pub fails_task: bool,
+        pub restart_reason: String,
+        pub setup_error: String,
+        pub driver_error: String,
+        pub exit_code: i64,
+        pub signal: i64,
+        /// Nanoseconds.
+        pub kill_timeout: i64,
+        pub kill_error: String,
+        pub kill_reason: String,
+        /// Nanoseconds.
+        pub start_delay: i64,
+        pub download_error: String,
+        pub validation_error: String,
+        pub disk_limit: i64,
+        pub failed_sibling: String,
+        pub vault_error: String,
+        pub task_signal_reason: String,
+        pub task_signal: String,
+        pub driver_message: String,
+        pub generic_source: String,
+    }
+}
+
+impl From<&model::TaskEvent> for TaskEvent {
+    fn from(event: &model::TaskEvent) -> Self {
+        let text = |key: &str| event.details.get(key).cloned().unwrap_or_default();
+        let number = |key: &str| event.details.get(key).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Self {
+            kind: event.kind.clone(),
+            time: event.time.as_nanos(),
+            message: text("message"),
+            display_message: event.message.clone(),
+            details: event.details.clone(),
+            fails_task: event.details.get("fails_task").is_some_and(|text| text == "true"),
+            restart_reason: text("restart_reason"),
+            setup_error: text("setup_error"),
+            driver_error: text("driver_error"),
+            exit_code: number("exit_code"),
+            signal: number("signal"),
+            kill_timeout: number("kill_timeout"),
+            kill_error: text("kill_error"),
+            kill_reason: text("kill_reason"),
+            start_delay: number("start_delay"),
+            download_error: text("download_error"),
+            validation_error: text("validation_error"),
+            disk_limit: number("disk_limit"),
+            failed_sibling: text("failed_sibling"),
+            vault_error: text("vault_error"),
+            task_signal_reason: text("task_signal_reason"),
+            task_signal: text("task_signal"),
+            driver_message: text("driver_message"),
+            generic_source: String::new(),
+        }
+    }
+}
+
+impl From<&model::TaskState> for TaskState {
+    fn from(state: &model::TaskState) -> Self {
+        Self {
+            state: state.phase.as_str().to_owned(),
+            failed: state.failed,
+            restarts: u64::from(state.restarts),
+            last_restart: state.last_restart.into(),
+            started_at: state.started_at.into(),
+            finished_at: state.finished_at.into(),
+            events: state.events.iter().map(Into::into).collect(),
+            paused: String::new(),
+        }
+    }
+}
+
+fn task_states(alloc: &model::Allocation) -> Map<TaskState> {
+    alloc.tasks.iter().map(|(name, state)| (name.clone(), state.into())).collect()
+}
+
+fn deployment_status(alloc: &model::Allocation) -> Option<AllocDeploymentStatus> {
+    alloc.deployment?;
+    Some(match &alloc.health {
+        Some(health) => AllocDeploymentStatus {
+            healthy: Some(health.healthy),
+            timestamp: health.since.into(),
+            canary: false,
+            modify_index: health.modify_index,
+        },
+        None => AllocDeploymentStatus::default(),
+    })
+}
+
+fn reschedule_tracker(alloc: &model::Allocation) -> Option<RescheduleTracker> {
+    if alloc.reschedules.is_empty() {
+        return None;
+    }
+    let events = alloc.reschedules.iter().map(|event| RescheduleEvent {
+        reschedule_time: event.time.as_nanos(),
+        prev_alloc_id: event.previous.to_string(),
+        prev_node_id: event.previous_node.to_string(),
+        delay: nanos(event.delay),
+    });
+    Some(RescheduleTracker { events: events.collect(), last_reschedule: String::from("ok") })
+}
+
+/// The ports given to one asker (a task, or the group for `None`) as a network.
+fn network(
+    alloc: &model::Allocation,
+    asker: Option<&str>,
+    ask: &model::NetworkAsk,
+    address: &str,
+) -> NetworkResource {
+    let mut network = NetworkResource {
+        mode: String::from("host"),
+        ip: address.to_owned(),
+        mbits: i64::from(ask.mbits),
+        ..NetworkResource::default()
+    };
+    for port in alloc.ports.iter().filter(|port| port.task.as_deref() == asker) {
+        let is_fixed = ask.ports.iter().any(|ask| ask.label == *port.label && ask.fixed.is_some());
+        let ports = if is_fixed { &mut network.reserved_ports } else { &mut network.dynamic_ports };
+        ports.push(Port {
+            label: port.label.to_string(),
+            value: i64::from(port.value),
+            to: i64::from(port.to),
+            ..Port::default()
+        });
+    }
+    network
+}
+
+impl AllocatedResources {
+    /// What the allocation holds. `address` is that of its node.
+    pub fn new(alloc: &model::Allocation, group: &model::TaskGroup, address: &str) -> Self {
+        let tasks = group.tasks.iter().map(|task| {
+            let asks = task.resources.network.iter();
+            let resources = AllocatedTaskResources {
+                cpu: AllocatedCpu { cpu_shares: i64::from(task.resources.cpu_mhz), reserved_cores: None },
+                memory: AllocatedMemory { memory_mb: i64::from(task.resources.memory_mb), memory_max_mb: 0 },
+                networks: asks.map(|ask| network(alloc, Some(&task.name), ask, address)).collect(),
+                devices: None,
+            };
+            (task.name.clone(), resources)
+        });
+        Self {
+            tasks: tasks.collect(),
+            task_lifecycles: None,
+            shared: AllocatedSharedResources {
+                networks: group.network.iter().map(|ask| network(alloc, None, ask, address)).collect(),
+                disk_mb: i64::from(group.ephemeral_disk.size_mb),
+                ports: alloc
+                    .ports
+                    .iter()
+                    .filter(|port| port.task.is_none())
+                    .map(|port| PortMapping {
+                        label: port.label.to_string(),
+                        value: i64::from(port.value),
+                        to: i64::from(port.to),
+                        host_ip: address.to_owned(),
+                    })
+                    .collect(),
+            },
+        }
+    }
+}
+
+impl Allocation {
+    /// `job` is the version that the allocation runs; without it (it was removed) resources are left out.
+    pub fn new(alloc: &model::Allocation, job: Option<&model::Job>, node: Option<&model::Node>) -> Self {
+        let address = node.map(|node| node.address.as_str()).unwrap_or_default();
+        let group = job.and_then(|job| job.group(&alloc.group));
+        let allocated = group.map(|group| AllocatedResources::new(alloc, group, address));
+        let task_resources: BTreeMap<String, Resources> = allocated
+            .iter()
+            .flat_map(|allocated| &allocated.tasks)
+            .map(|(name, task)| (name.clone(), old_form(task)))
+            .collect();
+        Self {
+            id: alloc.id.to_string(),
+            namespace: alloc.job.namespace.to_string(),
+            eval_id: alloc.eval.to_string(),
+            name: alloc.name(),
+            node_id: alloc.node.to_string(),
+            node_name: node.map(|node| node.name.clone()).unwrap_or_default(),
+            job_id: alloc.job.id.to_string(),
+            job: job.map(Into::into),
+            task_group: alloc.group.to_string(),
+            resources: group.map(|group| {
+                let sum = group.capacity();
+                Resources {
+                    cpu: Some(i64::from(sum.cpu_mhz)),
+                    memory_mb: Some(i64::from(sum.memory_mb)),
+                    disk_mb: i64::from(sum.disk_mb),
+                    networks: task_resources.values().flat_map(|task| task.networks.clone()).collect(),
+                    ..Resources::default()
+                }
+            }),
+            shared_resources: allocated.as_ref().map(|allocated| Resources {
+                cpu: Some(0),
+                memory_mb: Some(0),
+                disk_mb: allocated.shared.disk_mb,
+                networks: allocated.shared.networks.clone(),
+                ..Resources::default()
+            }),
+            task_resources,
+            allocated_resources: allocated,
+            metrics: alloc.metric.as_deref().map(Into::into),
+            desired_status: alloc.desired.as_str().to_owned(),
+            desired_description: alloc.desired_description.clone(),
+            desired_transition: DesiredTransition::default(),
+            client_status: alloc.client.as_str().to_owned(),
+            client_description: alloc.client_description.clone(),
+            task_states: task_states(alloc),
+            previous_allocation: id_text(alloc.previous),
+            next_allocation: id_text(alloc.next),
+            deployment_id: id_text(alloc.deployment),
+            deployment_status: deployment_status(alloc),
+            reschedule_tracker: reschedule_tracker(alloc),
+            followup_eval_id: id_text(alloc.followup_eval),
+            create_index: alloc.create_index,
+            modify_index: alloc.modify_index,
+            alloc_modify_index: alloc.alloc_modify_index,
+            create_time: alloc.create_time.as_nanos(),
+            modify_time: alloc.modify_time.as_nanos(),
+        }
+    }
+}
+
+fn old_form(task: &AllocatedTaskResources) -> Resources {
+    Resources {
+        cpu: Some(task.cpu.cpu_shares),
+        memory_mb: Some(task.memory.memory_mb),
+        networks: task.networks.clone(),
+        ..Resources::default()
+    }
+}
+
+impl AllocListStub {
+    pub fn new(alloc: &model::Allocation, job: Option<&model::Job>, node: Option<&model::Node>) -> Self {
+        Self {
+            id: alloc.id.to_string(),
+            eval_id: alloc.eval.to_string(),
+            name: alloc.name(),
+            namespace: alloc.job.namespace.to_string(),
+            node_id: alloc.node.to_string(),
+            node_name: node.map(|node| node.name.clone()).unwrap_or_default(),
+            job_id: alloc.job.id.to_string(),
+            job_type: job.map(|job| job.kind.as_str().to_owned()).unwrap_or_default(),
+            job_version: alloc.job_version,
+            task_group: alloc.group.to_string(),
+            allocated_resources: None,
+            desired_status: alloc.desired.as_str().to_owned(),
+            desired_description: alloc.desired_description.clone(),
+            client_status: alloc.client.as_str().to_owned(),
+            client_description: alloc.client_description.clone(),
+            desired_transition: DesiredTransition::default(),
+            task_states: task_states(alloc),
+            deployment_status: deployment_status(alloc),
+            followup_eval_id: id_text(alloc.followup_eval),
+            next_allocation: id_text(alloc.next),
+            reschedule_tracker: reschedule_tracker(alloc),
+            preempted_allocations: None,
+            preempted_by_allocation: String::new(),
+            create_index: alloc.create_index,
+            modify_index: alloc.modify_index,
+            create_time: alloc.create_time.as_nanos(),
+            modify_time: alloc.modify_time.as_nanos(),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Jobs on their way out: the model's nouns under the names that clients know.
+
+use serde_json::Value as Json;
+
+use crate::{
+    job::{
+        CheckRestart, Constraint, EphemeralDisk, Job, LogConfig, MigrateStrategy, NetworkResource, Port,
+        ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, ServiceWeights, Task, TaskGroup,
+        UpdateStrategy,
+    },
+    wire::nanos,
+};
+
+/// The only pool of nodes there is.
+pub(crate) const NODE_POOL: &str = "default";
+
+impl From<&model::Job> for Job {
+    fn from(job: &model::Job) -> Self {
+        Self {
+            id: job.id.clone(),
+            name: job.name.clone(),
+            namespace: job.namespace.clone(),
+            region: job.region.clone(),
+            kind: job.kind.as_str().to_owned(),
+            priority: Some(i64::from(job.priority)),
+            all_at_once: job.all_at_once,
+            datacenters: job.datacenters.clone(),
+            node_pool: String::from(NODE_POOL),
+            constraints: constraints(&job.constraints),
+            task_groups: job.groups.iter().map(|group| task_group(group, job.kind)).collect(),
+            meta: job.meta.clone(),
+            stop: job.stop,
+            status: job.status.as_str().to_owned(),
+            stable: job.stable,
+            version: job.version,
+            submit_time: job.submit_time.as_nanos(),
+            create_index: job.create_index,
+            modify_index: job.modify_index,
+            job_modify_index: job.job_modify_index,
+            ..Self::default()
+        }
+    }
+}
+
+fn task_group(group: &model::TaskGroup, kind: model::JobType) -> TaskGroup {
+    let is_service = kind == model::JobType::Service;
+    TaskGroup {
+        name: group.name.clone(),
+        count: Some(i64::from(group.count)),
+        // Left out it would mean the defaults: "none" has to be said.
+        update: match &group.update {
+            Some(update) => Some(update.into()),
+            None => is_service.then(UpdateStrategy::zero),
+        },
+        migrate: group.migrate.as_ref().map(Into::into),
+        constraints: constraints(&group.constraints),
+        restart_policy: Some((&group.restart).into()),
+        tasks: group.tasks.iter().map(task).collect(),
+        ephemeral_disk: Some(EphemeralDisk {
+            size_mb: Some(i64::from(group.ephemeral_disk.size_mb)),
+            ..EphemeralDisk::default()
+        }),
+        meta: group.meta.clone(),
+        reschedule_policy: Some(group.reschedule.as_ref().map_or_else(ReschedulePolicy::never, Into::into)),
+        networks: group.network.iter().map(Into::into).collect(),
+        services: group.services.iter().map(|item| service(item, "")).collect(),
+        shutdown_delay: Some(nanos(group.shutdown_delay)),
+        ..TaskGroup::default()
+    }
+}
+
+fn task(task: &model::Task) -> Task {
+    Task {
+        name: task.name.clone(),
+        driver: task.driver.clone(),
+        user: task.user.clone(),
+        config: task.config.iter().map(|(key, value)| (key.clone(), config_to_json(value))).collect(),
+        env: task.env.clone(),
+        services: task.services.iter().map(|item| service(item, &task.name)).collect(),
+        constraints: constraints(&task.constraints),
+        resources: Some((&task.resources).into()),
+        restart_policy: Some((&task.restart).into()),
+        meta: task.meta.clone(),
+        kill_timeout: Some(nanos(task.kill_timeout)),
+        log_config: Some(LogConfig {
+            max_files: Some(i64::from(task.logs.max_files)),
+            max_file_size_mb: Some(i64::from(task.logs.max_file_size_mb)),
+            disabled: false,
+        }),
+        leader: task.leader,
+        shutdown_delay: nanos(task.shutdown_delay),
+        kill_signal: task.kill_signal.clone(),
+        ..Task::default()
+    }
+}
+
+fn constraints(constraints: &[model::Constraint]) -> Vec<Constraint> {
+    constraints
+        .iter()
+        .map(|constraint| Constraint {
+            left: constraint.left.clone(),
+            right: constraint.right.clone(),
+            operand: constraint.operand.as_str().to_owned(),
+        })
+        .collect()
+}
+
+impl From<&model::Resources> for Resources {
+    fn from(resources: &model::Resources) -> Self {
+        Self {
+            cpu: Some(i64::from(resources.cpu_mhz)),
+            memory_mb: Some(i64::from(resources.memory_mb)),
+            networks: resources.network.iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&model::NetworkAsk> for NetworkResource {
+    fn from(ask: &model::NetworkAsk) -> Self {
+        let port = |port: &model::Port| Port {
+            label: port.label.clone(),
+            value: port.fixed.map_or(0, i64::from),
+            to: port.to.map_or(0, i64::from),
+            ..Port::default()
+        };
+        Self {
+            mode: String::from("host"),
+            mbits: i64::from(ask.mbits),
+            reserved_ports: ask.ports.iter().filter(|ask| ask.fixed.is_some()).map(port).collect(),
+            dynamic_ports: ask.ports.iter().filter(|ask| ask.fixed.is_none()).map(port).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+fn service(service: &model::Service, holder: &str) -> Service {
+    Service {
+        name: service.name.clone(),
+        task_name: if service.task.is_empty() { holder.to_owned() } else { service.task.clone() },
+        port_label: service.port_label.clone(),
+        address_mode: String::from("auto"),
+        tags: service.tags.clone(),
+        checks: service.checks.iter().map(Into::into).collect(),
+        meta: service.meta.clone(),
+        namespace: String::from("default"),
+        on_update: String::from("require_healthy"),
+        provider: String::from("consul"),
+        cluster: String::from("default"),
+        weights: Some(ServiceWeights { passing: 1, warning: 1 }),
+        ..Service::default()
+    }
+}
+
+impl From<&model::Check> for ServiceCheck {
+    fn from(check: &model::Check) -> Self {
+        Self {
+            name: check.name.clone(),
+            kind: String::from(match check.kind {
+                model::CheckKind::Tcp => "tcp",
+                model::CheckKind::Http => "http",
+                model::CheckKind::Script => "script",
+            }),
+            command: check.command.clone(),
+            args: check.args.clone(),
+            path: check.path.clone(),
+            port_label: check.port_label.clone(),
+            interval: nanos(check.interval),
+            timeout: nanos(check.timeout),
+            initial_status: check.initial_status.clone(),
+            method: check.method.clone(),
+            header: check.headers.clone(),
+            check_restart: check.restart.as_ref().map(|restart| CheckRestart {
+                limit: i64::from(restart.limit),
+                grace: Some(nanos(restart.grace)),
+                ignore_warnings: restart.ignore_warnings,
+            }),
+            success_before_passing: i64::from(check.success_before_passing),
+            failures_before_critical: i64::from(check.failures_before_critical),
+            body: check.body.clone(),
+            on_update: String::from("require_healthy"),
+            ..Self::default()
+        }
+    }
+}
+
+fn health_check(check: model::HealthCheck) -> String {
+    String::from(match check {
+        model::HealthCheck::Checks => "checks",
+        model::HealthCheck::TaskStates => "task_states",
+    })
+}
+
+impl From<&model::UpdateStrategy> for UpdateStrategy {
+    fn from(update: &model::UpdateStrategy) -> Self {
+        Self {
+            stagger: Some(nanos(update.stagger)),
+            max_parallel: Some(i64::from(update.max_parallel)),
+            health_check: Some(health_check(update.health_check)),
+            min_healthy_time: Some(nanos(update.min_healthy_time)),
+            healthy_deadline: Some(nanos(update.healthy_deadline)),
+            progress_deadline: Some(nanos(update.progress_deadline)),
+            ..Self::zero()
+        }
+    }
+}
+
+impl From<&model::RestartPolicy> for RestartPolicy {
+    fn from(policy: &model::RestartPolicy) -> Self {
+        Self {
+            attempts: Some(i64::from(policy.attempts)),
+            interval: Some(nanos(policy.interval)),
+            delay: Some(nanos(policy.delay)),
+            mode: Some(String::from(match policy.mode {
+                model::RestartMode::Fail => "fail",
+                model::RestartMode::Delay => "delay",
+            })),
+            render_templates: Some(false),
+        }
+    }
+}
+
+impl ReschedulePolicy {
+    /// Rescheduling is disabled.
+    pub fn never() -> Self {
+        Self {
+            attempts: Some(0),
+            interval: Some(0),
+            delay: Some(0),
+            delay_function: Some(String::new()),
+            max_delay: Some(0),
+            unlimited: Some(false),
+        }
+    }
+}
+
+impl From<&model::ReschedulePolicy> for ReschedulePolicy {
+    fn from(policy: &model::ReschedulePolicy) -> Self {
+        Self {
+            attempts: Some(i64::from(policy.attempts)),
+            interval: Some(nanos(policy.interval)),
+            delay: Some(nanos(policy.delay)),
+            delay_function: Some(String::from(match policy.delay_function {
+                model::DelayFunction::Constant => "constant",
+                model::DelayFunction::Exponential => "exponential",
+                model::DelayFunction::Fibonacci => "fibonacci",
+            })),
+            max_delay: Some(nanos(policy.max_delay)),
+            unlimited: Some(policy.unlimited),
+        }
+    }
+}
+
+impl From<&model::MigratePolicy> for MigrateStrategy {
+    fn from(policy: &model::MigratePolicy) -> Self {
+        Self {
+            max_parallel: Some(i64::from(policy.max_parallel)),
+            health_check: Some(health_check(policy.health_check)),
+            min_healthy_time: Some(nanos(policy.min_healthy_time)),
+            healthy_deadline: Some(nanos(policy.healthy_deadline)),
+        }
+    }
+}
+
+/// A value of a driver's config as JSON. Numbers that JSON cannot hold (infinity) become `null`.
+pub fn config_to_json(value: &model::Value) -> Json {
+    match value {
+        model::Value::Null => Json::Null,
+        model::Value::Bool(flag) => Json::Bool(*flag),
+        model::Value::Int(number) => Json::from(*number),
+        model::Value::Float(number) => Json::from(*number),
+        model::Value::Text(text) => Json::from(text.as_str()),
+        model::Value::List(items) => Json::Array(items.iter().map(config_to_json).collect()),
+        model::Value::Map(members) => {
+            Json::Object(members.iter().map(|(key, value)| (key.clone(), config_to_json(value))).collect())
+        }
+    }
+}
+
+/// JSON as a value of a driver's config. Integers beyond 63 bits become floats.
+pub fn config_from_json(value: &Json) -> model::Value {
+    match value {
+        Json::Null => model::Value::Null,
+        Json::Bool(flag) => model::Value::Bool(*flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(number) => model::Value::Int(number),
+            None => model::Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => model::Value::Text(text.clone()),
+        Json::Array(items) => model::Value::List(items.iter().map(config_from_json).collect()),
+        Json::Object(members) => model::Value::Map(
+            members.iter().map(|(key, value)| (key.clone(), config_from_json(value))).collect(),
+        ),
+    }
+}

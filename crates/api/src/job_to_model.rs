@@ -1,0 +1,360 @@
+//! Jobs on their way in: fills in defaults and refuses, by name, what would not be obeyed.
+//!
+//! Only what the wire form alone can say is judged here; whether a job makes sense (port labels, names, ranges) is
+//! `jobspec`'s to say.
+
+use std::{fmt, time::Duration};
+
+use model::JobType;
+
+use crate::{
+    job::{Constraint, EphemeralDisk, Job, LogConfig, NetworkResource, Port, Resources, Task, TaskGroup},
+    job_from_model::{NODE_POOL, config_from_json},
+    wire::{Absent, says_nothing},
+};
+
+mod policies; // update, restart, reschedule, migrate
+mod services; // services and checks
+
+/// What is wrong with a job, all of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Refused {
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("; "))
+    }
+}
+
+impl TryFrom<Job> for model::Job {
+    type Error = Refused;
+
+    fn try_from(job: Job) -> Result<Self, Refused> {
+        job.into_model()
+    }
+}
+
+impl Job {
+    /// The job in the model's words, with defaults filled in.
+    ///
+    /// # Errors
+    /// Names every field that is known but not supported and set to something, and every value that cannot be.
+    pub fn into_model(self) -> Result<model::Job, Refused> {
+        let mut reader = Reader::default();
+        let job = reader.job(self);
+        if reader.problems.is_empty() { Ok(job) } else { Err(Refused { problems: reader.problems }) }
+    }
+}
+
+/// Collects problems while it converts; what it returns is of use only when there are none.
+#[derive(Debug, Default)]
+struct Reader {
+    /// Where in the job: `group "web"`, `task "nginx"`.
+    place: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn problem(&mut self, what: impl fmt::Display) {
+        let place = self.place.join(", ");
+        self.problems.push(if place.is_empty() { what.to_string() } else { format!("{place}: {what}") });
+    }
+
+    fn inside<T>(&mut self, place: String, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.place.push(place);
+        let value = read(self);
+        self.place.pop();
+        value
+    }
+
+    fn unsupported(&mut self, field: &str) {
+        self.problem(format_args!("{field} is not supported; remove it from the job"));
+    }
+
+    fn absent(&mut self, field: &str, value: &Absent) {
+        if value.as_ref().is_some_and(|value| !says_nothing(value)) {
+            self.unsupported(field);
+        }
+    }
+
+    fn never(&mut self, field: &str, is_set: bool) {
+        if is_set {
+            self.unsupported(field);
+        }
+    }
+
+    /// A text of which only some values (and none) are supported.
+    fn only(&mut self, field: &str, value: &str, supported: &[&str]) {
+        if !value.is_empty() && !supported.contains(&value) {
+            let list = supported.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(" or ");
+            let remedy =
+                if list.is_empty() { String::from("remove it from the job") } else { format!("use {list}") };
+            self.problem(format_args!("{field} {value:?} is not supported; {remedy}"));
+        }
+    }
+
+    fn duration(&mut self, field: &str, nanos: i64) -> Duration {
+        match u64::try_from(nanos) {
+            Ok(nanos) => Duration::from_nanos(nanos),
+            Err(_) => {
+                self.problem(format_args!("{field} must not be negative, found {nanos} ns"));
+                Duration::ZERO
+            }
+        }
+    }
+
+    fn duration_or(&mut self, field: &str, nanos: Option<i64>, default: Duration) -> Duration {
+        nanos.map_or(default, |nanos| self.duration(field, nanos))
+    }
+
+    fn number<T: TryFrom<i64> + Default>(&mut self, field: &str, number: i64) -> T {
+        T::try_from(number).unwrap_or_else(|_| {
+            self.problem(format_args!("{field} is out of range: {number}"));
+            T::default()
+        })
+    }
+
+    fn number_or<T: TryFrom<i64> + Default>(&mut self, field: &str, number: Option<i64>, default: T) -> T {
+        match number {
+            Some(number) => self.number(field, number),
+            None => default,
+        }
+    }
+
+    fn job(&mut self, job: Job) -> model::Job {
+        let kind = match job.kind.as_str() {
+            "" | "service" => JobType::Service,
+            "batch" => JobType::Batch,
+            other => {
+                self.problem(format_args!("Type {other:?} is not supported; use \"service\" or \"batch\""));
+                JobType::Service
+            }
+        };
+        self.only("NodePool", &job.node_pool, &[NODE_POOL]);
+        self.absent("Affinities", &job.affinities);
+        self.absent("Spreads", &job.spreads);
+        self.absent("Multiregion", &job.multiregion);
+        self.absent("Periodic", &job.periodic);
+        self.absent("ParameterizedJob", &job.parameterized_job);
+        self.never("Dispatched", job.dispatched);
+        self.never("DispatchIdempotencyToken", !job.dispatch_idempotency_token.is_empty());
+        self.absent("Payload", &job.payload);
+        self.only("ConsulNamespace", &job.consul_namespace, &[]);
+        self.only("VaultNamespace", &job.vault_namespace, &[]);
+        self.never("ParentID", !job.parent_id.is_empty());
+        self.absent("UI", &job.ui);
+        self.absent("VersionTag", &job.version_tag);
+        if kind == JobType::Batch && job.update.as_ref().is_some_and(|update| !update.says_nothing()) {
+            self.problem("Update: jobs of type \"batch\" do not allow an update strategy");
+        }
+
+        let defaults = model::Job::default();
+        let constraints = self.constraints(job.constraints);
+        // The groups take their defaults from the job: read them while the job is still whole.
+        let upper =
+            policies::FromJob { kind, update: job.update, reschedule: job.reschedule, migrate: job.migrate };
+        let groups = job.task_groups.into_iter().map(|group| self.group(group, &upper)).collect();
+        model::Job {
+            region: or_default(job.region, defaults.region),
+            namespace: or_default(job.namespace, defaults.namespace),
+            name: or_default(job.name, job.id.clone()),
+            id: job.id,
+            kind,
+            priority: self.number_or("Priority", job.priority, defaults.priority),
+            datacenters: if job.datacenters.is_empty() { defaults.datacenters } else { job.datacenters },
+            all_at_once: job.all_at_once,
+            meta: job.meta,
+            constraints,
+            groups,
+            stop: job.stop,
+            stable: job.stable,
+            version: job.version,
+            submit_time: model::Timestamp(job.submit_time),
+            status: match job.status.as_str() {
+                "running" => model::JobStatus::Running,
+                "dead" => model::JobStatus::Dead,
+                _ => model::JobStatus::Pending,
+            },
+            create_index: job.create_index,
+            modify_index: job.modify_index,
+            job_modify_index: job.job_modify_index,
+        }
+    }
+
+    fn group(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
+        self.inside(format!("group {:?}", group.name), |reader| reader.group_inside(group, upper))
+    }
+
+    fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
+        self.absent("Scaling", &group.scaling);
+        self.absent("Disconnect", &group.disconnect);
+        self.absent("Affinities", &group.affinities);
+        self.absent("Spreads", &group.spreads);
+        self.absent("Consul", &group.consul);
+        self.absent("Volumes", &group.volumes);
+        self.absent("MaxRunDuration", &group.max_run_duration);
+        self.absent("StopAfterClientDisconnect", &group.stop_after_client_disconnect);
+        self.absent("MaxClientDisconnect", &group.max_client_disconnect);
+        self.never("PreventRescheduleOnLost", group.prevent_reschedule_on_lost);
+
+        let restart = self.restart(group.restart_policy, model::RestartPolicy::for_type(upper.kind));
+        let services = group.services.into_iter().map(|service| self.service(service, None)).collect();
+        let tasks = group.tasks.into_iter().map(|task| self.task(task, &restart)).collect();
+        model::TaskGroup {
+            count: self.number_or("Count", group.count, 1),
+            meta: group.meta,
+            constraints: self.constraints(group.constraints),
+            restart,
+            reschedule: self.reschedule(group.reschedule_policy, upper),
+            update: self.update(group.update, upper),
+            migrate: self.migrate(group.migrate, upper),
+            ephemeral_disk: self.ephemeral_disk(group.ephemeral_disk),
+            network: self.networks(group.networks),
+            services,
+            shutdown_delay: self.duration_or("ShutdownDelay", group.shutdown_delay, Duration::ZERO),
+            tasks,
+            name: group.name,
+        }
+    }
+
+    fn task(&mut self, task: Task, restart: &model::RestartPolicy) -> model::Task {
+        self.inside(format!("task {:?}", task.name), |reader| reader.task_inside(task, restart))
+    }
+
+    fn task_inside(&mut self, task: Task, restart: &model::RestartPolicy) -> model::Task {
+        for (field, value) in [
+            ("Vault", &task.vault),
+            ("Secrets", &task.secrets),
+            ("Consul", &task.consul),
+            ("Templates", &task.templates),
+            ("Affinities", &task.affinities),
+            ("DispatchPayload", &task.dispatch_payload),
+            ("Lifecycle", &task.lifecycle),
+            ("Artifacts", &task.artifacts),
+            ("VolumeMounts", &task.volume_mounts),
+            ("ScalingPolicies", &task.scaling_policies),
+            ("CSIPluginConfig", &task.csi_plugin_config),
+            ("Identity", &task.identity),
+            ("Identities", &task.identities),
+            ("Actions", &task.actions),
+            ("Schedule", &task.schedule),
+        ] {
+            self.absent(field, value);
+        }
+        self.only("Kind", &task.kind, &[]);
+        let services =
+            task.services.into_iter().map(|service| self.service(service, Some(&task.name))).collect();
+        model::Task {
+            driver: task.driver,
+            user: task.user,
+            config: task.config.iter().map(|(key, value)| (key.clone(), config_from_json(value))).collect(),
+            env: task.env,
+            meta: task.meta,
+            constraints: self.constraints(task.constraints),
+            services,
+            resources: self.resources(task.resources.unwrap_or_default()),
+            restart: self.restart(task.restart_policy, restart.clone()),
+            logs: self.logs(task.log_config.unwrap_or_default()),
+            leader: task.leader,
+            kill_timeout: self.duration_or("KillTimeout", task.kill_timeout, Duration::from_secs(5)),
+            kill_signal: task.kill_signal,
+            shutdown_delay: self.duration("ShutdownDelay", task.shutdown_delay),
+            name: task.name,
+        }
+    }
+
+    fn resources(&mut self, resources: Resources) -> model::Resources {
+        let defaults = model::Resources::default();
+        self.never("Resources.Cores", resources.cores != 0);
+        self.never("Resources.MemoryMaxMB", resources.memory_max_mb != 0);
+        self.never("Resources.SecretsMB", resources.secrets_mb != 0);
+        // `IOPS` has had no effect since 2018: there is nothing to obey.
+        if resources.disk_mb != 0 {
+            self.problem("Resources.DiskMB is not supported; set the group's EphemeralDisk.SizeMB instead");
+        }
+        self.absent("Resources.Devices", &resources.devices);
+        let numa =
+            resources.numa.filter(|numa| numa.get("Affinity").and_then(|it| it.as_str()) != Some("none"));
+        self.absent("Resources.NUMA", &numa);
+        model::Resources {
+            cpu_mhz: self.number_or("Resources.CPU", resources.cpu, defaults.cpu_mhz),
+            memory_mb: self.number_or("Resources.MemoryMB", resources.memory_mb, defaults.memory_mb),
+            network: self.networks(resources.networks),
+        }
+    }
+
+    fn networks(&mut self, mut networks: Vec<NetworkResource>) -> Option<model::NetworkAsk> {
+        if networks.len() > 1 {
+            self.problem(format_args!("Networks: only one network is supported, found {}", networks.len()));
+        }
+        let network = networks.pop()?;
+        self.only("Networks.Mode", &network.mode, &["host"]);
+        // `Device`, `CIDR` and `IP` are what servers answered; jobs taken from an answer carry them.
+        self.only("Networks.Hostname", &network.hostname, &[]);
+        self.absent("Networks.DNS", &network.dns);
+        self.absent("Networks.CNI", &network.cni);
+        let mut ports: Vec<model::Port> = Vec::new();
+        for port in &network.reserved_ports {
+            let fixed = self.number("Networks.ReservedPorts.Value", port.value);
+            if port.value == 0 {
+                self.problem(format_args!("Networks.ReservedPorts: port {:?} has no Value", port.label));
+            }
+            ports.push(self.port(port, Some(fixed)));
+        }
+        for port in &network.dynamic_ports {
+            ports.push(self.port(port, None));
+        }
+        Some(model::NetworkAsk { mbits: self.number("Networks.MBits", network.mbits), ports })
+    }
+
+    fn port(&mut self, port: &Port, fixed: Option<u16>) -> model::Port {
+        self.only("Networks port HostNetwork", &port.host_network, &["default"]);
+        self.never("Networks port IgnoreCollision", port.ignore_collision);
+        let to =
+            if matches!(port.to, 0 | -1) { None } else { Some(self.number("Networks port To", port.to)) };
+        model::Port { label: port.label.clone(), fixed, to }
+    }
+
+    fn ephemeral_disk(&mut self, disk: Option<EphemeralDisk>) -> model::EphemeralDisk {
+        let disk = disk.unwrap_or_default();
+        self.never("EphemeralDisk.Sticky", disk.sticky);
+        self.never("EphemeralDisk.Migrate", disk.migrate);
+        let default = model::EphemeralDisk::default().size_mb;
+        model::EphemeralDisk { size_mb: self.number_or("EphemeralDisk.SizeMB", disk.size_mb, default) }
+    }
+
+    fn logs(&mut self, logs: LogConfig) -> model::LogConfig {
+        self.never("LogConfig.Disabled", logs.disabled);
+        let defaults = model::LogConfig::default();
+        model::LogConfig {
+            max_files: self.number_or("LogConfig.MaxFiles", logs.max_files, defaults.max_files),
+            max_file_size_mb: self.number_or(
+                "LogConfig.MaxFileSizeMB",
+                logs.max_file_size_mb,
+                defaults.max_file_size_mb,
+            ),
+        }
+    }
+
+    fn constraints(&mut self, constraints: Vec<Constraint>) -> Vec<model::Constraint> {
+        let mut read = Vec::with_capacity(constraints.len());
+        for constraint in constraints {
+            let Some(operand) = model::Operand::parse(&constraint.operand) else {
+                self.problem(format_args!("Constraints: operand {:?} is not supported", constraint.operand));
+                continue;
+            };
+            // Says that hosts need not be distinct: no constraint at all.
+            if operand == model::Operand::DistinctHosts && constraint.right == "false" {
+                continue;
+            }
+            read.push(model::Constraint { left: constraint.left, operand, right: constraint.right });
+        }
+        read
+    }
+}
+
+fn or_default(text: String, default: String) -> String {
+    if text.is_empty() { default } else { text }
+}

@@ -1,0 +1,177 @@
+//! Policies: the group's own settings over the job's over the defaults.
+
+use model::JobType;
+
+use super::Reader;
+use crate::job::{MigrateStrategy, ReschedulePolicy, RestartPolicy, UpdateStrategy};
+
+/// What a job says for all its groups.
+#[derive(Debug)]
+pub(super) struct FromJob {
+    pub(super) kind: JobType,
+    pub(super) update: Option<UpdateStrategy>,
+    pub(super) reschedule: Option<ReschedulePolicy>,
+    pub(super) migrate: Option<MigrateStrategy>,
+}
+
+impl Reader {
+    pub(super) fn restart(
+        &mut self,
+        policy: Option<RestartPolicy>,
+        upper: model::RestartPolicy,
+    ) -> model::RestartPolicy {
+        let policy = policy.unwrap_or_default();
+        self.never("RestartPolicy.RenderTemplates", policy.render_templates == Some(true));
+        model::RestartPolicy {
+            attempts: self.number_or("RestartPolicy.Attempts", policy.attempts, upper.attempts),
+            interval: self.duration_or("RestartPolicy.Interval", policy.interval, upper.interval),
+            delay: self.duration_or("RestartPolicy.Delay", policy.delay, upper.delay),
+            mode: match policy.mode.as_deref() {
+                None | Some("") => upper.mode,
+                Some("fail") => model::RestartMode::Fail,
+                Some("delay") => model::RestartMode::Delay,
+                Some(other) => {
+                    self.problem(format_args!(
+                        "RestartPolicy.Mode {other:?} is unknown; use \"fail\" or \"delay\""
+                    ));
+                    upper.mode
+                }
+            },
+        }
+    }
+
+    pub(super) fn reschedule(
+        &mut self,
+        own: Option<ReschedulePolicy>,
+        upper: &FromJob,
+    ) -> Option<model::ReschedulePolicy> {
+        let own = own.unwrap_or_default();
+        let job = upper.reschedule.clone().unwrap_or_default();
+        let default = model::ReschedulePolicy::for_type(upper.kind);
+        let delay_function = match own.delay_function.or(job.delay_function).as_deref() {
+            None | Some("") => default.delay_function,
+            Some("constant") => model::DelayFunction::Constant,
+            Some("exponential") => model::DelayFunction::Exponential,
+            Some("fibonacci") => model::DelayFunction::Fibonacci,
+            Some(other) => {
+                self.problem(format_args!(
+                    "ReschedulePolicy.DelayFunction {other:?} is unknown; use \"constant\", \"exponential\" or \
+                     \"fibonacci\""
+                ));
+                default.delay_function
+            }
+        };
+        let attempts = own.attempts.or(job.attempts);
+        // Attempts given without a word on `Unlimited` mean that they are counted.
+        let unlimited =
+            own.unlimited.or(job.unlimited).unwrap_or(default.unlimited && attempts.unwrap_or(0) == 0);
+        let policy = model::ReschedulePolicy {
+            attempts: self.number_or("ReschedulePolicy.Attempts", attempts, default.attempts),
+            interval: self.duration_or(
+                "ReschedulePolicy.Interval",
+                own.interval.or(job.interval),
+                default.interval,
+            ),
+            delay: self.duration_or("ReschedulePolicy.Delay", own.delay.or(job.delay), default.delay),
+            delay_function,
+            max_delay: self.duration_or(
+                "ReschedulePolicy.MaxDelay",
+                own.max_delay.or(job.max_delay),
+                default.max_delay,
+            ),
+            unlimited,
+        };
+        (policy.unlimited || policy.attempts > 0).then_some(policy)
+    }
+
+    pub(super) fn update(
+        &mut self,
+        own: Option<UpdateStrategy>,
+        upper: &FromJob,
+    ) -> Option<model::UpdateStrategy> {
+        if upper.kind == JobType::Batch {
+            if own.is_some_and(|update| !update.says_nothing()) {
+                self.problem("Update: jobs of type \"batch\" do not allow an update strategy");
+            }
+            return None;
+        }
+        let own = own.unwrap_or_default();
+        let job = upper.update.clone().unwrap_or_default();
+        self.never("Update.Canary", own.canary.or(job.canary).unwrap_or(0) != 0);
+        self.never("Update.AutoPromote", own.auto_promote.or(job.auto_promote) == Some(true));
+        self.never("Update.AutoRevert", own.auto_revert.or(job.auto_revert) == Some(true));
+        let default = model::UpdateStrategy::default();
+        let strategy = model::UpdateStrategy {
+            max_parallel: self.number_or(
+                "Update.MaxParallel",
+                own.max_parallel.or(job.max_parallel),
+                default.max_parallel,
+            ),
+            stagger: self.duration_or("Update.Stagger", own.stagger.or(job.stagger), default.stagger),
+            health_check: self.health_check("Update.HealthCheck", own.health_check.or(job.health_check)),
+            min_healthy_time: self.duration_or(
+                "Update.MinHealthyTime",
+                own.min_healthy_time.or(job.min_healthy_time),
+                default.min_healthy_time,
+            ),
+            healthy_deadline: self.duration_or(
+                "Update.HealthyDeadline",
+                own.healthy_deadline.or(job.healthy_deadline),
+                default.healthy_deadline,
+            ),
+            progress_deadline: self.duration_or(
+                "Update.ProgressDeadline",
+                own.progress_deadline.or(job.progress_deadline),
+                default.progress_deadline,
+            ),
+        };
+        (strategy.max_parallel > 0).then_some(strategy)
+    }
+
+    pub(super) fn migrate(
+        &mut self,
+        own: Option<MigrateStrategy>,
+        upper: &FromJob,
+    ) -> Option<model::MigratePolicy> {
+        if upper.kind == JobType::Batch {
+            if own.is_some() || upper.migrate.is_some() {
+                self.problem("Migrate: jobs of type \"batch\" do not allow a migrate strategy");
+            }
+            return None;
+        }
+        let own = own.unwrap_or_default();
+        let job = upper.migrate.clone().unwrap_or_default();
+        let default = model::MigratePolicy::default();
+        Some(model::MigratePolicy {
+            max_parallel: self.number_or(
+                "Migrate.MaxParallel",
+                own.max_parallel.or(job.max_parallel),
+                default.max_parallel,
+            ),
+            health_check: self.health_check("Migrate.HealthCheck", own.health_check.or(job.health_check)),
+            min_healthy_time: self.duration_or(
+                "Migrate.MinHealthyTime",
+                own.min_healthy_time.or(job.min_healthy_time),
+                default.min_healthy_time,
+            ),
+            healthy_deadline: self.duration_or(
+                "Migrate.HealthyDeadline",
+                own.healthy_deadline.or(job.healthy_deadline),
+                default.healthy_deadline,
+            ),
+        })
+    }
+
+    fn health_check(&mut self, field: &str, value: Option<String>) -> model::HealthCheck {
+        match value.as_deref() {
+            None | Some("" | "checks") => model::HealthCheck::Checks,
+            Some("task_states") => model::HealthCheck::TaskStates,
+            Some(other) => {
+                self.problem(format_args!(
+                    "{field} {other:?} is not supported; use \"checks\" or \"task_states\""
+                ));
+                model::HealthCheck::Checks
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Nodes.
+
+use model::Eligibility;
+
+use crate::{
+    job::NetworkResource,
+    job_from_model::NODE_POOL,
+    time::Time,
+    wire::{Absent, Map, is_default, nil, wire},
+};
+
+wire! {
+    pub struct Node {
+        #[serde(rename = "ID")]
+        pub id: String,
+        /// Always empty.
+        #[serde(rename = "SecretID")]
+        pub secret_id: String,
+        pub datacenter: String,
+        pub name: String,
+        #[serde(rename = "HTTPAddr")]
+        pub http_addr: String,
+        #[serde(rename = "TLSEnabled")]
+        pub tls_enabled: bool,
+        #[serde(with = "nil")]
+        pub attributes: Map<String>,
+        pub node_resources: Option<NodeResources>,
+        pub reserved_resources: Option<NodeReservedResources>,
+        #[serde(with = "nil")]
+        pub links: Map<String>,
+        #[serde(with = "nil")]
+        pub meta: Map<String>,
+        pub node_class: String,
+        pub node_pool: String,
+        pub computed_class: String,
+        pub drain: bool,
+        pub drain_strategy: Absent,
+        pub scheduling_eligibility: String,
+        pub status: String,
+        pub status_description: String,
+        /// Seconds since 1970.
+        pub status_updated_at: i64,
+        #[serde(with = "nil")]
+        pub events: Vec<NodeEvent>,
+        #[serde(with = "nil")]
+        pub drivers: Map<DriverInfo>,
+        #[serde(rename = "CSIControllerPlugins")]
+        pub csi_controller_plugins: Absent,
+        #[serde(rename = "CSINodePlugins")]
+        pub csi_node_plugins: Absent,
+        pub host_volumes: Absent,
+        pub host_networks: Absent,
+        #[serde(rename = "GCVolumesOnNodeGC")]
+        pub gc_volumes_on_node_gc: bool,
+        pub last_drain: Absent,
+        pub node_max_allocs: i64,
+        pub cgroup_parent: String,
+        #[serde(rename = "IdentitySigningKeyID")]
+        pub identity_signing_key_id: String,
+        pub last_missed_heartbeat_index: u64,
+        pub last_alloc_update_index: u64,
+        pub create_index: u64,
+        pub modify_index: u64,
+    }
+
+    pub struct NodeResources {
+        pub cpu: NodeCpu,
+        pub memory: NodeMemory,
+        pub disk: NodeDisk,
+        pub devices: Absent,
+        pub node_networks: Absent,
+        #[serde(with = "nil")]
+        pub networks: Vec<NetworkResource>,
+        pub min_dynamic_port: i64,
+        pub max_dynamic_port: i64,
+    }
+
+    pub struct NodeReservedResources {
+        pub cpu: NodeReservedCpu,
+        pub memory: NodeMemory,
+        pub disk: NodeDisk,
+        pub networks: NodeReservedNetworks,
+    }
+
+    pub struct NodeCpu {
+        /// MHz.
+        pub cpu_shares: i64,
+        pub total_cpu_cores: i64,
+        pub reservable_cpu_cores: Absent,
+    }
+
+    pub struct NodeReservedCpu {
+        /// MHz.
+        pub cpu_shares: i64,
+        pub reserved_cpu_cores: Absent,
+    }
+
+    pub struct NodeMemory {
+        #[serde(rename = "MemoryMB")]
+        pub memory_mb: i64,
+    }
+
+    pub struct NodeDisk {
+        #[serde(rename = "DiskMB")]
+        pub disk_mb: i64,
+    }
+
+    pub struct NodeReservedNetworks {
+        /// `22,80,443`
+        pub reserved_host_ports: String,
+    }
+
+    pub struct NodeEvent {
+        pub message: String,
+        pub subsystem: String,
+        pub details: Absent,
+        pub timestamp: Time,
+        pub create_index: u64,
+    }
+
+    pub struct DriverInfo {
+        #[serde(with = "nil")]
+        pub attributes: Map<String>,
+        pub detected: bool,
+        pub healthy: bool,
+        pub health_description: String,
+        pub update_time: Time,
+    }
+
+    /// A node in lists.
+    pub struct NodeListStub {
+        /// The IP address alone.
+        pub address: String,
+        #[serde(rename = "ID")]
+        pub id: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub attributes: Map<String>,
+        pub datacenter: String,
+        pub name: String,
+        pub node_pool: String,
+        pub node_class: String,
+        pub version: String,
+        pub drain: bool,
+        pub scheduling_eligibility: String,
+        pub status: String,
+        pub status_description: String,
+        #[serde(with = "nil")]
+        pub drivers: Map<DriverInfo>,
+        pub host_volumes: Absent,
+        /// Only with `?resources=true`.
+        #[serde(skip_serializing_if = "is_default")]
+        pub node_resources: Option<NodeResources>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub reserved_resources: Option<NodeReservedResources>,
+        pub last_drain: Absent,
+        pub create_index: u64,
+        pub modify_index: u64,
+    }
+}
+
+fn eligibility(node: &model::Node) -> String {
+    String::from(match node.eligibility {
+        Eligibility::Eligible => "eligible",
+        Eligibility::Ineligible => "ineligible",
+    })
+}
+
+fn drivers(node: &model::Node) -> Map<DriverInfo> {
+    node.drivers.iter().map(|(name, driver)| (name.clone(), driver.into())).collect()
+}
+
+impl From<&model::DriverInfo> for DriverInfo {
+    fn from(driver: &model::DriverInfo) -> Self {
+        Self {
+            attributes: driver.attributes.clone(),
+            detected: driver.detected,
+            healthy: driver.healthy,
+            health_description: driver.description.clone(),
+            update_time: driver.updated_at.into(),
+        }
+    }
+}
+
+impl From<&model::NodeEvent> for NodeEvent {
+    fn from(event: &model::NodeEvent) -> Self {
+        Self {
+            message: event.message.clone(),
+            subsystem: event.subsystem.clone(),
+            details: None,
+            timestamp: event.time.into(),
+            create_index: event.index,
+        }
+    }
+}
+
+impl From<&model::Node> for NodeResources {
+    fn from(node: &model::Node) -> Self {
+        let cores = node.attributes.get("cpu.numcores").and_then(|cores| cores.parse().ok()).unwrap_or(0);
+        Self {
+            cpu: NodeCpu {
+                cpu_shares: i64::from(node.capacity.cpu_mhz),
+                total_cpu_cores: cores,
+                reservable_cpu_cores: None,
+            },
+            memory: NodeMemory { memory_mb: i64::from(node.capacity.memory_mb) },
+            disk: NodeDisk { disk_mb: i64::from(node.capacity.disk_mb) },
+            networks: vec![NetworkResource {
+                mode: String::from("host"),
+                ip: node.address.clone(),
+                ..NetworkResource::default()
+            }],
+            min_dynamic_port: i64::from(node.dynamic_ports.0),
+            max_dynamic_port: i64::from(node.dynamic_ports.1),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&model::Node> for NodeReservedResources {
+    fn from(node: &model::Node) -> Self {
+        Self {
+            cpu: NodeReservedCpu { cpu_shares: i64::from(node.reserved.cpu_mhz), reserved_cpu_cores: None },
+            memory: NodeMemory { memory_mb: i64::from(node.reserved.memory_mb) },
+            disk: NodeDisk { disk_mb: i64::from(node.reserved.disk_mb) },
+            networks: NodeReservedNetworks {
+                reserved_host_ports: node
+                    .reserved_ports
+                    .iter()
+                    .map(u16::to_string)
+                    .collect::<Vec<_>>()
+                    .join(","),
+            },
+        }
+    }
+}
+
+impl From<&model::Node> for Node {
+    fn from(node: &model::Node) -> Self {
+        Self {
+            id: node.id.to_string(),
+            datacenter: node.datacenter.clone(),
+            name: node.name.clone(),
+            http_addr: node.http_addr.clone(),
+            attributes: node.attributes.clone(),
+            node_resources: Some(node.into()),
+            reserved_resources: Some(node.into()),
+            meta: node.meta.clone(),
+            node_class: node.class.clone(),
+            node_pool: String::from(NODE_POOL),
+            computed_class: node.computed_class.clone(),
+            scheduling_eligibility: eligibility(node),
+            status: node.status.as_str().to_owned(),
+            status_updated_at: node.status_updated_at.as_nanos() / 1_000_000_000,
+            events: node.events.iter().map(Into::into).collect(),
+            drivers: drivers(node),
+            create_index: node.create_index,
+            modify_index: node.modify_index,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&model::Node> for NodeListStub {
+    fn from(node: &model::Node) -> Self {
+        Self {
+            address: node.address.clone(),
+            id: node.id.to_string(),
+            datacenter: node.datacenter.clone(),
+            name: node.name.clone(),
+            node_pool: String::from(NODE_POOL),
+            node_class: node.class.clone(),
+            version: node.attributes.get("nomad.version").cloned().unwrap_or_default(),
+            scheduling_eligibility: eligibility(node),
+            status: node.status.as_str().to_owned(),
+            drivers: drivers(node),
+            create_index: node.create_index,
+            modify_index: node.modify_index,
+            ..Self::default()
+        }
+    }
+}

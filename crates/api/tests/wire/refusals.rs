@@ -1,0 +1,145 @@
+//! A field is obeyed or refused by name, never ignored.
+
+use serde_json::{Value, json};
+
+/// A job with one service in one task, all of it supported.
+fn job() -> Value {
+    json!({
+        "ID": "web", "Datacenters": ["dc1"],
+        "TaskGroups": [{
+            "Name": "front",
+            "Tasks": [{
+                "Name": "nginx", "Driver": "docker", "Config": {"image": "nginx", "args": ["-g", 1, 0.5, true, null]},
+                "Services": [{"Name": "http", "Checks": [{"Type": "tcp", "Interval": 1, "Timeout": 1}]}],
+                "Resources": {"Networks": [{"DynamicPorts": [{"Label": "http"}]}]}
+            }]
+        }]
+    })
+}
+
+fn read(value: Value) -> Result<model::Job, Vec<String>> {
+    api::decode_value::<api::Job>(value).unwrap().into_model().map_err(|refused| refused.problems)
+}
+
+#[track_caller]
+fn check(pointer: &str, key: &str, value: Value, expected: &str) {
+    let mut job = job();
+    job.pointer_mut(pointer).unwrap()[key] = value;
+    assert_eq!(read(job).unwrap_err(), [expected]);
+}
+
+const TASK: &str = "/TaskGroups/0/Tasks/0";
+const SERVICE: &str = "/TaskGroups/0/Tasks/0/Services/0";
+
+#[test]
+fn unsupported_fields_are_refused_by_name() {
+    check("", "Periodic", json!({"Enabled": true}), "Periodic is not supported; remove it from the job");
+    check("", "affinities", json!([{}]), "Affinities is not supported; remove it from the job");
+    check("", "Type", json!("system"), "Type \"system\" is not supported; use \"service\" or \"batch\"");
+    check("", "NodePool", json!("gpu"), "NodePool \"gpu\" is not supported; use \"default\"");
+    check("", "Priority", json!(-1), "Priority is out of range: -1");
+    check(
+        "",
+        "Update",
+        json!({"Canary": 1}),
+        "group \"front\": Update.Canary is not supported; remove it from the job",
+    );
+    check(
+        "/TaskGroups/0",
+        "Volumes",
+        json!({"data": {}, "more": {"Type": "host"}}),
+        "group \"front\": Volumes is not supported; remove it from the job",
+    );
+    check(
+        TASK,
+        "Templates",
+        json!([{"DestPath": "x"}]),
+        "group \"front\", task \"nginx\": Templates is not supported; remove it from the job",
+    );
+    check(
+        TASK,
+        "KillTimeout",
+        json!(-5),
+        "group \"front\", task \"nginx\": KillTimeout must not be negative, found -5 ns",
+    );
+    check(
+        TASK,
+        "Resources",
+        json!({"DiskMB": 10}),
+        "group \"front\", task \"nginx\": Resources.DiskMB is not supported; set the group's EphemeralDisk.SizeMB \
+         instead",
+    );
+    check(
+        TASK,
+        "Constraints",
+        json!([{"LTarget": "${node.class}", "Operand": "distinct_property"}]),
+        "group \"front\", task \"nginx\": Constraints: operand \"distinct_property\" is not supported",
+    );
+    check(
+        SERVICE,
+        "Provider",
+        json!("nomad"),
+        "group \"front\", task \"nginx\", service \"http\": Provider \"nomad\" is not supported; use \"consul\"",
+    );
+}
+
+#[test]
+fn all_problems_are_named_at_once() {
+    let mut job = job();
+    job["Spreads"] = json!([{"Attribute": "x"}]);
+    job["TaskGroups"][0]["Tasks"][0]["Vault"] = json!({"Role": "r"});
+    assert_eq!(read(job).unwrap_err().len(), 2);
+}
+
+#[test]
+fn what_says_nothing_is_not_refused() {
+    let mut job = job();
+    job["Periodic"] = Value::Null;
+    job["Affinities"] = json!([]);
+    job["Payload"] = json!("");
+    job["Multiregion"] = json!({"Strategy": null, "Regions": []});
+    job["Unheard"] = json!("of");
+    job["TaskGroups"][0]["Tasks"][0]["Lifecycle"] = json!({"Hook": "", "Sidecar": false});
+    job["TaskGroups"][0]["Tasks"][0]["Resources"]["NUMA"] = json!({"Affinity": "none"});
+    read(job).unwrap();
+}
+
+#[test]
+fn defaults_are_those_of_the_jobs_type() {
+    let job = read(job()).unwrap();
+    let group = &job.groups[0];
+    let task = &group.tasks[0];
+    assert_eq!((job.name.as_str(), job.priority, group.count), ("web", 50, 1));
+    assert_eq!(group.restart, model::RestartPolicy::for_type(model::JobType::Service));
+    assert_eq!(group.reschedule, Some(model::ReschedulePolicy::for_type(model::JobType::Service)));
+    assert_eq!(group.update, Some(model::UpdateStrategy::default()));
+    assert_eq!(task.resources.cpu_mhz, 100);
+    assert_eq!(task.kill_timeout.as_secs(), 5);
+    assert_eq!(task.services[0].checks[0].method, "GET");
+}
+
+#[test]
+fn settings_go_from_the_job_to_the_group_to_the_task() {
+    let mut job = job();
+    job["Update"] = json!({"MaxParallel": 3, "Stagger": 5});
+    job["TaskGroups"][0]["Update"] = json!({"MaxParallel": 2});
+    job["TaskGroups"][0]["RestartPolicy"] = json!({"Attempts": 10});
+    job["TaskGroups"][0]["Tasks"][0]["RestartPolicy"] = json!({"Mode": "delay"});
+    let job = read(job).unwrap();
+    let group = &job.groups[0];
+    let update = group.update.as_ref().unwrap();
+    assert_eq!((update.max_parallel, update.stagger.as_nanos()), (2, 5));
+    let restart = &group.tasks[0].restart;
+    assert_eq!((restart.attempts, restart.mode), (10, model::RestartMode::Delay));
+    assert_eq!(group.restart.mode, model::RestartMode::Fail);
+}
+
+#[test]
+fn an_update_of_zeros_at_the_job_says_nothing() {
+    let mut job = job();
+    job["Update"] =
+        json!({"Stagger": 0, "MaxParallel": 0, "HealthCheck": "", "AutoRevert": false, "Canary": 0});
+    assert_eq!(read(job.clone()).unwrap().groups[0].update, Some(model::UpdateStrategy::default()));
+    job["TaskGroups"][0]["Update"] = json!({"MaxParallel": 0});
+    assert_eq!(read(job).unwrap().groups[0].update, None);
+}

@@ -1,0 +1,273 @@
+//! A job survives the way out and back in.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use model::{
+    Check, CheckKind, CheckRestart, Constraint, DelayFunction, EphemeralDisk, HealthCheck, Job, JobStatus,
+    JobType, LogConfig, MigratePolicy, NetworkAsk, Operand, Port, ReschedulePolicy, Resources, RestartMode,
+    RestartPolicy, Service, Task, TaskGroup, Timestamp, UpdateStrategy, Value,
+};
+use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
+
+fn word() -> impl Strategy<Value = String> {
+    "[a-z][a-z0-9-]{0,6}"
+}
+
+fn texts() -> impl Strategy<Value = BTreeMap<String, String>> {
+    // Names of fields among them: they must not be taken for such.
+    btree_map(prop_oneof!["[a-zA-Z_.]{1,6}", Just("id".to_owned()), Just("NAME".to_owned())], ".{0,5}", 0..3)
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    (0_u64..1 << 50).prop_map(Duration::from_nanos)
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        any::<i16>().prop_map(|half| Value::Float(f64::from(half) + 0.5)),
+        ".{0,5}".prop_map(Value::Text),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Value::List),
+            btree_map(word(), inner, 0..3).prop_map(Value::Map),
+        ]
+    })
+}
+
+fn constraint() -> impl Strategy<Value = Constraint> {
+    let operands =
+        [Operand::Equal, Operand::NotEqual, Operand::Version, Operand::IsSet, Operand::DistinctHosts];
+    (word(), select(operands.to_vec()), word())
+        .prop_filter("says nothing", |(_, _, right)| right != "false")
+        .prop_map(|(left, operand, right)| Constraint { left, operand, right })
+}
+
+fn network() -> impl Strategy<Value = NetworkAsk> {
+    let port = (word(), option::of(1_u16..), option::of(1_u16..)).prop_map(|(label, fixed, to)| Port {
+        label,
+        fixed,
+        to,
+    });
+    (any::<u16>(), vec(port, 0..4)).prop_map(|(mbits, mut ports)| {
+        // The wire form keeps fixed and dynamic ports apart.
+        ports.sort_by_key(|port| port.fixed.is_none());
+        NetworkAsk { mbits: u32::from(mbits), ports }
+    })
+}
+
+fn check() -> impl Strategy<Value = Check> {
+    let restart = (any::<u16>(), duration(), any::<bool>()).prop_map(|(limit, grace, ignore_warnings)| {
+        CheckRestart { limit: u32::from(limit), grace, ignore_warnings }
+    });
+    let kinds = vec![CheckKind::Tcp, CheckKind::Http, CheckKind::Script];
+    (
+        (word(), select(kinds), duration(), duration(), word(), word(), word()),
+        (btree_map(word(), vec(word(), 0..2), 0..2), word(), word(), vec(word(), 0..2), 0_u32..9, 0_u32..9),
+        option::of(restart),
+    )
+        .prop_map(|((name, kind, interval, timeout, port_label, path, method), rest, restart)| {
+            let (headers, body, command, args, success_before_passing, failures_before_critical) = rest;
+            Check {
+                name,
+                kind,
+                interval,
+                timeout,
+                port_label,
+                path,
+                method,
+                headers,
+                body,
+                command,
+                args,
+                initial_status: String::new(),
+                success_before_passing,
+                failures_before_critical,
+                restart,
+            }
+        })
+}
+
+fn service(of_group: bool) -> impl Strategy<Value = Service> {
+    let task = if of_group { word().boxed() } else { Just(String::new()).boxed() };
+    (word(), vec(word(), 0..2), texts(), word(), vec(check(), 0..2), task).prop_map(
+        |(name, tags, meta, port_label, checks, task)| Service { name, tags, meta, port_label, checks, task },
+    )
+}
+
+fn restart() -> impl Strategy<Value = RestartPolicy> {
+    (any::<u16>(), duration(), duration(), select(vec![RestartMode::Fail, RestartMode::Delay])).prop_map(
+        |(attempts, interval, delay, mode)| RestartPolicy {
+            attempts: u32::from(attempts),
+            interval,
+            delay,
+            mode,
+        },
+    )
+}
+
+fn reschedule() -> impl Strategy<Value = Option<ReschedulePolicy>> {
+    let functions = vec![DelayFunction::Constant, DelayFunction::Exponential, DelayFunction::Fibonacci];
+    let policy = (any::<u16>(), duration(), duration(), select(functions), duration(), any::<bool>())
+        .prop_map(|(attempts, interval, delay, delay_function, max_delay, unlimited)| ReschedulePolicy {
+            attempts: u32::from(attempts),
+            interval,
+            delay,
+            delay_function,
+            max_delay,
+            unlimited,
+        })
+        .prop_filter("means none", |policy| policy.unlimited || policy.attempts > 0);
+    option::of(policy)
+}
+
+fn health_check() -> impl Strategy<Value = HealthCheck> {
+    select(vec![HealthCheck::Checks, HealthCheck::TaskStates])
+}
+
+fn update() -> impl Strategy<Value = UpdateStrategy> {
+    (1_u32..100, duration(), health_check(), duration(), duration(), duration()).prop_map(
+        |(max_parallel, stagger, health_check, min_healthy_time, healthy_deadline, progress_deadline)| {
+            UpdateStrategy {
+                max_parallel,
+                stagger,
+                health_check,
+                min_healthy_time,
+                healthy_deadline,
+                progress_deadline,
+            }
+        },
+    )
+}
+
+fn migrate() -> impl Strategy<Value = MigratePolicy> {
+    (0_u32..100, health_check(), duration(), duration()).prop_map(
+        |(max_parallel, health_check, min_healthy_time, healthy_deadline)| MigratePolicy {
+            max_parallel,
+            health_check,
+            min_healthy_time,
+            healthy_deadline,
+        },
+    )
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    (
+        (word(), word(), word(), btree_map(word(), value(), 0..3), texts(), texts(), vec(constraint(), 0..2)),
+        (
+            vec(service(false), 0..2),
+            any::<(u16, u16)>(),
+            option::of(network()),
+            restart(),
+            any::<(u16, u16)>(),
+        ),
+        (any::<bool>(), duration(), word(), duration()),
+    )
+        .prop_map(|((name, driver, user, config, env, meta, constraints), middle, last)| {
+            let (services, (cpu, memory), network, restart, (max_files, max_file_size)) = middle;
+            let (leader, kill_timeout, kill_signal, shutdown_delay) = last;
+            Task {
+                name,
+                driver,
+                user,
+                config,
+                env,
+                meta,
+                constraints,
+                services,
+                resources: Resources { cpu_mhz: u32::from(cpu), memory_mb: u32::from(memory), network },
+                restart,
+                logs: LogConfig {
+                    max_files: u32::from(max_files),
+                    max_file_size_mb: u32::from(max_file_size),
+                },
+                leader,
+                kill_timeout,
+                kill_signal,
+                shutdown_delay,
+            }
+        })
+}
+
+fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
+    let (update, migrate) = match kind {
+        JobType::Service => (option::of(update()).boxed(), migrate().prop_map(Some).boxed()),
+        JobType::Batch => (Just(None).boxed(), Just(None).boxed()),
+    };
+    (
+        (word(), any::<u16>(), texts(), vec(constraint(), 0..2), restart(), reschedule(), update, migrate),
+        (any::<u16>(), option::of(network()), vec(service(true), 0..2), duration(), vec(task(), 0..3)),
+    )
+        .prop_map(|((name, count, meta, constraints, restart, reschedule, update, migrate), rest)| {
+            let (size_mb, network, services, shutdown_delay, tasks) = rest;
+            TaskGroup {
+                name,
+                count: u32::from(count),
+                meta,
+                constraints,
+                restart,
+                reschedule,
+                update,
+                migrate,
+                ephemeral_disk: EphemeralDisk { size_mb: u32::from(size_mb) },
+                network,
+                services,
+                shutdown_delay,
+                tasks,
+            }
+        })
+}
+
+fn job() -> impl Strategy<Value = Job> {
+    select(vec![JobType::Service, JobType::Batch]).prop_flat_map(|kind| {
+        (
+            (word(), word(), word(), word(), any::<u16>(), vec(word(), 1..3), any::<bool>(), texts()),
+            (vec(constraint(), 0..2), vec(group(kind), 0..3), any::<(bool, bool)>()),
+            (
+                any::<[u64; 4]>(),
+                any::<i64>(),
+                select(vec![JobStatus::Pending, JobStatus::Running, JobStatus::Dead]),
+            ),
+        )
+            .prop_map(move |(first, second, (indexes, submit_time, status))| {
+                let (region, namespace, id, name, priority, datacenters, all_at_once, meta) = first;
+                let (constraints, groups, (stop, stable)) = second;
+                let [version, create_index, modify_index, job_modify_index] = indexes;
+                Job {
+                    region,
+                    namespace,
+                    id,
+                    name,
+                    kind,
+                    priority,
+                    datacenters,
+                    all_at_once,
+                    meta,
+                    constraints,
+                    groups,
+                    stop,
+                    stable,
+                    version,
+                    submit_time: Timestamp(submit_time),
+                    status,
+                    create_index,
+                    modify_index,
+                    job_modify_index,
+                }
+            })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_job_survives_json(job in job()) {
+        let text = serde_json::to_vec(&api::Job::from(&job)).unwrap();
+        let read: api::Job = api::decode(&text).unwrap();
+        prop_assert_eq!(model::Job::try_from(read).unwrap(), job);
+    }
+}

@@ -1,0 +1,286 @@
+//! The job block and its groups.
+
+use std::time::Duration;
+
+use model::{EphemeralDisk, Job, JobType, NetworkAsk, ReschedulePolicy, RestartPolicy, Task, TaskGroup};
+
+use super::{
+    Decoder,
+    fields::{Fields, Noop, Section, label, nearest, one_of},
+    policy::{self, Inherited},
+    service, task,
+};
+use crate::{
+    codes,
+    syntax::{Block, Kind},
+};
+
+const JOB_TYPES: [&str; 4] = ["service", "batch", "system", "sysbatch"];
+
+/// What the job block hands down to its groups.
+struct JobRules {
+    kind: JobType,
+    inherited: Inherited,
+}
+
+pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
+    let section = Section {
+        labels: block.labels.clone(),
+        body: std::borrow::Cow::Borrowed(&block.body),
+        span: block.kind.span,
+    };
+    d.enter("job", 0, "", block.labels.first().map_or(block.kind.span, |label| label.span));
+    let name = label(d, "job", &section);
+    let mut fields = Fields::new(&block.body, "job");
+    let mut job = Job { id: name.clone(), name, ..Job::default() };
+    if let Some(id) = fields.text(d, "id") {
+        job.id = id;
+    }
+    if let Some(name) = fields.text(d, "name") {
+        job.name = name;
+    }
+    if let Some(region) = fields.text(d, "region") {
+        job.region = region;
+    }
+    if let Some(namespace) = fields.text(d, "namespace") {
+        job.namespace = namespace;
+    }
+    job.kind = job_type(&mut fields, d);
+    if let Some(priority) = fields.number(d, "priority", 1, 100) {
+        job.priority = u16::try_from(priority).unwrap_or(job.priority);
+    }
+    if let Some(datacenters) = fields.texts(d, "datacenters") {
+        job.datacenters = datacenters;
+    }
+    job.all_at_once = fields.bool(d, "all_at_once").unwrap_or(false);
+    job.meta = fields.map(d, "meta");
+    job.constraints = policy::constraints(&mut fields, d, true);
+    let rules = JobRules { kind: job.kind, inherited: Inherited::read(&mut fields, d) };
+    refuse_for_batch(rules.kind, &rules.inherited, d);
+    fields.refuse(
+        d,
+        "node_pool",
+        Noop::Text(&["", "default"]),
+        "leave it out: every node is in the pool \"default\"",
+    );
+    fields.refuse_all(
+        d,
+        &[
+            ("periodic", "start the job from outside, for example with cron and `troupe job run`"),
+            ("parameterized", "write one job per set of parameters"),
+            ("multiregion", "register the job in each region"),
+            ("affinity", "use a `constraint`, or leave it out"),
+            ("spread", "use `constraint { distinct_hosts = true }`, or leave it out"),
+            ("vault", "pass secrets in another way, for example with `env`"),
+            ("vault_token", "leave it out"),
+            ("consul_token", "leave it out"),
+            ("consul", "leave it out: services are registered in the built-in catalog"),
+            ("secret", "pass secrets in another way, for example with `env`"),
+            ("ui", "leave it out"),
+        ],
+    );
+    for (name, section) in fields.named_blocks(d, "group") {
+        let index = job.groups.len();
+        d.enter("group", index, &name, section.span);
+        let group = group(name, &section, &rules, d);
+        d.leave();
+        job.groups.push(group);
+    }
+    // A task directly in the job is a group of one task with the same name.
+    for (name, section) in fields.named_blocks(d, "task") {
+        let index = job.groups.len();
+        d.enter("group", index, &name, section.span);
+        let mut group = TaskGroup { name: name.clone(), count: 1, ..TaskGroup::default() };
+        rules.fill(&mut group, &Inherited::default());
+        group.restart = RestartPolicy::for_type(rules.kind);
+        add_task(&mut group, name, &section, d);
+        d.leave();
+        job.groups.push(group);
+    }
+    fields.finish(d);
+    d.leave();
+    job
+}
+
+fn job_type(fields: &mut Fields<'_>, d: &mut Decoder) -> JobType {
+    let Some(text) = fields.text(d, "type") else { return JobType::Service };
+    let span = fields.span("type");
+    match text.as_str() {
+        "service" => JobType::Service,
+        "batch" => JobType::Batch,
+        "system" | "sysbatch" => {
+            d.report(
+                codes::JOB_TYPE,
+                span,
+                format!("jobs of type \"{text}\" are not supported yet"),
+                "use \"service\" or \"batch\" with a `count`, and `constraint { distinct_hosts = true }` for one per node",
+            );
+            JobType::Service
+        }
+        _ => {
+            let help = match nearest(&text, &JOB_TYPES) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => String::from("a service runs until it is stopped; a batch runs to completion"),
+            };
+            let message = format!("`type` must be {}, found \"{text}\"", one_of(&["service", "batch"]));
+            d.report(codes::JOB_TYPE, span, message, help);
+            JobType::Service
+        }
+    }
+}
+
+impl JobRules {
+    /// Sets what a group has from its job unless it says otherwise.
+    fn fill(&self, group: &mut TaskGroup, own: &Inherited) {
+        let base = ReschedulePolicy::for_type(self.kind);
+        group.reschedule = own.reschedule_over(self.inherited.reschedule_over(Some(base)));
+        match self.kind {
+            JobType::Service => {
+                group.update = own.update_over(&self.inherited);
+                group.migrate = Some(own.migrate_over(&self.inherited));
+            }
+            JobType::Batch => {
+                group.update = None;
+                group.migrate = None;
+            }
+        }
+    }
+}
+
+fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder) -> TaskGroup {
+    let mut fields = Fields::new(&section.body, "group");
+    let mut group = TaskGroup { name, count: 1, ..TaskGroup::default() };
+    if let Some(count) = fields.u32(d, "count", 0) {
+        group.count = count;
+    }
+    group.shutdown_delay = fields.duration(d, "shutdown_delay").unwrap_or(Duration::ZERO);
+    group.meta = fields.map(d, "meta");
+    group.constraints = policy::constraints(&mut fields, d, true);
+    let own = Inherited::read(&mut fields, d);
+    refuse_for_batch(rules.kind, &own, d);
+    rules.fill(&mut group, &own);
+    group.restart = policy::restart(&mut fields, d, RestartPolicy::for_type(rules.kind));
+    if let Some(section) = fields.block(d, "ephemeral_disk") {
+        group.ephemeral_disk = ephemeral_disk(&section, d);
+    }
+    if let Some(section) = fields.block(d, "network") {
+        d.enter("network", 0, "", section.span);
+        group.network = Some(network(&section, d));
+        d.leave();
+    }
+    group.services = service::services(&mut fields, d);
+    fields.refuse(d, "prevent_reschedule_on_lost", Noop::Bool(false), "leave it out");
+    fields.refuse_all(
+        d,
+        &[
+            ("max_run_duration", "end the task itself, for example with `timeout` around its command"),
+            ("stop_after_client_disconnect", "leave it out"),
+            ("max_client_disconnect", "leave it out"),
+            ("disconnect", "leave it out"),
+            ("affinity", "use a `constraint`, or leave it out"),
+            ("spread", "use `constraint { distinct_hosts = true }`, or leave it out"),
+            ("volume", "mount a host directory with `volumes` in the docker `config`"),
+            ("scaling", "set `count`"),
+            ("consul", "leave it out: services are registered in the built-in catalog"),
+            ("vault", "pass secrets in another way, for example with `env`"),
+            ("secret", "pass secrets in another way, for example with `env`"),
+        ],
+    );
+    for (name, section) in fields.named_blocks(d, "task") {
+        add_task(&mut group, name, &section, d);
+    }
+    fields.finish(d);
+    group
+}
+
+/// Batch jobs run to completion: nothing is rolled out or moved.
+fn refuse_for_batch(kind: JobType, own: &Inherited, d: &mut Decoder) {
+    for (span, block) in own.spans() {
+        if kind == JobType::Batch && block != "reschedule" {
+            let message = format!("job type \"batch\" does not allow the block `{block}`");
+            let help =
+                format!("remove `{block}`, or write `type = \"service\"` for what runs until it is stopped");
+            d.report(codes::NOT_FOR_TYPE, span, message, help);
+        }
+    }
+}
+
+fn add_task(group: &mut TaskGroup, name: String, section: &Section<'_>, d: &mut Decoder) {
+    d.enter("task", group.tasks.len(), &name, section.span);
+    let task: Task = task::task(name, section, &group.restart, d);
+    d.leave();
+    group.tasks.push(task);
+}
+
+fn ephemeral_disk(section: &Section<'_>, d: &mut Decoder) -> EphemeralDisk {
+    let mut fields = Fields::new(&section.body, "ephemeral_disk");
+    let mut disk = EphemeralDisk::default();
+    d.enter("ephemeral_disk", 0, "", section.span);
+    if let Some(size) = fields.u32(d, "size", 10) {
+        disk.size_mb = size;
+    }
+    let help = "leave it out: data does not move to the next node; use a `volumes` entry to keep it";
+    fields.refuse(d, "sticky", Noop::Bool(false), help);
+    fields.refuse(d, "migrate", Noop::Bool(false), help);
+    fields.finish(d);
+    d.leave();
+    disk
+}
+
+/// A `network` block of a group, or of a task's resources.
+pub(super) fn network(section: &Section<'_>, d: &mut Decoder) -> NetworkAsk {
+    let mut fields = Fields::new(&section.body, "network");
+    let mut network = NetworkAsk { mbits: fields.u32(d, "mbits", 0).unwrap_or(0), ports: Vec::new() };
+    for (label, section) in fields.named_blocks(d, "port") {
+        d.enter("port", network.ports.len(), &label, section.span);
+        let port = port(label, &section, d);
+        d.leave();
+        network.ports.push(port);
+    }
+    fields.refuse(
+        d,
+        "mode",
+        Noop::Text(&["", "host"]),
+        "leave it out: tasks use the network of the host, docker tasks its bridge",
+    );
+    fields.refuse_all(
+        d,
+        &[
+            ("hostname", "use `hostname` in the docker `config`"),
+            ("dns", "use `dns_servers` in the docker `config`"),
+            ("cni", "leave it out"),
+            ("reserved_ports", "write `port \"label\" { static = .. }`"),
+            ("dynamic_ports", "write `port \"label\" {}`"),
+        ],
+    );
+    fields.finish(d);
+    network
+}
+
+fn port(label: String, section: &Section<'_>, d: &mut Decoder) -> model::Port {
+    let mut fields = Fields::new(&section.body, "port");
+    // 0 is the old way to say "any"; -1 for `to` means the host port, which is the default.
+    let fixed = fields.number(d, "static", if is_zero(&fields, "static") { 0 } else { 1 }, 65535);
+    let to_min = if is_zero(&fields, "to") { -1 } else { 1 };
+    let to = fields.number(d, "to", to_min, 65535);
+    fields.refuse(
+        d,
+        "host_network",
+        Noop::Text(&["", "default"]),
+        "leave it out: ports are on the node's address",
+    );
+    fields.refuse(d, "ignore_collision", Noop::Bool(false), "leave it out, and use another port");
+    fields.finish(d);
+    let given =
+        |number: Option<i64>| number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0);
+    model::Port { label, fixed: given(fixed), to: given(to) }
+}
+
+/// The value is 0 or -1, which stand for "not set".
+fn is_zero(fields: &Fields<'_>, name: &str) -> bool {
+    fields.raw(name).is_some_and(|value| match &value.kind {
+        Kind::Int(number) => matches!((name, number), (_, 0) | ("to", -1)),
+        Kind::Text(text) => text == "0" || (name == "to" && text == "-1"),
+        _ => false,
+    })
+}

@@ -1,0 +1,162 @@
+//! The tree of a job file -> `model::Job`, with every name either understood or refused.
+
+mod fields; // reading one block
+mod group; // group and job level
+mod policy; // update, restart, reschedule, migrate, constraints
+mod service; // services and checks
+mod task; // tasks, resources, driver config
+
+pub(crate) use fields::nearest;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::Job;
+
+use crate::{
+    codes,
+    diagnostic::{Finding, Source},
+    problem::{Place, Problem},
+    syntax::{Body, Span},
+};
+
+/// What decoding gathers beside the job.
+#[derive(Default)]
+pub(crate) struct Decoder {
+    pub(crate) findings: Vec<Finding>,
+    /// Sentences and their places.
+    pub(crate) warnings: Vec<(String, Span)>,
+    place: Place,
+    /// Where each thing of the job stands in the file.
+    positions: BTreeMap<String, Span>,
+    /// What was reported already: validation says nothing more about it.
+    tainted: BTreeSet<String>,
+}
+
+impl Decoder {
+    fn report(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let mut finding = Finding::new(code, span, message, help);
+        finding.context = self.place.context();
+        self.findings.push(finding);
+    }
+
+    fn enter(&mut self, kind: &'static str, index: usize, name: &str, span: Span) {
+        self.place.enter(kind, index, name);
+        self.positions.insert(self.place.key(), span);
+    }
+
+    fn leave(&mut self) {
+        self.place.leave();
+    }
+
+    fn set_position(&mut self, field: &str, span: Span) {
+        self.positions.insert(self.place.field(field).key(), span);
+    }
+
+    fn taint(&mut self, field: &str) {
+        self.tainted.insert(self.place.field(field).key());
+    }
+
+    /// The finding for a broken rule, at the nearest thing that stands in the file; `None` if that was reported.
+    pub(crate) fn locate(&self, problem: Problem) -> Option<Finding> {
+        let mut key = problem.place.key();
+        if self.tainted.contains(&key) {
+            return None;
+        }
+        let span = loop {
+            if let Some(span) = self.positions.get(&key) {
+                break *span;
+            }
+            match key.rfind('/') {
+                Some(at) => key.truncate(at),
+                None => break Span::default(),
+            }
+        };
+        let context = problem.place.context();
+        Some(Finding { code: problem.code, span, message: problem.message, help: problem.help, context })
+    }
+
+    /// Adds what is odd about the job as a whole.
+    pub(crate) fn warn_about(&mut self, job: &Job) {
+        for (index, group) in job.groups.iter().enumerate() {
+            let Some(update) = &group.update else { continue };
+            let mut place = Place::default();
+            place.enter("job", 0, "");
+            place.enter("group", index, &group.name);
+            place.enter("update", 0, "");
+            if update.max_parallel > group.count
+                && let Some(span) = self.positions.get(&place.field("max_parallel").key())
+            {
+                let text = format!(
+                    "`max_parallel` is {}, and group \"{}\" has a count of {}: all are replaced at once",
+                    update.max_parallel, group.name, group.count
+                );
+                self.warnings.push((text, *span));
+            }
+        }
+    }
+
+    pub(crate) fn warnings(&self, file: &str, source: &Source<'_>) -> Vec<String> {
+        let place = |span: &Span| source.position(span.start).0;
+        self.warnings.iter().map(|(text, span)| format!("{file}:{}: {text}", place(span))).collect()
+    }
+}
+
+/// The job of a file; `None` when it has no job block, which is then reported.
+pub(crate) fn decode(body: &Body, decoder: &mut Decoder) -> Option<Job> {
+    for attribute in &body.attributes {
+        decoder.report(
+            codes::UNKNOWN_NAME,
+            attribute.name.span,
+            format!("`{}` stands outside of the job", attribute.name.text),
+            "a job file consists of one `job \"name\" { .. }`; put arguments between its braces",
+        );
+    }
+    let mut jobs = Vec::new();
+    for block in &body.blocks {
+        match block.kind.text.as_str() {
+            "job" => jobs.push(block),
+            "variable" | "variables" | "locals" => decoder.report(
+                codes::EXPRESSION,
+                block.kind.span,
+                format!("`{}` blocks are not supported yet", block.kind.text),
+                "write the values into the job itself",
+            ),
+            other => {
+                let help = match nearest(other, &["job"]) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => String::from("a job file consists of one `job \"name\" { .. }`"),
+                };
+                decoder.report(
+                    codes::UNKNOWN_NAME,
+                    block.kind.span,
+                    format!("unknown block `{other}`"),
+                    help,
+                );
+            }
+        }
+    }
+    let Some((first, others)) = jobs.split_first() else {
+        decoder.report(
+            codes::JOB_BLOCK,
+            Span::default(),
+            "the file has no job",
+            "write `job \"name\" { .. }`; `troupe init` writes an example",
+        );
+        return None;
+    };
+    for block in others {
+        decoder.report(
+            codes::JOB_BLOCK,
+            block.kind.span,
+            "the file has a second job",
+            "put each job into a file of its own",
+        );
+    }
+    Some(group::job(first, decoder))
+}

@@ -1,0 +1,289 @@
+//! Policies: how jobs are updated, restarted, rescheduled and moved, and where they may run.
+
+use std::time::Duration;
+
+use model::{
+    Constraint, DelayFunction, HealthCheck, MigratePolicy, Operand, ReschedulePolicy, RestartMode,
+    RestartPolicy, UpdateStrategy,
+};
+
+use super::{
+    Decoder,
+    fields::{Fields, Noop},
+};
+use crate::{codes, syntax::Span};
+
+/// `update`, `reschedule` and `migrate` as written in a job or group: a group's values go over the job's, field by
+/// field, and both over the defaults.
+#[derive(Default)]
+pub(super) struct Inherited {
+    update: Option<Update>,
+    reschedule: Option<Reschedule>,
+    migrate: Option<Migrate>,
+}
+
+#[derive(Default)]
+struct Update {
+    span: Span,
+    max_parallel: Option<u32>,
+    stagger: Option<Duration>,
+    health_check: Option<HealthCheck>,
+    min_healthy_time: Option<Duration>,
+    healthy_deadline: Option<Duration>,
+    progress_deadline: Option<Duration>,
+}
+
+#[derive(Default)]
+struct Reschedule {
+    span: Span,
+    attempts: Option<u32>,
+    interval: Option<Duration>,
+    delay: Option<Duration>,
+    delay_function: Option<DelayFunction>,
+    max_delay: Option<Duration>,
+    unlimited: Option<bool>,
+}
+
+#[derive(Default)]
+struct Migrate {
+    span: Span,
+    max_parallel: Option<u32>,
+    health_check: Option<HealthCheck>,
+    min_healthy_time: Option<Duration>,
+    healthy_deadline: Option<Duration>,
+}
+
+impl Inherited {
+    pub(super) fn read(fields: &mut Fields<'_>, d: &mut Decoder) -> Self {
+        Self { update: update(fields, d), reschedule: reschedule(fields, d), migrate: migrate(fields, d) }
+    }
+
+    /// The blocks that were written, and where.
+    pub(super) fn spans(&self) -> Vec<(Span, &'static str)> {
+        let update = self.update.as_ref().map(|block| (block.span, "update"));
+        let reschedule = self.reschedule.as_ref().map(|block| (block.span, "reschedule"));
+        let migrate = self.migrate.as_ref().map(|block| (block.span, "migrate"));
+        [update, reschedule, migrate].into_iter().flatten().collect()
+    }
+
+    /// `None` if updates shall not be rolled out step by step (`max_parallel = 0`).
+    pub(super) fn update_over(&self, job: &Self) -> Option<UpdateStrategy> {
+        let mut strategy = UpdateStrategy::default();
+        for block in [&job.update, &self.update].into_iter().flatten() {
+            set(&mut strategy.max_parallel, block.max_parallel);
+            set(&mut strategy.stagger, block.stagger);
+            set(&mut strategy.health_check, block.health_check);
+            set(&mut strategy.min_healthy_time, block.min_healthy_time);
+            set(&mut strategy.healthy_deadline, block.healthy_deadline);
+            set(&mut strategy.progress_deadline, block.progress_deadline);
+        }
+        (strategy.max_parallel > 0).then_some(strategy)
+    }
+
+    pub(super) fn reschedule_over(&self, base: Option<ReschedulePolicy>) -> Option<ReschedulePolicy> {
+        let Some(block) = &self.reschedule else { return base };
+        let mut policy = base.unwrap_or(ReschedulePolicy {
+            // The job turned it off; a group that says more than that turns it on again.
+            attempts: 0,
+            unlimited: false,
+            ..ReschedulePolicy::default()
+        });
+        set(&mut policy.attempts, block.attempts);
+        set(&mut policy.interval, block.interval);
+        set(&mut policy.delay, block.delay);
+        set(&mut policy.delay_function, block.delay_function);
+        set(&mut policy.max_delay, block.max_delay);
+        set(&mut policy.unlimited, block.unlimited);
+        (policy.attempts > 0 || policy.unlimited).then_some(policy)
+    }
+
+    pub(super) fn migrate_over(&self, job: &Self) -> MigratePolicy {
+        let mut policy = MigratePolicy::default();
+        for block in [&job.migrate, &self.migrate].into_iter().flatten() {
+            set(&mut policy.max_parallel, block.max_parallel);
+            set(&mut policy.health_check, block.health_check);
+            set(&mut policy.min_healthy_time, block.min_healthy_time);
+            set(&mut policy.healthy_deadline, block.healthy_deadline);
+        }
+        policy
+    }
+}
+
+fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
+
+const HEALTH_CHECKS: [(&str, HealthCheck); 2] =
+    [("checks", HealthCheck::Checks), ("task_states", HealthCheck::TaskStates)];
+
+fn health_check(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<HealthCheck> {
+    if fields.raw("health_check").and_then(|value| value.to_text()).as_deref() == Some("manual") {
+        let help = "use \"checks\" or \"task_states\"";
+        fields.refuse(d, "health_check", Noop::Never, help);
+        return None;
+    }
+    fields.choice(d, "health_check", &HEALTH_CHECKS)
+}
+
+fn update(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Update> {
+    let section = fields.block(d, "update")?;
+    d.enter("update", 0, "", section.span);
+    let mut fields = Fields::new(&section.body, "update");
+    let update = Update {
+        span: section.span,
+        max_parallel: fields.u32(d, "max_parallel", 0),
+        stagger: fields.duration(d, "stagger"),
+        health_check: health_check(&mut fields, d),
+        min_healthy_time: fields.duration(d, "min_healthy_time"),
+        healthy_deadline: fields.duration(d, "healthy_deadline"),
+        progress_deadline: fields.duration(d, "progress_deadline"),
+    };
+    fields.refuse(
+        d,
+        "canary",
+        Noop::Zero,
+        "write `canary = 0`, or leave it out: updates roll through the group",
+    );
+    let help = "leave it out; to go back, run the earlier job file again";
+    fields.refuse(d, "auto_revert", Noop::Bool(false), help);
+    fields.refuse(
+        d,
+        "auto_promote",
+        Noop::Bool(false),
+        "leave it out: without canaries there is nothing to promote",
+    );
+    fields.finish(d);
+    d.leave();
+    Some(update)
+}
+
+fn reschedule(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Reschedule> {
+    let section = fields.block(d, "reschedule")?;
+    d.enter("reschedule", 0, "", section.span);
+    let mut fields = Fields::new(&section.body, "reschedule");
+    let functions = [
+        ("constant", DelayFunction::Constant),
+        ("exponential", DelayFunction::Exponential),
+        ("fibonacci", DelayFunction::Fibonacci),
+    ];
+    let reschedule = Reschedule {
+        span: section.span,
+        attempts: fields.u32(d, "attempts", 0),
+        interval: fields.duration(d, "interval"),
+        delay: fields.duration(d, "delay"),
+        delay_function: fields.choice(d, "delay_function", &functions),
+        max_delay: fields.duration(d, "max_delay"),
+        unlimited: fields.bool(d, "unlimited"),
+    };
+    fields.finish(d);
+    d.leave();
+    Some(reschedule)
+}
+
+fn migrate(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Migrate> {
+    let section = fields.block(d, "migrate")?;
+    d.enter("migrate", 0, "", section.span);
+    let mut fields = Fields::new(&section.body, "migrate");
+    let migrate = Migrate {
+        span: section.span,
+        max_parallel: fields.u32(d, "max_parallel", 0),
+        health_check: health_check(&mut fields, d),
+        min_healthy_time: fields.duration(d, "min_healthy_time"),
+        healthy_deadline: fields.duration(d, "healthy_deadline"),
+    };
+    fields.finish(d);
+    d.leave();
+    Some(migrate)
+}
+
+/// The block's values over `base`.
+pub(super) fn restart(fields: &mut Fields<'_>, d: &mut Decoder, base: RestartPolicy) -> RestartPolicy {
+    let mut policy = base;
+    let Some(section) = fields.block(d, "restart") else { return policy };
+    d.enter("restart", 0, "", section.span);
+    let mut fields = Fields::new(&section.body, "restart");
+    set(&mut policy.attempts, fields.u32(d, "attempts", 0));
+    set(&mut policy.interval, fields.duration(d, "interval"));
+    set(&mut policy.delay, fields.duration(d, "delay"));
+    set(
+        &mut policy.mode,
+        fields.choice(d, "mode", &[("fail", RestartMode::Fail), ("delay", RestartMode::Delay)]),
+    );
+    fields.refuse(d, "render_templates", Noop::Bool(false), "leave it out");
+    fields.finish(d);
+    d.leave();
+    policy
+}
+
+/// Operands that may be written as the name of the argument: `version = ">= 1.0"`.
+const SHORTHANDS: [&str; 6] =
+    ["version", "semver", "regexp", "set_contains", "set_contains_all", "set_contains_any"];
+
+/// All constraints of a block. `hosts`: `distinct_hosts` is allowed there.
+pub(super) fn constraints(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool) -> Vec<Constraint> {
+    let mut constraints = Vec::new();
+    for section in fields.blocks(d, "constraint") {
+        d.enter("constraint", constraints.len(), "", section.span);
+        let mut fields = Fields::new(&section.body, "constraint");
+        constraints.extend(constraint(&mut fields, d, hosts, section.span));
+        fields.finish(d);
+        d.leave();
+    }
+    constraints
+}
+
+fn constraint(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool, span: Span) -> Option<Constraint> {
+    let left = fields.text(d, "attribute");
+    let mut right = fields.text(d, "value");
+    let mut operator = fields.text(d, "operator").map(|text| (text, fields.span("operator")));
+    for shorthand in SHORTHANDS {
+        if let Some(value) = fields.text(d, shorthand) {
+            right = Some(value);
+            operator = Some((shorthand.to_string(), fields.span(shorthand)));
+        }
+    }
+    for shorthand in ["is_set", "is_not_set"] {
+        if fields.bool(d, shorthand) == Some(true) {
+            operator = Some((shorthand.to_string(), fields.span(shorthand)));
+        }
+    }
+    let distinct = fields.bool(d, "distinct_hosts");
+    let help = "use `distinct_hosts = true`, or leave it out";
+    fields.refuse(d, "distinct_property", Noop::Never, help);
+    match distinct {
+        Some(true) => operator = Some((String::from("distinct_hosts"), fields.span("distinct_hosts"))),
+        // Said explicitly that nothing is demanded.
+        Some(false) => return None,
+        None => {}
+    }
+    let (text, span) = operator.unwrap_or((String::new(), span));
+    if text == "distinct_property" {
+        d.report(codes::UNSUPPORTED, span, "`distinct_property` is not supported yet", help);
+        return None;
+    }
+    let Some(operand) = Operand::parse(&text) else {
+        let help = "known are =, !=, <, <=, >, >=, version, semver, regexp, set_contains, set_contains_any, is_set, \
+                    is_not_set and distinct_hosts";
+        d.report(codes::CONSTRAINT, span, format!("unknown constraint operator \"{text}\""), help);
+        d.taint("attribute");
+        return None;
+    };
+    if operand == Operand::DistinctHosts {
+        if !hosts {
+            d.report(
+                codes::CONSTRAINT,
+                span,
+                "`distinct_hosts` is not allowed in a task",
+                "put the constraint into the group or the job: tasks of a group always share a node",
+            );
+            return None;
+        }
+        if right.as_deref() == Some("false") {
+            return None;
+        }
+        return Some(Constraint { left: String::new(), operand, right: String::from("true") });
+    }
+    Some(Constraint { left: left.unwrap_or_default(), operand, right: right.unwrap_or_default() })
+}

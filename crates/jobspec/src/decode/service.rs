@@ -1,0 +1,212 @@
+//! Services and their checks.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use model::{Check, CheckKind, CheckRestart, Service};
+
+use super::{
+    Decoder,
+    fields::{Fields, Noop, Section},
+};
+use crate::{codes, syntax::Kind};
+
+/// The `service` blocks of a group or task.
+pub(super) fn services(fields: &mut Fields<'_>, d: &mut Decoder) -> Vec<Service> {
+    let mut services = Vec::new();
+    for section in fields.blocks(d, "service") {
+        let named = section.body.attributes.iter().find(|attribute| attribute.name.text == "name");
+        let name = named.and_then(|attribute| attribute.value.to_text()).unwrap_or_default();
+        d.enter("service", services.len(), &name, section.span);
+        services.push(service(&section, d));
+        d.leave();
+    }
+    services
+}
+
+fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
+    let mut fields = Fields::new(&section.body, "service");
+    let mut service = Service {
+        name: fields.text(d, "name").unwrap_or_default(),
+        tags: fields.texts(d, "tags").unwrap_or_default(),
+        meta: fields.map(d, "meta"),
+        port_label: fields.text(d, "port").unwrap_or_default(),
+        checks: Vec::new(),
+        task: fields.text(d, "task").unwrap_or_default(),
+    };
+    let restart = check_restart(&mut fields, d);
+    for section in fields.blocks(d, "check") {
+        let index = service.checks.len();
+        let named = section.body.attributes.iter().find(|attribute| attribute.name.text == "name");
+        let name = named.and_then(|attribute| attribute.value.to_text()).unwrap_or_default();
+        d.enter("check", index, &name, section.span);
+        let (mut check, task) = check(&section, d);
+        if check.restart.is_none() {
+            check.restart.clone_from(&restart);
+        }
+        d.leave();
+        service.checks.push(check);
+        match task {
+            Some(task) if service.task.is_empty() => service.task = task,
+            Some(task) if service.task != task => d.report(
+                codes::UNSUPPORTED,
+                section.span,
+                format!(
+                    "a check in task \"{task}\" of a service of task \"{}\" is not supported yet",
+                    service.task
+                ),
+                "write one service per task",
+            ),
+            _ => {}
+        }
+    }
+    fields.refuse(
+        d,
+        "provider",
+        Noop::Text(&["", "consul"]),
+        "leave it out: services are in the built-in catalog",
+    );
+    fields.refuse(
+        d,
+        "address_mode",
+        Noop::Text(&["", "auto", "host"]),
+        "leave it out: services have the node's address",
+    );
+    fields.refuse(d, "enable_tag_override", Noop::Bool(false), "leave it out");
+    fields.refuse(d, "on_update", Noop::Text(&["", "require_healthy"]), "leave it out");
+    fields.refuse(d, "cluster", Noop::Text(&["", "default"]), "leave it out");
+    fields.refuse(d, "kind", Noop::Text(&[""]), "leave it out");
+    fields.refuse_all(
+        d,
+        &[
+            ("canary_tags", "leave it out: there are no canaries"),
+            ("canary_meta", "leave it out: there are no canaries"),
+            ("tagged_addresses", "leave it out"),
+            ("address", "leave it out: services have the node's address"),
+            ("connect", "let clients connect to the service's address and port"),
+            ("identity", "leave it out"),
+            ("weights", "leave it out"),
+        ],
+    );
+    fields.finish(d);
+    service
+}
+
+fn check_restart(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<CheckRestart> {
+    let section = fields.block(d, "check_restart")?;
+    d.enter("check_restart", 0, "", section.span);
+    let mut fields = Fields::new(&section.body, "check_restart");
+    let restart = CheckRestart {
+        limit: fields.u32(d, "limit", 0).unwrap_or(0),
+        grace: fields.duration(d, "grace").unwrap_or(Duration::from_secs(1)),
+        ignore_warnings: fields.bool(d, "ignore_warnings").unwrap_or(false),
+    };
+    fields.finish(d);
+    d.leave();
+    Some(restart)
+}
+
+/// The check, and the task it shall run in if it names one.
+fn check(section: &Section<'_>, d: &mut Decoder) -> (Check, Option<String>) {
+    let mut fields = Fields::new(&section.body, "check");
+    let mut check = Check { name: fields.text(d, "name").unwrap_or_default(), ..Check::default() };
+    match fields.raw("type").and_then(|value| value.to_text()).as_deref() {
+        Some("grpc") => fields.refuse(d, "type", Noop::Never, "use \"tcp\", \"http\" or \"script\""),
+        Some(_) => {
+            let kinds = [("tcp", CheckKind::Tcp), ("http", CheckKind::Http), ("script", CheckKind::Script)];
+            if let Some(kind) = fields.choice(d, "type", &kinds) {
+                check.kind = kind;
+            }
+        }
+        None => {
+            fields.text(d, "type");
+            missing(d, section, "type", "write `type = \"tcp\"`, \"http\" or \"script\"");
+        }
+    }
+    for (name, target, example) in
+        [("interval", &mut check.interval, "10s"), ("timeout", &mut check.timeout, "2s")]
+    {
+        match fields.duration(d, name) {
+            Some(duration) => *target = duration,
+            None if fields.raw(name).is_none() => {
+                missing(d, section, name, &format!("write `{name} = \"{example}\"`"));
+            }
+            None => {}
+        }
+    }
+    check.port_label = fields.text(d, "port").unwrap_or_default();
+    check.path = fields.text(d, "path").unwrap_or_default();
+    check.method = fields.text(d, "method").unwrap_or_default();
+    check.headers = headers(&mut fields, d);
+    check.body = fields.text(d, "body").unwrap_or_default();
+    check.command = fields.text(d, "command").unwrap_or_default();
+    check.args = fields.texts(d, "args").unwrap_or_default();
+    check.success_before_passing = fields.u32(d, "success_before_passing", 0).unwrap_or(0);
+    check.failures_before_critical = fields.u32(d, "failures_before_critical", 0).unwrap_or(0);
+    let statuses = [("passing", "passing"), ("warning", "warning"), ("critical", "critical"), ("", "")];
+    check.initial_status = fields.choice(d, "initial_status", &statuses).unwrap_or_default().to_string();
+    check.restart = check_restart(&mut fields, d);
+    let task = fields.text(d, "task").filter(|task| !task.is_empty());
+    fields.refuse(d, "protocol", Noop::Text(&["", "http"]), "leave it out: http checks speak plain HTTP");
+    fields.refuse(
+        d,
+        "address_mode",
+        Noop::Text(&["", "host"]),
+        "leave it out: checks go to the node's address",
+    );
+    fields.refuse(d, "expose", Noop::Bool(false), "leave it out");
+    fields.refuse(d, "tls_skip_verify", Noop::Bool(false), "leave it out: http checks speak plain HTTP");
+    fields.refuse(d, "on_update", Noop::Text(&["", "require_healthy"]), "leave it out");
+    fields.refuse(
+        d,
+        "failures_before_warning",
+        Noop::Zero,
+        "leave it out, or use `failures_before_critical`",
+    );
+    fields.refuse_all(
+        d,
+        &[
+            ("grpc_service", "use an \"http\" or \"tcp\" check"),
+            ("grpc_use_tls", "use an \"http\" or \"tcp\" check"),
+            ("tls_server_name", "leave it out: http checks speak plain HTTP"),
+            ("notes", "write it as a comment"),
+        ],
+    );
+    fields.finish(d);
+    (check, task)
+}
+
+fn missing(d: &mut Decoder, section: &Section<'_>, name: &str, help: &str) {
+    d.taint(name);
+    d.report(codes::MISSING, section.span, format!("the check has no `{name}`"), help);
+}
+
+fn headers(fields: &mut Fields<'_>, d: &mut Decoder) -> BTreeMap<String, Vec<String>> {
+    let mut headers = BTreeMap::new();
+    let Some(section) = fields.block(d, "header") else { return headers };
+    for attribute in &section.body.attributes {
+        let values = match &attribute.value.kind {
+            Kind::List(items) => items.iter().map(|item| item.to_text()).collect::<Option<Vec<_>>>(),
+            _ => attribute.value.to_text().map(|text| vec![text]),
+        };
+        match values {
+            Some(values) => {
+                headers.insert(attribute.name.text.clone(), values);
+            }
+            None => d.report(
+                codes::WRONG_TYPE,
+                attribute.value.span,
+                format!("the header `{}` must be a list of texts", attribute.name.text),
+                format!("write `{} = [\"..\"]`", attribute.name.text),
+            ),
+        }
+    }
+    for block in &section.body.blocks {
+        d.report(
+            codes::WRONG_TYPE,
+            block.kind.span,
+            format!("the header `{}` must be a list of texts", block.kind.text),
+            "",
+        );
+    }
+    headers
+}

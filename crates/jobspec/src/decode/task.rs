@@ -1,0 +1,183 @@
+//! Tasks: resources, logs, driver settings.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use model::{LogConfig, Resources, RestartPolicy, Task, Value};
+
+use super::{
+    Decoder,
+    fields::{Fields, Noop, Section},
+    group, policy, service,
+};
+use crate::{
+    codes,
+    syntax::{self, Body, Kind},
+};
+
+pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy, d: &mut Decoder) -> Task {
+    let mut fields = Fields::new(&section.body, "task");
+    let mut task = Task {
+        name,
+        driver: fields.text(d, "driver").unwrap_or_default(),
+        user: fields.text(d, "user").unwrap_or_default(),
+        env: fields.map(d, "env"),
+        meta: fields.map(d, "meta"),
+        constraints: policy::constraints(&mut fields, d, false),
+        services: service::services(&mut fields, d),
+        leader: fields.bool(d, "leader").unwrap_or(false),
+        kill_timeout: fields.duration(d, "kill_timeout").unwrap_or(Duration::from_secs(5)),
+        kill_signal: fields.text(d, "kill_signal").unwrap_or_default(),
+        shutdown_delay: fields.duration(d, "shutdown_delay").unwrap_or(Duration::ZERO),
+        restart: policy::restart(&mut fields, d, restart.clone()),
+        ..Task::default()
+    };
+    if let Some(section) = fields.block(d, "config") {
+        d.enter("config", 0, "", section.span);
+        task.config = config(&section.body, d);
+        d.leave();
+    }
+    if let Some(section) = fields.block(d, "resources") {
+        d.enter("resources", 0, "", section.span);
+        task.resources = resources(&section, d);
+        d.leave();
+    }
+    if let Some(section) = fields.block(d, "logs") {
+        d.enter("logs", 0, "", section.span);
+        task.logs = logs(&section, d);
+        d.leave();
+    }
+    fields.refuse(d, "kind", Noop::Text(&[""]), "leave it out");
+    fields.refuse_all(
+        d,
+        &[
+            ("artifact", "put the files into the image, or fetch them in the task's command"),
+            ("template", "pass the values with `env`, or write the file in the task's command"),
+            ("affinity", "use a `constraint`, or leave it out"),
+            ("vault", "pass secrets in another way, for example with `env`"),
+            ("consul", "leave it out: services are registered in the built-in catalog"),
+            ("identity", "leave it out"),
+            ("volume_mount", "mount a host directory with `volumes` in the docker `config`"),
+            ("dispatch_payload", "pass the input with `env`"),
+            ("lifecycle", "start the tasks together, or do the preparation in the task's command"),
+            ("csi_plugin", "leave it out"),
+            ("scaling", "set `resources`"),
+            ("action", "run the command with `troupe alloc exec`"),
+            ("secret", "pass secrets in another way, for example with `env`"),
+            ("schedule", "leave it out"),
+        ],
+    );
+    fields.finish(d);
+    task
+}
+
+fn resources(section: &Section<'_>, d: &mut Decoder) -> Resources {
+    let mut fields = Fields::new(&section.body, "resources");
+    let mut resources = Resources::default();
+    if let Some(cpu) = fields.u32(d, "cpu", 1) {
+        resources.cpu_mhz = cpu;
+    }
+    if let Some(memory) = fields.u32(d, "memory", 10) {
+        resources.memory_mb = memory;
+    }
+    if let Some(section) = fields.block(d, "network") {
+        d.enter("network", 0, "", section.span);
+        resources.network = Some(group::network(&section, d));
+        d.leave();
+    }
+    if fields.raw("iops").is_some() {
+        fields.u32(d, "iops", 0);
+        let warning = String::from("`iops` is ignored: it has had no effect since 2018");
+        d.warnings.push((warning, fields.span("iops")));
+    }
+    fields.refuse(d, "disk", Noop::Zero, "write `ephemeral_disk { size = .. }` in the group");
+    fields.refuse(d, "memory_max", Noop::Zero, "set `memory` to the most that the task needs");
+    fields.refuse(d, "secrets", Noop::Zero, "leave it out");
+    fields.refuse_all(
+        d,
+        &[
+            ("cores", "use `cpu`, in MHz"),
+            ("device", "leave it out: devices are not scheduled"),
+            ("numa", "leave it out"),
+        ],
+    );
+    fields.finish(d);
+    resources
+}
+
+fn logs(section: &Section<'_>, d: &mut Decoder) -> LogConfig {
+    let mut fields = Fields::new(&section.body, "logs");
+    let mut logs = LogConfig::default();
+    if let Some(files) = fields.u32(d, "max_files", 1) {
+        logs.max_files = files;
+    }
+    if let Some(size) = fields.u32(d, "max_file_size", 1) {
+        logs.max_file_size_mb = size;
+    }
+    fields.refuse(d, "disabled", Noop::Bool(false), "leave it out, and keep `max_files` small");
+    fields.refuse(d, "enabled", Noop::Bool(true), "leave it out, and keep `max_files` small");
+    fields.finish(d);
+    logs
+}
+
+/// The driver's settings as they were written. Which of them the driver knows is a rule of the job, not of the file.
+fn config(body: &Body, d: &mut Decoder) -> BTreeMap<String, Value> {
+    for attribute in &body.attributes {
+        d.set_position(&attribute.name.text, attribute.value.span);
+        if holds_invalid(&attribute.value) {
+            d.taint(&attribute.name.text);
+        }
+    }
+    for block in &body.blocks {
+        d.set_position(&block.kind.text, block.kind.span);
+        if let Some(label) = block.labels.first() {
+            d.report(
+                codes::LABEL,
+                label.span,
+                format!("`{}` takes no name", block.kind.text),
+                format!("write `{} {{ .. }}`", block.kind.text),
+            );
+        }
+    }
+    map(body)
+}
+
+/// Blocks become lists of maps: they may be repeated.
+fn map(body: &Body) -> BTreeMap<String, Value> {
+    let mut map = BTreeMap::new();
+    for attribute in &body.attributes {
+        if attribute.value.kind != Kind::Null {
+            map.insert(attribute.name.text.clone(), value(&attribute.value));
+        }
+    }
+    for block in &body.blocks {
+        let item = Value::Map(self::map(&block.body));
+        match map.entry(block.kind.text.clone()).or_insert_with(|| Value::List(Vec::new())) {
+            Value::List(items) => items.push(item),
+            other => *other = Value::List(vec![other.clone(), item]),
+        }
+    }
+    map
+}
+
+fn value(value: &syntax::Value) -> Value {
+    match &value.kind {
+        Kind::Null | Kind::Invalid => Value::Null,
+        Kind::Bool(value) => Value::Bool(*value),
+        Kind::Int(value) => Value::Int(*value),
+        Kind::Float(value) => Value::Float(*value),
+        Kind::Text(value) => Value::Text(value.clone()),
+        Kind::List(items) => Value::List(items.iter().map(self::value).collect()),
+        Kind::Object(items) => {
+            Value::Map(items.iter().map(|item| (item.name.text.clone(), self::value(&item.value))).collect())
+        }
+    }
+}
+
+fn holds_invalid(value: &syntax::Value) -> bool {
+    match &value.kind {
+        Kind::Invalid => true,
+        Kind::List(items) => items.iter().any(holds_invalid),
+        Kind::Object(items) => items.iter().any(|item| holds_invalid(&item.value)),
+        _ => false,
+    }
+}

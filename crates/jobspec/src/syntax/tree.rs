@@ -1,0 +1,92 @@
+//! What a parsed job file consists of.
+
+/// A range of bytes of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// A word and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+/// What stands between the braces of a block, or in the whole file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Body {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// `name = value`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Attribute {
+    pub(crate) name: Name,
+    pub(crate) value: Value,
+}
+
+/// `kind "label" { .. }`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Block {
+    pub(crate) kind: Name,
+    pub(crate) labels: Vec<Name>,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Value {
+    pub(crate) kind: Kind,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kind {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Value>),
+    Object(Vec<Attribute>),
+    /// Something that was already reported; readers pass over it in silence.
+    Invalid,
+}
+
+impl Value {
+    /// How a message calls it: `the number 5`, `a list`.
+    pub(crate) fn describe(&self) -> String {
+        match &self.kind {
+            Kind::Null => String::from("null"),
+            Kind::Bool(value) => format!("{value}"),
+            Kind::Int(value) => format!("the number {value}"),
+            Kind::Float(value) => format!("the number {value}"),
+            Kind::Text(value) => format!("\"{}\"", shorten(value)),
+            Kind::List(_) => String::from("a list"),
+            Kind::Object(_) => String::from("a map"),
+            Kind::Invalid => String::from("an invalid value"),
+        }
+    }
+
+    /// Strings, numbers and booleans convert silently, as they always did in job files.
+    pub(crate) fn to_text(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Bool(value) => Some(value.to_string()),
+            Kind::Int(value) => Some(value.to_string()),
+            Kind::Float(value) => Some(value.to_string()),
+            Kind::Text(value) => Some(value.clone()),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn shorten(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() > 60 || line.len() < text.trim_end().len() {
+        format!("{}...", line.chars().take(57).collect::<String>())
+    } else {
+        line.to_string()
+    }
+}

@@ -1,0 +1,149 @@
+//! Rules of services and checks.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use model::{Check, CheckKind, Service, TaskGroup};
+
+use super::{Checker, known_labels};
+use crate::{codes, duration::show};
+
+impl Checker {
+    /// `ports`: labels that the services may name.
+    pub(super) fn services(
+        &mut self,
+        services: &[Service],
+        ports: &[&str],
+        group: &TaskGroup,
+        of_group: bool,
+    ) {
+        let mut seen = BTreeSet::new();
+        for (index, service) in services.iter().enumerate() {
+            self.enter("service", index, &service.name);
+            if !seen.insert((service.name.as_str(), service.port_label.as_str())) {
+                self.report(
+                    codes::DUPLICATE,
+                    "",
+                    format!("services are not unique: a second \"{}\" with the same port", service.name),
+                    "give it another `name` or another `port`",
+                );
+            }
+            self.service(service, ports, group, of_group);
+            self.leave();
+        }
+    }
+
+    fn service(&mut self, service: &Service, ports: &[&str], group: &TaskGroup, of_group: bool) {
+        if !is_dns_label(&service.name) {
+            self.report(
+                codes::NAME,
+                "name",
+                format!("service name \"{}\" is not a DNS label", service.name),
+                "set `name`, with at most 63 letters, digits and `-`, such as \"web\"",
+            );
+        }
+        self.port_label(&service.port_label, ports, &format!("service \"{}\"", service.name));
+        if of_group && !service.task.is_empty() && group.task(&service.task).is_none() {
+            let message = format!(
+                "service \"{}\" names task \"{}\", which the group does not have",
+                service.name, service.task
+            );
+            let names: Vec<String> = group.tasks.iter().map(|task| format!("\"{}\"", task.name)).collect();
+            self.report(
+                codes::CHECK,
+                "task",
+                message,
+                format!("tasks of this group are {}", names.join(", ")),
+            );
+        }
+        let mut names = BTreeSet::new();
+        for (index, check) in service.checks.iter().enumerate() {
+            self.enter("check", index, &check.name);
+            if !names.insert(check.name.as_str()) {
+                self.report(
+                    codes::DUPLICATE,
+                    "name",
+                    format!("the service has two checks named \"{}\"", check.name),
+                    "give each check a name of its own",
+                );
+            }
+            self.check(check, service, ports);
+            let homeless = check.kind == CheckKind::Script && service.task.is_empty();
+            if of_group && homeless && group.tasks.len() > 1 {
+                self.report(
+                    codes::CHECK,
+                    "task",
+                    "a script check of a group's service runs in a task, and does not say in which",
+                    "write `task = \"..\"` into the service, or move the service into the task",
+                );
+            }
+            self.leave();
+        }
+    }
+
+    fn port_label(&mut self, label: &str, ports: &[&str], user: &str) {
+        if !label.is_empty() && !label.contains("${") && !ports.contains(&label) {
+            let message = format!("port label \"{label}\" referenced by {user} does not exist");
+            self.report(codes::PORT, "port", message, known_labels(ports, label));
+        }
+    }
+
+    fn check(&mut self, check: &Check, service: &Service, ports: &[&str]) {
+        self.port_label(&check.port_label, ports, &format!("check \"{}\"", check.name));
+        for (field, value) in [("interval", check.interval), ("timeout", check.timeout)] {
+            if value < Duration::from_secs(1) {
+                let message = format!("`{field}` must be at least 1s, found {}", show(value));
+                self.report(codes::CHECK, field, message, format!("write `{field} = \"1s\"` or more"));
+            }
+        }
+        match check.kind {
+            CheckKind::Tcp | CheckKind::Http
+                if service.port_label.is_empty() && check.port_label.is_empty() =>
+            {
+                let message = format!("check \"{}\" has no port to connect to", check.name);
+                self.report(codes::CHECK, "", message, "set `port` in the service, or in the check");
+            }
+            CheckKind::Script if check.command.is_empty() => {
+                let message = format!("script check \"{}\" has no `command`", check.name);
+                self.report(codes::CHECK, "command", message, "write `command = \"/bin/sh\"` and its `args`");
+            }
+            _ => {}
+        }
+        if check.kind == CheckKind::Http {
+            if check.path.is_empty() {
+                let message = format!("http check \"{}\" has no `path`", check.name);
+                self.report(codes::CHECK, "path", message, "write `path = \"/\"`");
+            } else if check.path.contains("://") {
+                let message = format!("`path` must be relative to the service, found \"{}\"", check.path);
+                self.report(
+                    codes::CHECK,
+                    "path",
+                    message,
+                    "write only what follows host and port, such as \"/health\"",
+                );
+            }
+        }
+        if !matches!(check.initial_status.as_str(), "" | "passing" | "warning" | "critical") {
+            let message = format!(
+                "`initial_status` must be passing, warning or critical, found \"{}\"",
+                check.initial_status
+            );
+            self.report(codes::CHECK, "initial_status", message, "");
+        }
+    }
+}
+
+/// Up to 63 letters, digits and `-` with no `-` at the ends. What is interpolated later counts as a letter.
+fn is_dns_label(name: &str) -> bool {
+    let mut plain = String::new();
+    let mut rest = name;
+    while let Some(start) = rest.find("${") {
+        plain.push_str(&rest[..start]);
+        plain.push('a');
+        rest = rest[start..].find('}').map_or("", |end| &rest[start + end + 1..]);
+    }
+    plain.push_str(rest);
+    (1..=63).contains(&plain.len())
+        && !plain.starts_with('-')
+        && !plain.ends_with('-')
+        && plain.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+}

@@ -1,0 +1,258 @@
+//! What a task sees of its world: the `NOMAD_*` environment that existing images expect, and `${...}` in job files.
+
+use std::collections::BTreeMap;
+
+use model::{Allocation, Job, Node, Service, Task, TaskGroup, Value};
+
+/// Where the task finds its directories: container paths where the driver isolates, host paths where not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirNames {
+    pub alloc: String,
+    pub local: String,
+    pub secrets: String,
+}
+
+/// Everything that `${...}` can name, for one task on one node.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// The environment of the task.
+    pub env: BTreeMap<String, String>,
+    /// `attr.*`, `meta.*` (of the node) and `node.*`.
+    node: BTreeMap<String, String>,
+}
+
+/// Makes the environment of a task and the scope for interpolation.
+pub fn scope(
+    node: &Node,
+    job: &Job,
+    group: &TaskGroup,
+    alloc: &Allocation,
+    task: &Task,
+    dirs: &DirNames,
+) -> Scope {
+    let mut scope = Scope { env: BTreeMap::new(), node: node_values(node) };
+    let env = &mut scope.env;
+    let mut set = |key: &str, value: String| {
+        env.insert(key.to_owned(), value);
+    };
+    set("NOMAD_ALLOC_DIR", dirs.alloc.clone());
+    set("NOMAD_TASK_DIR", dirs.local.clone());
+    set("NOMAD_SECRETS_DIR", dirs.secrets.clone());
+    set("NOMAD_ALLOC_ID", alloc.id.to_string());
+    set("NOMAD_SHORT_ALLOC_ID", alloc.id.short());
+    set("NOMAD_ALLOC_NAME", alloc.name());
+    set("NOMAD_ALLOC_INDEX", alloc.index.to_string());
+    set("NOMAD_TASK_NAME", task.name.clone());
+    set("NOMAD_GROUP_NAME", group.name.clone());
+    set("NOMAD_JOB_ID", job.id.clone());
+    set("NOMAD_JOB_NAME", job.name.clone());
+    set("NOMAD_DC", node.datacenter.clone());
+    set("NOMAD_REGION", job.region.clone());
+    set("NOMAD_NAMESPACE", job.namespace.clone());
+    set("NOMAD_CPU_LIMIT", task.resources.cpu_mhz.to_string());
+    set("NOMAD_MEMORY_LIMIT", task.resources.memory_mb.to_string());
+    ports(env, node, alloc, task);
+    for meta in [&job.meta, &group.meta, &task.meta] {
+        for (key, value) in meta {
+            env.insert(format!("NOMAD_META_{}", clean(key)), value.clone());
+            env.insert(format!("NOMAD_META_{}", clean(key).to_uppercase()), value.clone());
+        }
+    }
+    // What the job file sets may refer to all of the above.
+    let own: Vec<(String, String)> =
+        task.env.iter().map(|(key, value)| (key.clone(), scope.interpolate(value))).collect();
+    scope.env.extend(own);
+    scope
+}
+
+fn node_values(node: &Node) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::from([
+        ("node.unique.id".to_owned(), node.id.to_string()),
+        ("node.unique.name".to_owned(), node.name.clone()),
+        ("node.datacenter".to_owned(), node.datacenter.clone()),
+        ("node.class".to_owned(), node.class.clone()),
+        ("node.region".to_owned(), "global".to_owned()),
+    ]);
+    values.extend(node.attributes.iter().map(|(key, value)| (format!("attr.{key}"), value.clone())));
+    values.extend(node.meta.iter().map(|(key, value)| (format!("meta.{key}"), value.clone())));
+    values
+}
+
+/// The number inside the container that the driver config maps a label to (`port_map { db = 6379 }`).
+pub fn mapped_port(task: &Task, label: &str) -> Option<u16> {
+    let Some(Value::Map(map)) = task.config.get("port_map") else { return None };
+    match map.get(label)? {
+        Value::Int(port) => u16::try_from(*port).ok(),
+        Value::Text(port) => port.parse().ok(),
+        _ => None,
+    }
+}
+
+fn ports(env: &mut BTreeMap<String, String>, node: &Node, alloc: &Allocation, task: &Task) {
+    for port in &alloc.ports {
+        let label = clean(&port.label);
+        let own = port.task.as_deref().is_none_or(|owner| owner == task.name);
+        let host = port.value.to_string();
+        let address = format!("{}:{host}", node.address);
+        if own {
+            let inside = match port.to {
+                0 => mapped_port(task, &port.label).map_or_else(|| host.clone(), |port| port.to_string()),
+                to => to.to_string(),
+            };
+            env.insert(format!("NOMAD_IP_{label}"), node.address.clone());
+            env.insert(format!("NOMAD_PORT_{label}"), inside);
+            env.insert(format!("NOMAD_ADDR_{label}"), address.clone());
+            env.insert(format!("NOMAD_HOST_PORT_{label}"), host.clone());
+            env.insert(format!("NOMAD_HOST_IP_{label}"), node.address.clone());
+            env.insert(format!("NOMAD_HOST_ADDR_{label}"), address.clone());
+        }
+        if let Some(owner) = port.task.as_deref().filter(|owner| *owner != task.name) {
+            let owner = clean(owner);
+            env.insert(format!("NOMAD_IP_{owner}_{label}"), node.address.clone());
+            env.insert(format!("NOMAD_PORT_{owner}_{label}"), host);
+            env.insert(format!("NOMAD_ADDR_{owner}_{label}"), address);
+        }
+    }
+}
+
+/// Characters that a shell could not name become underscores.
+fn clean(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '.' { c } else { '_' }).collect()
+}
+
+impl Scope {
+    /// Replaces each `${...}` whose meaning is known. Unknown environment-style names become empty, unknown
+    /// `attr`, `meta` and `node` references stay as they are.
+    pub fn interpolate(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            out.push_str(&rest[..start]);
+            let Some(end) = rest[start..].find('}') else {
+                rest = &rest[start..];
+                break;
+            };
+            let whole = &rest[start..=start + end];
+            let name = whole[2..whole.len() - 1].trim();
+            match self.lookup(name) {
+                Some(value) => out.push_str(&value),
+                None => out.push_str(whole),
+            }
+            rest = &rest[start + end + 1..];
+        }
+        out.push_str(rest);
+        out
+    }
+
+    fn lookup(&self, name: &str) -> Option<String> {
+        if name.starts_with("attr.") || name.starts_with("meta.") || name.starts_with("node.") {
+            return self.node.get(name).cloned();
+        }
+        let key = name
+            .strip_prefix("env[\"")
+            .and_then(|rest| rest.strip_suffix("\"]"))
+            .or_else(|| name.strip_prefix("env."))
+            .unwrap_or(name);
+        Some(self.env.get(key).cloned().unwrap_or_default())
+    }
+
+    /// Replaces in every text of a value.
+    pub fn interpolate_value(&self, value: &Value) -> Value {
+        match value {
+            Value::Text(text) => Value::Text(self.interpolate(text)),
+            Value::List(items) => {
+                Value::List(items.iter().map(|item| self.interpolate_value(item)).collect())
+            }
+            Value::Map(map) => Value::Map(
+                map.iter()
+                    .map(|(key, value)| (self.interpolate(key), self.interpolate_value(value)))
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
+    /// The task with everything that a driver reads interpolated.
+    pub fn task(&self, task: &Task) -> Task {
+        Task {
+            config: task
+                .config
+                .iter()
+                .map(|(key, value)| (key.clone(), self.interpolate_value(value)))
+                .collect(),
+            env: self.env.clone(),
+            user: self.interpolate(&task.user),
+            ..task.clone()
+        }
+    }
+
+    /// The service with its name, tags and meta interpolated. `task` is empty for a group's service.
+    pub fn service(&self, service: &Service, job: &str, group: &str, task: &str) -> Service {
+        let base = if task.is_empty() { format!("{job}-{group}") } else { format!("{job}-{group}-{task}") };
+        let name = service
+            .name
+            .replace("${JOB}", job)
+            .replace("${TASKGROUP}", group)
+            .replace("${TASK}", task)
+            .replace("${BASE}", &base);
+        Service {
+            name: self.interpolate(&name),
+            tags: service.tags.iter().map(|tag| self.interpolate(tag)).collect(),
+            meta: service.meta.iter().map(|(key, value)| (key.clone(), self.interpolate(value))).collect(),
+            checks: service
+                .checks
+                .iter()
+                .map(|check| model::Check {
+                    name: self.interpolate(&check.name),
+                    path: self.interpolate(&check.path),
+                    command: self.interpolate(&check.command),
+                    args: check.args.iter().map(|arg| self.interpolate(arg)).collect(),
+                    body: self.interpolate(&check.body),
+                    ..check.clone()
+                })
+                .collect(),
+            ..service.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope_of(env: &[(&str, &str)]) -> Scope {
+        let node = Node {
+            datacenter: "dc1".into(),
+            attributes: BTreeMap::from([("kernel.name".into(), "linux".into())]),
+            meta: BTreeMap::from([("my-key".into(), "v".into())]),
+            ..Node::default()
+        };
+        Scope {
+            env: env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            node: node_values(&node),
+        }
+    }
+
+    #[test]
+    fn interpolates_what_is_known() {
+        let scope = scope_of(&[("NOMAD_PORT_http", "80"), ("HOME", "/root")]);
+        let check = |text: &str, expected: &str| assert_eq!(scope.interpolate(text), expected);
+        check(":${NOMAD_PORT_http}", ":80");
+        check(":%${NOMAD_PORT_http}", ":%80");
+        check("${attr.kernel.name}-${meta.my-key}-${node.datacenter}", "linux-v-dc1");
+        check("${env[\"HOME\"]}", "/root");
+        check("${NOMAD_PORT_none}|", "|");
+        check("${attr.none}", "${attr.none}");
+        check("open ${end", "open ${end");
+        check("", "");
+    }
+
+    #[test]
+    fn service_names_know_their_place() {
+        let scope = scope_of(&[]);
+        let service = Service { name: "${TASKGROUP}-redis".into(), ..Service::default() };
+        assert_eq!(scope.service(&service, "example", "cache", "redis").name, "cache-redis");
+        let service = Service { name: "${BASE}".into(), ..Service::default() };
+        assert_eq!(scope.service(&service, "example", "cache", "redis").name, "example-cache-redis");
+    }
+}

@@ -1,0 +1,180 @@
+//! Desired against running on one node. Restart, lost message and first start are the same case: a look at
+//! everything, repeated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{AllocId, Allocation, DesiredStatus};
+
+/// What the node should do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Start a runner for it.
+    Start(AllocId),
+    /// Tell the runner about the new version of the row.
+    Update(AllocId),
+    /// Stop its tasks.
+    Stop(AllocId),
+    /// It was stopped before it ever started here: tell the servers that it is over.
+    ReportNeverStarted(AllocId),
+    /// The servers forgot it: remove runner, record and directory.
+    Forget(AllocId),
+}
+
+#[derive(Debug, Clone)]
+struct Runner {
+    alloc_modify_index: u64,
+    ports: Vec<u16>,
+    stopping: bool,
+    ended: bool,
+}
+
+/// What the node knows of its runners.
+#[derive(Debug, Default)]
+pub struct NodeAgent {
+    runners: BTreeMap<AllocId, Runner>,
+    reported: BTreeSet<AllocId>,
+}
+
+impl NodeAgent {
+    /// A runner that was restored from disk.
+    pub fn restored(&mut self, alloc: &Allocation, ended: bool) {
+        self.runners.insert(
+            alloc.id,
+            Runner {
+                alloc_modify_index: alloc.alloc_modify_index,
+                ports: alloc.ports.iter().map(|port| port.value).collect(),
+                stopping: alloc.desired == DesiredStatus::Stop,
+                ended,
+            },
+        );
+    }
+
+    /// All tasks of the allocation are over.
+    pub fn ended(&mut self, id: AllocId) {
+        if let Some(runner) = self.runners.get_mut(&id) {
+            runner.ended = true;
+        }
+    }
+
+    /// Compares what the servers want with what runs here. Repeating it with the same input gives no effect.
+    pub fn reconcile<'a>(&mut self, wanted: impl Iterator<Item = &'a Allocation> + Clone) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let ids: BTreeSet<AllocId> = wanted.clone().map(|alloc| alloc.id).collect();
+        let gone: Vec<AllocId> = self.runners.keys().filter(|id| !ids.contains(id)).copied().collect();
+        for id in gone {
+            self.runners.remove(&id);
+            effects.push(Effect::Forget(id));
+        }
+        self.reported.retain(|id| ids.contains(id));
+        // First the stops: they free the ports that starts wait for.
+        for alloc in wanted.clone() {
+            let Some(runner) = self.runners.get_mut(&alloc.id) else {
+                let over = alloc.desired == DesiredStatus::Stop && !alloc.client.is_terminal();
+                if over && self.reported.insert(alloc.id) {
+                    effects.push(Effect::ReportNeverStarted(alloc.id));
+                }
+                continue;
+            };
+            if alloc.desired == DesiredStatus::Stop {
+                if !runner.stopping && !runner.ended {
+                    runner.stopping = true;
+                    effects.push(Effect::Stop(alloc.id));
+                }
+            } else if alloc.alloc_modify_index > runner.alloc_modify_index && !runner.ended {
+                runner.alloc_modify_index = alloc.alloc_modify_index;
+                effects.push(Effect::Update(alloc.id));
+            }
+        }
+        for alloc in wanted {
+            if alloc.is_terminal() || self.runners.contains_key(&alloc.id) || !self.may_start(alloc) {
+                continue;
+            }
+            self.restored(alloc, false);
+            effects.push(Effect::Start(alloc.id));
+        }
+        effects
+    }
+
+    /// Its ports are free and the allocation it replaces here is over.
+    fn may_start(&self, alloc: &Allocation) -> bool {
+        let live = || self.runners.iter().filter(|(_, runner)| !runner.ended);
+        let previous_lives = alloc.previous.is_some_and(|previous| live().any(|(id, _)| *id == previous));
+        let port_taken =
+            alloc.ports.iter().any(|port| live().any(|(_, runner)| runner.ports.contains(&port.value)));
+        !previous_lives && !port_taken
+    }
+
+    pub fn len(&self) -> usize {
+        self.runners.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.runners.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use model::{AssignedPort, ClientStatus, EvalId, JobKey, NodeId, Timestamp};
+
+    use super::*;
+
+    fn alloc(id: u128, desired: DesiredStatus, port: Option<u16>) -> Allocation {
+        Allocation {
+            id: AllocId(id),
+            job: JobKey::new("default", "a"),
+            job_index: 1,
+            job_version: 0,
+            group: "g".into(),
+            index: 0,
+            node: NodeId(1),
+            eval: EvalId(1),
+            deployment: None,
+            ports: port
+                .map(|value| AssignedPort { label: "http".into(), task: None, value, to: 0 })
+                .into_iter()
+                .collect(),
+            desired,
+            desired_description: String::new(),
+            client: ClientStatus::Pending,
+            client_description: String::new(),
+            tasks: Arc::default(),
+            services: Arc::default(),
+            health: None,
+            previous: None,
+            next: None,
+            followup_eval: None,
+            reschedules: vec![],
+            metric: None,
+            create_time: Timestamp(0),
+            modify_time: Timestamp(0),
+            create_index: 1,
+            modify_index: 1,
+            alloc_modify_index: 1,
+        }
+    }
+
+    #[test]
+    fn a_static_port_waits_for_its_holder() {
+        let mut agent = NodeAgent::default();
+        let old = alloc(1, DesiredStatus::Run, Some(80));
+        assert_eq!(agent.reconcile([&old].into_iter()), [Effect::Start(AllocId(1))]);
+        let stopped = alloc(1, DesiredStatus::Stop, Some(80));
+        let new = alloc(2, DesiredStatus::Run, Some(80));
+        assert_eq!(agent.reconcile([&stopped, &new].into_iter()), [Effect::Stop(AllocId(1))]);
+        assert_eq!(agent.reconcile([&stopped, &new].into_iter()), []);
+        agent.ended(AllocId(1));
+        assert_eq!(agent.reconcile([&stopped, &new].into_iter()), [Effect::Start(AllocId(2))]);
+        assert_eq!(agent.reconcile([&new].into_iter()), [Effect::Forget(AllocId(1))]);
+    }
+
+    #[test]
+    fn what_was_stopped_before_it_came_here_is_reported_once() {
+        let mut agent = NodeAgent::default();
+        let stopped = alloc(1, DesiredStatus::Stop, None);
+        assert_eq!(agent.reconcile([&stopped].into_iter()), [Effect::ReportNeverStarted(AllocId(1))]);
+        assert_eq!(agent.reconcile([&stopped].into_iter()), []);
+    }
+}

@@ -1,0 +1,573 @@
+//! One allocation on this node: its tasks, its services, its health.
+//!
+//! Lives:      `node` arbiter, as long as the servers know the allocation
+//! Asked by:   NodeAgent (TakeHandles)    Tells: NodeAgent (AllocChanged), TaskRunner, CheckRunner
+//! Owns:       one TaskRunner per task, one CheckRunner per check of a running task
+//! On restart: NodeAgent rebuilds it from the record on disk; tasks go on meanwhile
+//! Brain:      logic::alloc_runner, logic::alloc_health
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle,
+    WrapFuture,
+};
+use logic::{
+    alloc_health::{AllocHealth as HealthBrain, Verdict},
+    alloc_runner::{client_status, is_over, kills},
+    environment::Scope,
+};
+use model::{
+    AllocHealth, AllocUpdate, Allocation, CheckState, DesiredStatus, Job, Node, Service, ServiceState,
+    TaskGroup, TaskPhase, TaskState, event_type,
+};
+use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
+
+use super::{
+    check_runner::{CheckRunner, CheckTarget},
+    kit::{Kind, Link, Stop, supervise_here},
+    node_agent::{AllocChanged, Handles, NodeAgent, NodeKit, RebuildRunner},
+    ports::TaskHandle,
+    task_runner::{self, Kill, TaskRunner, WantRestart},
+};
+
+/// What a node remembers of an allocation: enough to go on after a restart of the agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub alloc: Arc<Allocation>,
+    pub job: Arc<Job>,
+    #[serde(default)]
+    pub handles: BTreeMap<String, TaskHandle>,
+    #[serde(default)]
+    pub tasks: BTreeMap<String, TaskState>,
+    #[serde(default)]
+    pub health: Option<AllocHealth>,
+    /// Somebody wanted it stopped.
+    #[serde(default)]
+    pub killed: bool,
+}
+
+impl Record {
+    pub fn new(alloc: Arc<Allocation>, job: Arc<Job>) -> Self {
+        let health = alloc.health;
+        Self { alloc, job, handles: BTreeMap::new(), tasks: BTreeMap::new(), health, killed: false }
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        rmp_serde::to_vec_named(self).expect("records hold no type that MessagePack cannot encode")
+    }
+
+    /// # Errors
+    /// When the bytes are not a record.
+    pub fn decode(bytes: &[u8]) -> Result<Self, rmp_serde::decode::Error> {
+        rmp_serde::from_slice(bytes)
+    }
+
+    /// All tasks are over.
+    pub fn is_over(&self) -> bool {
+        !self.tasks.is_empty() && is_over(&self.tasks)
+    }
+
+    fn group(&self) -> Option<&TaskGroup> {
+        self.job.group(&self.alloc.group)
+    }
+}
+
+/// A newer row of the allocation, with a newer job version perhaps.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct UpdateAlloc {
+    pub alloc: Arc<Allocation>,
+    pub job: Arc<Job>,
+}
+
+/// Stop all tasks for good.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct KillAlloc;
+
+/// The handles of the tasks that run.
+#[derive(Debug, Message)]
+#[rtype(result = "Handles")]
+pub struct TakeHandles;
+
+/// A task changed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TaskChanged {
+    pub task: String,
+    pub state: TaskState,
+    pub handle: Option<TaskHandle>,
+    /// What `${...}` means to the task: services are interpolated with it.
+    pub scope: Arc<Scope>,
+}
+
+/// A check has a new result.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct CheckChanged {
+    pub key: CheckKey,
+    pub state: CheckState,
+    pub restart: bool,
+}
+
+/// The runner of a task panicked: the whole allocation is rebuilt from its record.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct TaskPanicked;
+
+/// Names a check within an allocation: task (empty: the group), place of the service, place of the check.
+pub type CheckKey = (String, usize, usize);
+
+pub struct AllocRunner {
+    record: Record,
+    node: Arc<Node>,
+    kit: NodeKit,
+    parent: Link<NodeAgent>,
+    me: Link<AllocRunner>,
+    tasks: BTreeMap<String, Link<TaskRunner>>,
+    scopes: BTreeMap<String, Arc<Scope>>,
+    checks: BTreeMap<CheckKey, (Link<CheckRunner>, CheckState)>,
+    health: Option<HealthBrain>,
+    health_timer: Option<SpawnHandle>,
+    killing: BTreeSet<String>,
+    /// Ends with this runner; children that find it gone end too, so that a rebuilt runner has no rivals.
+    leash: Arc<()>,
+    saved: Vec<u8>,
+    saving: bool,
+    last_report: Option<AllocUpdate>,
+}
+
+impl AllocRunner {
+    pub fn new(
+        record: Record,
+        node: Arc<Node>,
+        kit: NodeKit,
+        parent: Link<NodeAgent>,
+        me: Link<AllocRunner>,
+    ) -> Self {
+        Self {
+            record,
+            node,
+            kit,
+            parent,
+            me,
+            tasks: BTreeMap::new(),
+            scopes: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            health: None,
+            health_timer: None,
+            killing: BTreeSet::new(),
+            leash: Arc::new(()),
+            saved: Vec::new(),
+            saving: false,
+            last_report: None,
+        }
+    }
+
+    fn start_tasks(&mut self) {
+        let Some(group) = self.record.group().cloned() else {
+            warn!(alloc_id = %self.record.alloc.id, group = %self.record.alloc.group, "the job has no such group");
+            return;
+        };
+        for task in &group.tasks {
+            let link: Link<TaskRunner> = Link::new("task runner");
+            self.tasks.insert(task.name.clone(), link.clone());
+            let before = self.record.tasks.get(&task.name).cloned();
+            self.record.tasks.entry(task.name.clone()).or_default();
+            let seed = task_runner::Seed {
+                alloc: self.record.alloc.clone(),
+                job: self.record.job.clone(),
+                group: group.name.clone(),
+                task: task.clone(),
+                node: self.node.clone(),
+                before,
+                handle: self.record.handles.get(&task.name).cloned(),
+            };
+            let (kit, me, leash) = (self.kit.clone(), self.me.clone(), Arc::downgrade(&self.leash));
+            supervise_here(
+                Kind::TaskRunner,
+                link,
+                self.kit.fatal.clone(),
+                move || TaskRunner::new(seed.clone(), kit.clone(), me.clone(), leash.clone()),
+                {
+                    let me = self.me.clone();
+                    move || me.tell(TaskPanicked)
+                },
+            );
+        }
+        self.start_health(&group);
+    }
+
+    fn start_health(&mut self, group: &TaskGroup) {
+        let wanted = self.record.alloc.deployment.is_some() && self.record.health.is_none();
+        self.health = match (&group.update, wanted) {
+            (Some(strategy), true) => Some(HealthBrain::new(strategy.clone(), self.kit.clock.now())),
+            _ => None,
+        };
+    }
+
+    /// Everything that follows from a change of a task, a check or the row.
+    fn changed(&mut self, context: &mut Context<Self>) {
+        let Some(group) = self.record.group().cloned() else { return };
+        for kill in kills(&group, &self.record.tasks) {
+            if self.killing.insert(kill.task.clone())
+                && let Some(task) = self.tasks.get(&kill.task)
+            {
+                task.tell(Kill { event: kill.event, reason: kill.message });
+            }
+        }
+        let services = self.services(&group);
+        self.judge_health(&services, &group, context);
+        self.save(context);
+        let (client, description) = client_status(&self.record.tasks);
+        let update = AllocUpdate {
+            id: self.record.alloc.id,
+            client,
+            client_description: description.into(),
+            tasks: self.record.tasks.clone(),
+            services,
+            health: self.record.health,
+            deployment: self.record.alloc.deployment,
+            time: self.kit.clock.now(),
+        };
+        let same = self
+            .last_report
+            .as_ref()
+            .is_some_and(|last| AllocUpdate { time: last.time, ..update.clone() } == *last);
+        if !same {
+            self.last_report = Some(update.clone());
+            self.parent.tell(AllocChanged { update, over: is_over(&self.record.tasks) });
+        }
+    }
+
+    /// Registers the services of running tasks, starts and stops their checks.
+    fn services(&mut self, group: &TaskGroup) -> Vec<ServiceState> {
+        let stopping = self.record.killed || self.record.alloc.desired == DesiredStatus::Stop;
+        let mut wanted: Vec<(String, usize, Service)> = Vec::new();
+        let runs =
+            |name: &str| self.record.tasks.get(name).is_some_and(|state| state.phase == TaskPhase::Running);
+        if !stopping {
+            for task in
+                group.tasks.iter().filter(|task| runs(&task.name) && !self.killing.contains(&task.name))
+            {
+                if let Some(scope) = self.scopes.get(&task.name) {
+                    for (place, service) in task.services.iter().enumerate() {
+                        let service = scope.service(service, &self.record.job.name, &group.name, &task.name);
+                        wanted.push((task.name.clone(), place, service));
+                    }
+                }
+            }
+            if group.tasks.iter().all(|task| runs(&task.name))
+                && let Some(scope) = group.tasks.first().and_then(|task| self.scopes.get(&task.name))
+            {
+                for (place, service) in group.services.iter().enumerate() {
+                    let service = scope.service(service, &self.record.job.name, &group.name, "");
+                    wanted.push((String::new(), place, service));
+                }
+            }
+        }
+        let keys: BTreeSet<CheckKey> = wanted
+            .iter()
+            .flat_map(|(task, place, service)| {
+                (0..service.checks.len()).map(|check| (task.clone(), *place, check))
+            })
+            .collect();
+        self.checks.retain(|key, (runner, _)| {
+            let stays = keys.contains(key);
+            if !stays {
+                runner.tell(Stop);
+            }
+            stays
+        });
+        let mut states = Vec::with_capacity(wanted.len());
+        for (task, place, service) in wanted {
+            for (number, check) in service.checks.iter().enumerate() {
+                let key = (task.clone(), place, number);
+                if !self.checks.contains_key(&key) {
+                    self.start_check(key, &service, check);
+                }
+            }
+            let checks = (0..service.checks.len())
+                .filter_map(|number| self.checks.get(&(task.clone(), place, number)))
+                .map(|(_, state)| state.clone())
+                .collect();
+            states.push(ServiceState {
+                port: self.port(&service.port_label, &task),
+                task,
+                name: service.name,
+                tags: service.tags,
+                meta: service.meta,
+                address: self.node.address.clone(),
+                port_label: service.port_label,
+                checks,
+            });
+        }
+        states
+    }
+
+    /// The host port of a label: the task's own first, then the group's and other tasks'. 0: none.
+    fn port(&self, label: &str, task: &str) -> u16 {
+        let ports = &self.record.alloc.ports;
+        let own = ports.iter().find(|port| &*port.label == label && port.task.as_deref() == Some(task));
+        own.or_else(|| ports.iter().find(|port| &*port.label == label)).map_or(0, |port| port.value)
+    }
+
+    fn start_check(&mut self, key: CheckKey, service: &Service, check: &model::Check) {
+        let label = if check.port_label.is_empty() { &service.port_label } else { &check.port_label };
+        let script_task = if key.0.is_empty() { service.task.clone() } else { key.0.clone() };
+        let driver = self
+            .record
+            .group()
+            .and_then(|group| group.task(&script_task))
+            .and_then(|task| self.kit.drivers.get(&task.driver))
+            .cloned();
+        let target = CheckTarget {
+            key: key.clone(),
+            check: check.clone(),
+            address: format!("{}:{}", self.node.address, self.port(label, &key.0)),
+            task: driver.zip(self.record.handles.get(&script_task).cloned()),
+            started_at: self.kit.clock.now(),
+        };
+        let link: Link<CheckRunner> = Link::new("check runner");
+        let state = target.initial_state();
+        self.checks.insert(key, (link.clone(), state));
+        let (kit, me, leash) = (self.kit.clone(), self.me.clone(), Arc::downgrade(&self.leash));
+        supervise_here(
+            Kind::CheckRunner,
+            link,
+            self.kit.fatal.clone(),
+            move || CheckRunner::new(target.clone(), kit.clone(), me.clone(), leash.clone()),
+            || {},
+        );
+    }
+
+    fn judge_health(&mut self, services: &[ServiceState], group: &TaskGroup, context: &mut Context<Self>) {
+        let Some(brain) = &mut self.health else { return };
+        if let Some(timer) = self.health_timer.take() {
+            context.cancel_future(timer);
+        }
+        let wanted = group.services.len() + group.tasks.iter().map(|task| task.services.len()).sum::<usize>();
+        let now = self.kit.clock.now();
+        let healthy = match brain.look(&self.record.tasks, services, wanted, now) {
+            Verdict::Healthy => true,
+            Verdict::Unhealthy(reason) => {
+                for task in self.tasks.values() {
+                    task.tell(task_runner::Note {
+                        kind: event_type::ALLOC_UNHEALTHY,
+                        message: reason.clone(),
+                    });
+                }
+                false
+            }
+            Verdict::Undecided { wake_at } => {
+                let wait = wake_at.since(now).max(Duration::from_millis(1));
+                self.health_timer = Some(context.run_later(wait, |actor, context| actor.changed(context)));
+                return;
+            }
+        };
+        self.health = None;
+        self.record.health = Some(AllocHealth { healthy, since: now, modify_index: 0 });
+    }
+
+    /// Writes the record when it changed; one write at a time, the newest wins.
+    fn save(&mut self, context: &mut Context<Self>) {
+        let bytes = self.record.encode();
+        if self.saving || bytes == self.saved {
+            return;
+        }
+        self.saving = true;
+        self.saved = bytes.clone();
+        let (store, id) = (self.kit.store.clone(), self.record.alloc.id);
+        let write = async move { store.put(id, bytes).await };
+        context.spawn(write.into_actor(self).map(|result, actor, context| {
+            actor.saving = false;
+            match result {
+                Ok(()) => actor.save(context),
+                Err(error) => {
+                    warn!(%error, "record could not be written, trying again");
+                    actor.saved.clear();
+                    context.run_later(Duration::from_secs(1), |actor, context| actor.save(context));
+                }
+            }
+        }));
+    }
+
+    fn kill(&mut self, context: &mut Context<Self>) {
+        if self.record.killed {
+            return;
+        }
+        self.record.killed = true;
+        // The report that follows takes the services out of the catalog before any signal is sent.
+        self.changed(context);
+        let delay = self.record.group().map_or(Duration::ZERO, |group| group.shutdown_delay);
+        for (name, task) in &self.tasks {
+            if !self.killing.insert(name.clone()) {
+                continue;
+            }
+            let own = self
+                .record
+                .group()
+                .and_then(|group| group.task(name))
+                .map_or(Duration::ZERO, |task| task.shutdown_delay);
+            let wait = delay.max(own);
+            let task = task.clone();
+            if wait.is_zero() {
+                task.tell(Kill { event: event_type::KILLING, reason: String::new() });
+                continue;
+            }
+            task.tell(task_runner::Note {
+                kind: event_type::SHUTDOWN_DELAY,
+                message: format!(
+                    "Waiting for shutdown_delay of {} before killing the task.",
+                    model::time::format_duration(wait)
+                ),
+            });
+            context.run_later(wait, move |_, _| {
+                task.tell(Kill { event: event_type::KILLING, reason: String::new() })
+            });
+        }
+    }
+}
+
+impl Actor for AllocRunner {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if self.record.is_over() {
+            // Nothing left to do but to answer for it until the servers forget it.
+            self.changed(context);
+            return;
+        }
+        // On disk before the first task starts: a task without a record would have no owner after a crash.
+        for task in self.record.group().map(|group| group.tasks.clone()).unwrap_or_default() {
+            self.record.tasks.entry(task.name).or_default();
+        }
+        let bytes = {
+            let mut record = self.record.clone();
+            if record.handles.is_empty() {
+                record.tasks.clear();
+            }
+            record.encode()
+        };
+        self.saved = bytes.clone();
+        let (store, id) = (self.kit.store.clone(), self.record.alloc.id);
+        let was_killed = std::mem::take(&mut self.record.killed);
+        if self.record.handles.is_empty() {
+            self.record.tasks.clear();
+        }
+        let write = async move { store.put(id, bytes).await };
+        context.spawn(write.into_actor(self).map(move |result, actor, context| {
+            if let Err(error) = result {
+                warn!(%error, "record could not be written");
+            }
+            actor.start_tasks();
+            if was_killed {
+                actor.kill(context);
+            }
+            actor.changed(context);
+        }));
+    }
+}
+
+impl Handler<TaskChanged> for AllocRunner {
+    type Result = ();
+
+    fn handle(&mut self, message: TaskChanged, context: &mut Self::Context) {
+        let TaskChanged { task, state, handle, scope } = message;
+        self.scopes.insert(task.clone(), scope);
+        match handle {
+            Some(handle) => {
+                self.record.handles.insert(task.clone(), handle);
+            }
+            None => {
+                self.record.handles.remove(&task);
+            }
+        }
+        self.record.tasks.insert(task, state);
+        self.changed(context);
+    }
+}
+
+impl Handler<CheckChanged> for AllocRunner {
+    type Result = ();
+
+    fn handle(&mut self, message: CheckChanged, context: &mut Self::Context) {
+        let CheckChanged { key, state, restart } = message;
+        let Some(check) = self.checks.get_mut(&key) else { return };
+        // Output alone is news only when the status changes: else every probe would be a log entry.
+        if check.1.status != state.status || check.1.updated_at.is_zero() {
+            check.1 = state.clone();
+            self.changed(context);
+        }
+        if restart && let Some(task) = self.tasks.get(&key.0) {
+            debug!(task = key.0, check = state.name, "a failing check asks for a restart");
+            task.tell(WantRestart { reason: format!("check {:?} unhealthy", state.name) });
+        }
+    }
+}
+
+impl Handler<UpdateAlloc> for AllocRunner {
+    type Result = ();
+
+    fn handle(&mut self, UpdateAlloc { alloc, job }: UpdateAlloc, context: &mut Self::Context) {
+        let moved = alloc.deployment != self.record.alloc.deployment;
+        self.record.alloc = alloc;
+        self.record.job = job;
+        let Some(group) = self.record.group().cloned() else { return };
+        for task in &group.tasks {
+            if let Some(runner) = self.tasks.get(&task.name) {
+                runner.tell(task_runner::Update { task: task.clone() });
+            }
+        }
+        if moved {
+            self.record.health = None;
+            self.start_health(&group);
+        }
+        self.changed(context);
+    }
+}
+
+impl Handler<KillAlloc> for AllocRunner {
+    type Result = ();
+
+    fn handle(&mut self, _: KillAlloc, context: &mut Self::Context) {
+        self.kill(context);
+    }
+}
+
+impl Handler<TakeHandles> for AllocRunner {
+    type Result = MessageResult<TakeHandles>;
+
+    fn handle(&mut self, _: TakeHandles, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.record.handles.clone())
+    }
+}
+
+impl Handler<TaskPanicked> for AllocRunner {
+    type Result = ();
+
+    fn handle(&mut self, _: TaskPanicked, context: &mut Self::Context) {
+        self.parent.tell(RebuildRunner(self.record.alloc.id));
+        context.stop();
+    }
+}
+
+impl Handler<Stop> for AllocRunner {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        for task in self.tasks.values() {
+            task.tell(Stop);
+        }
+        for (check, _) in self.checks.values() {
+            check.tell(Stop);
+        }
+        context.stop();
+    }
+}

@@ -1,0 +1,111 @@
+//! Evaluations that wait for room: wakes those for which room appeared.
+//!
+//! Lives:      on the leader only, `server` arbiter
+//! Asked by:   nobody    Tells: EvalBroker (Unblocked)
+//! Owns:       one waiting evaluation per job
+//! On restart: reads all blocked evaluations from the state
+//! Brain:      logic::blocked_evals
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Context, Handler};
+use logic::blocked_evals::{BlockedEvals as Brain, Effect};
+use model::{EvalStatus, Evaluation};
+use state::{Command, Root};
+use tracing::debug;
+
+use super::{
+    eval_broker::{EvalBroker, Unblocked},
+    kit::{self, Link, Observe, StateChanged, Stop},
+    ports::{Clock, Proposer, StateReader},
+};
+
+pub struct BlockedEvals {
+    brain: Brain,
+    state: Arc<dyn StateReader>,
+    proposer: Arc<dyn Proposer>,
+    clock: Arc<dyn Clock>,
+    broker: Link<EvalBroker>,
+    seen: u64,
+}
+
+impl BlockedEvals {
+    pub fn new(
+        state: Arc<dyn StateReader>,
+        proposer: Arc<dyn Proposer>,
+        clock: Arc<dyn Clock>,
+        broker: Link<EvalBroker>,
+    ) -> Self {
+        Self { brain: Brain::default(), state, proposer, clock, broker, seen: 0 }
+    }
+
+    fn perform(&self, root: &Root, effects: Vec<Effect>) {
+        let mut canceled = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Unblock(id) => {
+                    if let Some(eval) = root.evals.get(&id) {
+                        self.broker.tell(Unblocked { eval: eval.clone() });
+                    }
+                }
+                Effect::Cancel(id) => {
+                    if let Some(eval) = root.evals.get(&id) {
+                        let mut eval = Evaluation::clone(eval);
+                        eval.status = EvalStatus::Canceled;
+                        eval.status_description =
+                            format!("existing blocked evaluation exists for job {:?}", &*eval.job.id);
+                        eval.modify_time = self.clock.now();
+                        canceled.push(eval);
+                    }
+                }
+            }
+        }
+        if !canceled.is_empty() {
+            let proposer = self.proposer.clone();
+            actix::spawn(async move {
+                if let Err(error) = proposer.propose(vec![Command::UpdateEvals { evals: canceled }]).await {
+                    debug!(%error, "canceled evaluations could not be written");
+                }
+            });
+        }
+    }
+}
+
+impl Actor for BlockedEvals {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        kit::watch_state(context, self.state.changes());
+    }
+}
+
+impl Handler<StateChanged> for BlockedEvals {
+    type Result = ();
+
+    fn handle(&mut self, _: StateChanged, _: &mut Self::Context) {
+        let root = self.state.root();
+        self.brain.drop_settled(&root);
+        let mut effects = self.brain.wake(&root);
+        for eval in root.open_evals_since(self.seen) {
+            effects.extend(self.brain.block(&root, eval));
+        }
+        self.seen = root.index;
+        self.perform(&root, effects);
+    }
+}
+
+impl Handler<Observe> for BlockedEvals {
+    type Result = actix::MessageResult<Observe>;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult(serde_json::json!({ "blocked": self.brain.len() }))
+    }
+}
+
+impl Handler<Stop> for BlockedEvals {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        context.stop();
+    }
+}

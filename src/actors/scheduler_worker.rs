@@ -1,0 +1,179 @@
+//! Takes an evaluation, makes a plan, has it applied, and settles the evaluation.
+//!
+//! Lives:      on the leader, an arbiter (thread) of its own: scheduling is computation
+//! Asked by:   nobody    Asks: EvalBroker (Dequeue), PlanApplier (Submit)    Tells: EvalBroker (Ack, Nack)
+//! Owns:       up to [`IN_HAND`] evaluations whose plans are being written
+//! On restart: its leases run out and the broker hands the evaluations out again
+//! Brain:      scheduler::schedule, logic::scheduler_worker
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
+use logic::{
+    plan_applier::{Submission, Verdict},
+    scheduler_worker::{Next, after_plan},
+};
+use model::{EvalId, EvalStatus, Evaluation, Plan, Trigger};
+use scheduler::{Decision, Input, schedule};
+use state::Root;
+use tokio::sync::Semaphore;
+use tracing::{Instrument, debug, info_span, warn};
+
+use super::{
+    eval_broker::{Ack, Dequeue, EvalBroker, Leased, Nack},
+    kit::{Link, Stop},
+    plan_applier::{Optimistic, PlanApplier, Submit},
+    ports::{Clock, IdSource, ProposeError, StateReader},
+};
+
+/// Evaluations a worker holds at a time: while their plans are written it goes on planning.
+pub const IN_HAND: usize = 8;
+
+/// What a worker needs; shared by its tasks.
+#[derive(Clone)]
+pub struct Tools {
+    pub state: Arc<dyn StateReader>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdSource>,
+    pub broker: Link<EvalBroker>,
+    pub applier: Link<PlanApplier>,
+    pub optimistic: Optimistic,
+}
+
+pub struct SchedulerWorker {
+    tools: Rc<Tools>,
+}
+
+impl SchedulerWorker {
+    pub fn new(tools: Tools) -> Self {
+        Self { tools: Rc::new(tools) }
+    }
+}
+
+impl Actor for SchedulerWorker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let tools = self.tools.clone();
+        let in_hand = Arc::new(Semaphore::new(IN_HAND));
+        let pull = async move {
+            loop {
+                let permit = in_hand.clone().acquire_owned().await.expect("the semaphore is never closed");
+                match tools.broker.ask(Dequeue).await {
+                    Ok(Some(leased)) => {
+                        let tools = tools.clone();
+                        let span = info_span!("scheduler_worker", eval_id = %leased.eval);
+                        actix::spawn(
+                            async move {
+                                tools.process(leased).await;
+                                drop(permit);
+                            }
+                            .instrument(span),
+                        );
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        debug!(%error, "no broker to ask");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        };
+        context.spawn(pull.into_actor(self));
+    }
+}
+
+impl Tools {
+    async fn process(&self, leased: Leased) {
+        let Leased { eval, token } = leased;
+        match self.settle(eval).await {
+            Ok(()) => self.broker.tell(Ack { eval, token }),
+            Err(error) => {
+                warn!(%error, "the plan could not be written");
+                self.broker.tell(Nack { eval, token });
+            }
+        }
+    }
+
+    /// Plans until the evaluation is settled or given up.
+    async fn settle(&self, id: EvalId) -> Result<(), ProposeError> {
+        let mut attempt = 1;
+        loop {
+            let root = self.newest(id);
+            let Some(eval) = root.evals.get(&id).filter(|eval| !eval.status.is_terminal()).cloned() else {
+                return Ok(());
+            };
+            let decision = self.plan(&root, &eval);
+            drop(root);
+            let mut settles = vec![decision.eval];
+            settles.extend(decision.new_evals);
+            let verdict = self.submit(Submission { plan: decision.plan, settles }).await?;
+            match after_plan(verdict.complete, verdict.progress, attempt, eval.kind) {
+                Next::Done => return Ok(()),
+                Next::Retry => {
+                    attempt = if verdict.progress { 1 } else { attempt + 1 };
+                    debug!(attempt, "plan was only partly committed, planning again");
+                }
+                Next::GiveUp => return self.give_up(&eval, attempt).await,
+            }
+        }
+    }
+
+    /// The optimistic state where it knows the evaluation, else the committed one.
+    fn newest(&self, eval: EvalId) -> Arc<Root> {
+        let committed = self.state.root();
+        match self.optimistic.load_full() {
+            Some(optimistic)
+                if committed.evals.get(&eval).is_some_and(|row| row.modify_index <= optimistic.index)
+                    && committed.indexes.nodes <= optimistic.index =>
+            {
+                optimistic
+            }
+            _ => committed,
+        }
+    }
+
+    fn plan(&self, root: &Root, eval: &Evaluation) -> Decision {
+        let mut ids = || self.ids.uuid();
+        let rng_seed = ids() as u64;
+        schedule(Input { root, eval, now: self.clock.now(), ids: &mut ids, rng_seed })
+    }
+
+    async fn submit(&self, submission: Submission) -> Result<Verdict, ProposeError> {
+        match self.applier.ask_within(Submit(submission), Duration::from_secs(30)).await {
+            Ok(answer) => answer,
+            Err(error) => Err(ProposeError::Unknown(error.to_string())),
+        }
+    }
+
+    async fn give_up(&self, eval: &Evaluation, attempts: u32) -> Result<(), ProposeError> {
+        let now = self.clock.now();
+        let mut failed = Evaluation::clone(eval);
+        failed.status = EvalStatus::Failed;
+        failed.status_description = format!("maximum attempts reached ({attempts})");
+        failed.modify_time = now;
+        let mut blocked = Evaluation::new(
+            EvalId(self.ids.uuid()),
+            eval.job.clone(),
+            eval.kind,
+            eval.priority,
+            Trigger::MaxPlanAttempts,
+            now,
+        );
+        blocked.status = EvalStatus::Blocked;
+        blocked.status_description = "created due to placement conflicts".into();
+        blocked.previous = Some(eval.id);
+        blocked.snapshot_index = self.state.root().index;
+        failed.blocked = Some(blocked.id);
+        let plan = Plan::new(eval.id, eval.job.clone(), eval.priority, 0, now);
+        self.submit(Submission { plan, settles: vec![failed, blocked] }).await.map(|_| ())
+    }
+}
+
+impl Handler<Stop> for SchedulerWorker {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        context.stop();
+    }
+}

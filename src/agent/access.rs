@@ -1,0 +1,70 @@
+//! What HTTP asks of this node and of the membership: the ports, answered by actors and drivers.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use model::{AllocId, NodeId};
+
+use crate::actors::{
+    kit::Link,
+    node_agent::{NodeAgent, TaskHandles},
+    ports::{AccessError, AllocDisk, HostProbe, HostUsage, NodeAccess, TaskDriver, TaskUsage},
+};
+
+/// The node of this agent.
+pub(super) struct LocalNode {
+    pub node: NodeId,
+    pub agent: Link<NodeAgent>,
+    pub drivers: BTreeMap<String, Arc<dyn TaskDriver>>,
+    pub disk: Arc<dyn AllocDisk>,
+    pub host: Arc<dyn HostProbe>,
+}
+
+#[async_trait]
+impl NodeAccess for LocalNode {
+    async fn host_usage(&self, node: Option<NodeId>) -> Result<HostUsage, AccessError> {
+        match node {
+            Some(node) if node != self.node => Err(AccessError::Elsewhere),
+            _ => Ok(self.host.usage().await),
+        }
+    }
+
+    async fn alloc_usage(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskUsage>, AccessError> {
+        let handles = self
+            .agent
+            .ask(TaskHandles(alloc))
+            .await
+            .map_err(|error| AccessError::Failed(error.to_string()))?
+            .ok_or(AccessError::NotFound)?;
+        let asks = handles.into_iter().filter_map(|(task, handle)| {
+            let driver = self.drivers.get(&handle.driver)?.clone();
+            Some(async move { (task, driver.usage(&handle).await) })
+        });
+        let usages = futures::future::join_all(asks).await;
+        // A task that ended a moment ago uses nothing; it is left out rather than failing the others.
+        Ok(usages.into_iter().filter_map(|(task, usage)| Some((task, usage.ok()?))).collect())
+    }
+
+    async fn log_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError> {
+        let dir = self.disk.dirs(alloc, "").logs;
+        if tokio::fs::try_exists(&dir).await.unwrap_or(false) { Ok(dir) } else { Err(AccessError::NotFound) }
+    }
+}
+
+/// An agent that runs no tasks.
+pub(super) struct NoNode;
+
+#[async_trait]
+impl NodeAccess for NoNode {
+    async fn host_usage(&self, node: Option<NodeId>) -> Result<HostUsage, AccessError> {
+        Err(if node.is_some() { AccessError::Elsewhere } else { AccessError::NoClient })
+    }
+
+    async fn alloc_usage(&self, _: AllocId) -> Result<BTreeMap<String, TaskUsage>, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+
+    async fn log_dir(&self, _: AllocId) -> Result<PathBuf, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+}

@@ -1,0 +1,134 @@
+//! Wires the node side: what the machine says of itself, its drivers, and the node agent.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use actix::ArbiterHandle;
+use model::{DriverInfo, Node, NodeStatus};
+use tokio::runtime::Handle;
+use tracing::warn;
+
+use super::{
+    config::Config,
+    identity,
+    sources::{RandomIds, SystemClock},
+    start::StartError,
+};
+use crate::{
+    actors::{
+        kit::{Fatal, Kind, Link, supervise},
+        node_agent::{NodeAgent, NodeKit, apply_fingerprint},
+        ports::{AllocDisk, HostProbe, NodeStore, ServerLink, TaskDriver},
+    },
+    driver::{
+        alloc_disk::Disk, host::LinuxHost, mock::MockDriver, node_store::RedbNodeStore, prober::NetProber,
+        raw_exec::RawExec,
+    },
+};
+
+/// How long the start of the agent waits for a driver to say whether it is there; a slower one is heard later.
+const FIRST_LOOK: Duration = Duration::from_millis(300);
+
+/// The node side as others need it.
+pub(super) struct NodeSide {
+    pub node: Node,
+    pub agent: Link<NodeAgent>,
+    pub drivers: BTreeMap<String, Arc<dyn TaskDriver>>,
+    pub disk: Arc<dyn AllocDisk>,
+    pub host: Arc<dyn HostProbe>,
+}
+
+pub(super) async fn start(
+    config: &Config,
+    servers: Arc<dyn ServerLink>,
+    arbiter: &ArbiterHandle,
+    runtime: &Handle,
+    fatal: Fatal,
+) -> Result<NodeSide, StartError> {
+    let dir = config.data_dir.join("client");
+    let id = identity::node_id(&dir, &RandomIds).map_err(|error| StartError::Other(error.to_string()))?;
+    let alloc_dir = config.alloc_dir();
+    std::fs::create_dir_all(&alloc_dir).map_err(|error| StartError::dir(&alloc_dir, &error))?;
+    let store_path = dir.join("state.redb");
+    let store: Arc<dyn NodeStore> =
+        Arc::new(RedbNodeStore::open(&store_path).map_err(|error| StartError::dir(&store_path, &error))?);
+    let records = store.load().await.map_err(|error| StartError::dir(&store_path, &error))?;
+    let disk: Arc<dyn AllocDisk> = Arc::new(Disk::new(&alloc_dir, runtime.clone()));
+    let host: Arc<dyn HostProbe> = Arc::new(LinuxHost::new(&alloc_dir, runtime.clone()));
+    let drivers = drivers(config, runtime)?;
+    let node = describe(config, id, &*host, &drivers).await;
+    let kit = NodeKit {
+        servers,
+        drivers: drivers.clone(),
+        disk: disk.clone(),
+        store,
+        prober: Arc::new(NetProber::new(runtime.clone())),
+        host: host.clone(),
+        clock: Arc::new(SystemClock),
+        jitter: Arc::new(rand::random::<f64>),
+        fatal: fatal.clone(),
+    };
+    let link: Link<NodeAgent> = Link::new("node agent");
+    let (me, described) = (link.clone(), node.clone());
+    supervise(arbiter, Kind::NodeAgent, link.clone(), fatal, move || {
+        NodeAgent::new(described.clone(), kit.clone(), me.clone(), records.clone())
+    });
+    Ok(NodeSide { node, agent: link, drivers, disk, host })
+}
+
+fn drivers(config: &Config, runtime: &Handle) -> Result<BTreeMap<String, Arc<dyn TaskDriver>>, StartError> {
+    let mut drivers: Vec<Arc<dyn TaskDriver>> = Vec::new();
+    if config.raw_exec {
+        let program = std::env::current_exe()
+            .map_err(|error| StartError::Other(format!("the path of this program is unknown: {error}")))?;
+        let dir = config.data_dir.join("client").join("supervisor");
+        drivers.push(Arc::new(RawExec::new(dir, program, runtime.clone())));
+    }
+    if config.mock {
+        drivers.push(Arc::new(MockDriver::new(runtime.clone())));
+    }
+    Ok(drivers.into_iter().map(|driver| (driver.name().to_owned(), driver)).collect())
+}
+
+async fn describe(
+    config: &Config,
+    id: model::NodeId,
+    host: &dyn HostProbe,
+    drivers: &BTreeMap<String, Arc<dyn TaskDriver>>,
+) -> Node {
+    let looks = drivers.iter().map(|(name, driver)| async move {
+        let info = tokio::time::timeout(FIRST_LOOK, driver.fingerprint()).await.unwrap_or_else(|_| {
+            warn!(driver = name, "the driver has not answered yet");
+            DriverInfo { description: "The driver has not answered yet".into(), ..DriverInfo::default() }
+        });
+        (name.clone(), info)
+    });
+    let (facts, infos) = tokio::join!(host.fingerprint(), futures::future::join_all(looks));
+    let mut capacity = facts.capacity;
+    if config.cpu_total_mhz > 0 {
+        capacity.cpu_mhz = config.cpu_total_mhz;
+    }
+    if config.memory_total_mb > 0 {
+        capacity.memory_mb = config.memory_total_mb;
+    }
+    let address = config.node_address.clone().unwrap_or_else(|| {
+        if config.bind.is_unspecified() { facts.address.clone() } else { config.bind.to_string() }
+    });
+    let mut node = Node {
+        id,
+        name: config.name.clone(),
+        datacenter: config.datacenter.clone(),
+        class: config.node_class.clone(),
+        http_addr: format!("{address}:{}", config.http_port),
+        address,
+        attributes: facts.attributes,
+        meta: config.meta.clone(),
+        capacity,
+        reserved: config.reserved,
+        reserved_ports: config.reserved_ports.clone(),
+        dynamic_ports: config.dynamic_ports,
+        status: NodeStatus::Ready,
+        ..Node::default()
+    };
+    apply_fingerprint(&mut node, infos.into_iter().collect());
+    node
+}

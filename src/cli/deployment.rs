@@ -1,0 +1,152 @@
+//! `deployment list` and `deployment status`.
+
+use api::Deployment;
+
+use super::{
+    Context, Tool,
+    client::{Client, element},
+    flags::{Flag, Flags, absent_switch, absent_text, switch},
+    format::{json, short},
+    lookup::{self, Kind, Match},
+    output::{Failure, Outcome},
+    table::{Block, Table},
+};
+
+pub(super) const FLAGS: &[Flag] = &[
+    switch("verbose", "Full ids and absolute times."),
+    switch("json", "Print JSON."),
+    absent_text("t"),
+    absent_text("filter"),
+    absent_switch("monitor"),
+    absent_text("wait"),
+    absent_switch("ui"),
+];
+
+pub(super) fn list(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    if !flags.args.is_empty() {
+        return Err(Failure::usage("This command takes no arguments"));
+    }
+    let client = Client::new(ctx, flags, Tool::Nomad)?;
+    all(ctx, &client, flags)
+}
+
+fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
+    let deployments = read_all(client, "")?;
+    if flags.on("json") {
+        ctx.output.line(json(&deployments))?;
+    } else if deployments.is_empty() {
+        ctx.output.line("No deployments found")?;
+    } else {
+        ctx.output.line(table(&deployments, flags.on("verbose")))?;
+    }
+    Ok(0)
+}
+
+fn read_all(client: &Client, prefix: &str) -> Result<Vec<Deployment>, Failure> {
+    let query: &[(&str, &str)] = if prefix.is_empty() { &[] } else { &[("prefix", prefix)] };
+    client.get("/v1/deployments", query).map_err(|error| error.while_doing("retrieving deployments"))
+}
+
+fn table(deployments: &[Deployment], verbose: bool) -> Table {
+    let mut table = Table::new(&["ID", "Job ID", "Job Version", "Status", "Description"]);
+    for deployment in deployments {
+        table.row([
+            short(&deployment.id, verbose),
+            deployment.job_id.clone(),
+            deployment.job_version.to_string(),
+            deployment.status.clone(),
+            deployment.status_description.clone(),
+        ]);
+    }
+    table
+}
+
+pub(super) fn status(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    let client = Client::new(ctx, flags, Tool::Nomad)?;
+    match flags.args.as_slice() {
+        [] => all(ctx, &client, flags),
+        [id] => match lookup::find(&client, Kind::Deployment, id)? {
+            Match::One(id) => one(ctx, &client, &id, flags),
+            Match::Many(_) => {
+                let deployments = read_all(&client, id)?;
+                let table = table(&deployments, flags.on("verbose"));
+                Err(Failure::message(format!("Prefix matched multiple deployments\n\n{table}")))
+            }
+        },
+        _ => Err(Failure::usage("This command takes one argument: <deployment id>")),
+    }
+}
+
+/// One deployment.
+pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flags) -> Outcome {
+    let deployment: Deployment = client
+        .get(&format!("/v1/deployment/{}", element(id)), &[])
+        .map_err(|error| error.while_doing("retrieving deployment"))?;
+    if flags.on("json") {
+        ctx.output.line(json(&deployment))?;
+        return Ok(0);
+    }
+    let mut block = Block::new();
+    block
+        .row("ID", short(&deployment.id, flags.on("verbose")))
+        .row("Job ID", &deployment.job_id)
+        .row("Job Version", deployment.job_version)
+        .row("Status", &deployment.status)
+        .row("Description", &deployment.status_description);
+    ctx.output.line(block)?;
+    ctx.output.section("Deployed")?;
+    let table = groups_table(ctx, &deployment);
+    ctx.output.line(table)?;
+    Ok(0)
+}
+
+/// The groups of a deployment. Columns that say nothing for any group are left out.
+pub(super) fn groups_table(ctx: &Context<'_>, deployment: &Deployment) -> Table {
+    let groups = &deployment.task_groups;
+    let reverts = groups.values().any(|group| group.auto_revert);
+    let canaries = groups.values().any(|group| group.desired_canaries > 0);
+    let deadlines = groups.values().any(|group| group.progress_deadline != 0);
+    let mut head = vec!["Task Group"];
+    if reverts {
+        head.push("Auto Revert");
+    }
+    if canaries {
+        head.push("Promoted");
+    }
+    head.push("Desired");
+    if canaries {
+        head.push("Canaries");
+    }
+    head.extend(["Placed", "Healthy", "Unhealthy"]);
+    if deadlines {
+        head.push("Progress Deadline");
+    }
+    let mut table = Table::new(&head);
+    for (name, group) in groups {
+        let mut row = vec![name.clone()];
+        if reverts {
+            row.push(group.auto_revert.to_string());
+        }
+        if canaries {
+            row.push(if group.desired_canaries > 0 {
+                group.promoted.to_string()
+            } else {
+                String::from("N/A")
+            });
+        }
+        row.push(group.desired_total.to_string());
+        if canaries {
+            row.push(group.desired_canaries.to_string());
+        }
+        row.extend(
+            [group.placed_allocs, group.healthy_allocs, group.unhealthy_allocs]
+                .map(|count| count.to_string()),
+        );
+        if deadlines {
+            let by = ctx.clock.absolute(group.require_progress_by.0);
+            row.push(if by.is_empty() { String::from("N/A") } else { by });
+        }
+        table.row(row);
+    }
+    table
+}

@@ -1,0 +1,289 @@
+//! Flags as the Go tools read them: one dash or two, `-flag=value` or `-flag value`, switches also `-flag=false`.
+//!
+//! Flags are read wherever they stand, also after positional arguments; `--` ends them. A flag that belongs to a
+//! command and is not obeyed yet is refused by name, never skipped.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// One flag of a command.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flag {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) about: &'static str,
+}
+
+/// What a flag takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing, or `=true`, `=false`.
+    Switch,
+    /// Text; the word stands for it in help texts.
+    Text(&'static str),
+    /// A whole number, not negative.
+    Number,
+    /// `30s`, `1h5m`.
+    Span,
+    /// A value that old command lines give and that means nothing any more.
+    Ignored,
+    /// A switch that is not obeyed yet.
+    AbsentSwitch,
+    /// A flag with a value that is not obeyed yet.
+    AbsentText,
+}
+
+pub(super) const fn switch(name: &'static str, about: &'static str) -> Flag {
+    Flag { name, kind: Kind::Switch, about }
+}
+
+pub(super) const fn text(name: &'static str, word: &'static str, about: &'static str) -> Flag {
+    Flag { name, kind: Kind::Text(word), about }
+}
+
+pub(super) const fn number(name: &'static str, about: &'static str) -> Flag {
+    Flag { name, kind: Kind::Number, about }
+}
+
+pub(super) const fn span(name: &'static str, about: &'static str) -> Flag {
+    Flag { name, kind: Kind::Span, about }
+}
+
+pub(super) const fn ignored(name: &'static str) -> Flag {
+    Flag { name, kind: Kind::Ignored, about: "Ignored." }
+}
+
+pub(super) const fn absent_switch(name: &'static str) -> Flag {
+    Flag { name, kind: Kind::AbsentSwitch, about: "Not available in this release." }
+}
+
+pub(super) const fn absent_text(name: &'static str) -> Flag {
+    Flag { name, kind: Kind::AbsentText, about: "Not available in this release." }
+}
+
+/// What stood on the command line.
+#[derive(Debug, Default)]
+pub(super) struct Flags {
+    values: BTreeMap<&'static str, Vec<String>>,
+    /// Positional arguments.
+    pub(super) args: Vec<String>,
+    /// `-h`, `-help` or `--help` was among them.
+    pub(super) help: bool,
+}
+
+/// The command line was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FlagError {
+    #[error("flag provided but not defined: -{0}")]
+    Unknown(String),
+    #[error("flag needs an argument: -{0}")]
+    NoValue(&'static str),
+    #[error("invalid value {value:?} for flag -{name}: {reason}")]
+    Invalid { name: &'static str, value: String, reason: &'static str },
+    #[error("invalid boolean value {value:?} for -{name}: parse error")]
+    NotBoolean { name: &'static str, value: String },
+    #[error("flag -{0} is not available in this release")]
+    Absent(&'static str),
+}
+
+impl Flags {
+    /// Reads the arguments after the command's name.
+    pub(super) fn parse<'a>(
+        args: impl IntoIterator<Item = &'a str>,
+        known: &[&'static [Flag]],
+    ) -> Result<Self, FlagError> {
+        let mut flags = Self::default();
+        let mut rest = args.into_iter();
+        while let Some(arg) = rest.next() {
+            if arg == "--" {
+                flags.args.extend(rest.by_ref().map(str::to_owned));
+                break;
+            }
+            let Some(name) =
+                arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).filter(|name| !name.is_empty())
+            else {
+                flags.args.push(arg.to_owned());
+                continue;
+            };
+            let (name, given) = match name.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (name, None),
+            };
+            if let Some(flag) = known.iter().copied().flatten().find(|flag| flag.name == name) {
+                flags.take(flag, given, &mut rest)?;
+            } else if matches!(name, "h" | "help") {
+                flags.help = true;
+            } else {
+                return Err(FlagError::Unknown(name.to_owned()));
+            }
+        }
+        Ok(flags)
+    }
+
+    fn take<'a>(
+        &mut self,
+        flag: &Flag,
+        given: Option<&str>,
+        rest: &mut impl Iterator<Item = &'a str>,
+    ) -> Result<(), FlagError> {
+        let name = flag.name;
+        let value = match (flag.kind, given) {
+            (Kind::Switch | Kind::AbsentSwitch, given) => boolean(name, given.unwrap_or("true"))?.to_string(),
+            (_, Some(value)) => value.to_owned(),
+            (_, None) => rest.next().ok_or(FlagError::NoValue(name))?.to_owned(),
+        };
+        let invalid = |reason| FlagError::Invalid { name, value: value.clone(), reason };
+        match flag.kind {
+            Kind::Switch | Kind::Text(_) => {}
+            Kind::Number => {
+                value.parse::<u64>().map_err(|_| invalid("parse error"))?;
+            }
+            Kind::Span => {
+                duration(&value).ok_or_else(|| invalid("parse error"))?;
+            }
+            Kind::Ignored => return Ok(()),
+            // Switched off is what happens anyway.
+            Kind::AbsentSwitch if value == "false" => return Ok(()),
+            Kind::AbsentSwitch | Kind::AbsentText => return Err(FlagError::Absent(name)),
+        }
+        self.values.entry(name).or_default().push(value);
+        Ok(())
+    }
+
+    /// Whether a switch is on.
+    pub(super) fn on(&self, name: &str) -> bool {
+        self.text(name) == Some("true")
+    }
+
+    /// The last value given.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.last().map(String::as_str)
+    }
+
+    /// All values given, in order.
+    pub(super) fn all(&self, name: &str) -> &[String] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
+    pub(super) fn span(&self, name: &str) -> Option<Duration> {
+        duration(self.text(name)?)
+    }
+}
+
+fn boolean(name: &'static str, value: &str) -> Result<bool, FlagError> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(FlagError::NotBoolean { name, value: value.to_owned() }),
+    }
+}
+
+/// `1h5m`, `1.5s`, `300ms`, `0`.
+fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0_f64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let value: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        seconds += value
+            * match &rest[..unit] {
+                "ns" => 1e-9,
+                "us" | "µs" => 1e-6,
+                "ms" => 1e-3,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    (!text.is_empty()).then(|| Duration::try_from_secs_f64(seconds).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLAGS: &[Flag] = &[
+        switch("verbose", ""),
+        text("task", "name", ""),
+        number("n", ""),
+        span("wait", ""),
+        ignored("vault-token"),
+        absent_switch("ui"),
+        absent_text("var"),
+    ];
+
+    fn parse(args: &[&str]) -> Result<Flags, FlagError> {
+        Flags::parse(args.iter().copied(), &[FLAGS])
+    }
+
+    #[test]
+    fn one_dash_or_two_value_attached_or_not() {
+        for args in [
+            &["-verbose", "-task", "redis", "-n=5", "-wait", "1m5s", "abc"][..],
+            &["--verbose=true", "--task=redis", "--n", "5", "-wait=65s", "--", "abc"],
+            &["-verbose=1", "abc", "-task=redis", "-n", "5", "-wait=1m5s"],
+            &["-verbose=false", "-verbose", "-task", "x", "-task", "redis", "-n=5", "-wait=65s", "abc"],
+        ] {
+            let flags = parse(args).unwrap();
+            assert!(flags.on("verbose"), "{args:?}");
+            assert_eq!(flags.text("task"), Some("redis"), "{args:?}");
+            assert_eq!(flags.number("n"), Some(5), "{args:?}");
+            assert_eq!(flags.span("wait"), Some(Duration::from_secs(65)), "{args:?}");
+            assert_eq!(flags.args, ["abc"], "{args:?}");
+        }
+    }
+
+    #[test]
+    fn switches_can_be_switched_off() {
+        assert!(!parse(&["-verbose=false"]).unwrap().on("verbose"));
+        assert!(!parse(&[]).unwrap().on("verbose"));
+        assert!(parse(&["-ui=false"]).is_ok());
+    }
+
+    #[test]
+    fn repeated_flags_keep_their_order() {
+        assert_eq!(parse(&["-task=a", "-task=b"]).unwrap().all("task"), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_single_dash_and_what_follows_two_is_positional() {
+        assert_eq!(parse(&["-", "--", "-verbose"]).unwrap().args, ["-", "-verbose"]);
+    }
+
+    #[test]
+    fn help_is_seen_anywhere() {
+        for help in ["-h", "-help", "--help", "--h"] {
+            assert!(parse(&["x", help]).unwrap().help);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (args, expected) in [
+            (&["-vebrose"][..], "flag provided but not defined: -vebrose"),
+            (&["-task"], "flag needs an argument: -task"),
+            (&["-n", "many"], "invalid value \"many\" for flag -n: parse error"),
+            (&["-wait=5"], "invalid value \"5\" for flag -wait: parse error"),
+            (&["-verbose=maybe"], "invalid boolean value \"maybe\" for -verbose: parse error"),
+            (&["-ui"], "flag -ui is not available in this release"),
+            (&["-var", "a=b"], "flag -var is not available in this release"),
+        ] {
+            assert_eq!(parse(args).unwrap_err().to_string(), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn old_flags_are_accepted() {
+        assert_eq!(parse(&["-vault-token", "secret", "job"]).unwrap().args, ["job"]);
+    }
+}

@@ -1,0 +1,123 @@
+//! What -h prints.
+
+use super::{
+    Program, Tool,
+    commands::{COMMANDS, Command, in_group},
+    flags::{Flag, Kind},
+    table::Table,
+};
+
+/// Help of the program: its commands, the everyday ones first.
+pub(super) fn program(program: Program) -> String {
+    const EVERYDAY: &[&str] = &[
+        "job run",
+        "job stop",
+        "status",
+        "job status",
+        "alloc status",
+        "alloc logs",
+        "node status",
+        "agent",
+    ];
+    let name = program.name();
+    let mut text = format!("Usage: {name} [-version] [-help] <command> [args]\n");
+    let offered = |command: &&Command| program.offers(command.tool);
+    let list = |title: &str, commands: &mut dyn Iterator<Item = &'static Command>| {
+        let mut table = Table::bare();
+        let mut rows: Vec<(&str, &str)> =
+            commands.map(|command| (spelling(command), command.about)).collect();
+        if title != "Common commands:" {
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        for (name, about) in rows {
+            table.row([name, about]);
+        }
+        format!("\n{title}\n{}\n", indent(&table.to_string()))
+    };
+    if program.offers(Tool::Nomad) {
+        text += &list(
+            "Common commands:",
+            &mut EVERYDAY.iter().filter_map(|name| COMMANDS.iter().find(|command| command.name == *name)),
+        );
+        text += &list(
+            "Other commands:",
+            &mut COMMANDS
+                .iter()
+                .filter(offered)
+                .filter(|command| command.tool != Tool::Consul && !EVERYDAY.contains(&command.name)),
+        );
+    }
+    if program.offers(Tool::Consul) {
+        let title =
+            if program == Program::Troupe { "Catalog and members:" } else { "Available commands are:" };
+        text += &list(
+            title,
+            &mut COMMANDS.iter().filter(offered).filter(|command| {
+                command.tool == Tool::Consul && (program == Program::Consul || command.name != "version")
+            }),
+        );
+    }
+    text.trim_end().to_owned()
+}
+
+/// The short name where there is one.
+fn spelling(command: &'static Command) -> &'static str {
+    command.aliases.iter().find(|alias| !alias.contains(['-', ' '])).copied().unwrap_or(command.name)
+}
+
+/// Help of the commands that begin with a word.
+pub(super) fn group(program: Program, word: &str) -> String {
+    let mut table = Table::bare();
+    for command in in_group(program, word) {
+        let (_, sub) = command.name.split_once(' ').unwrap_or_default();
+        table.row([sub, command.about]);
+    }
+    format!(
+        "Usage: {} {word} <subcommand> [options] [args]\n\nSubcommands:\n{}",
+        program.name(),
+        indent(&table.to_string())
+    )
+}
+
+/// Help of one command.
+pub(super) fn command(program: Program, command: &Command) -> String {
+    let name = program.name();
+    let mut text = format!("Usage: {name} {} {}\n", command.name, command.usage).replace(" \n", "\n");
+    for alias in command.aliases {
+        text += &format!("Alias: {name} {alias}\n");
+    }
+    text += &format!("\n  {}.\n", command.about);
+    for (at, flags) in command.flags.iter().enumerate() {
+        if flags.is_empty() {
+            continue;
+        }
+        let title = if at == 0 { "Options:" } else { "General options:" };
+        let mut table = Table::bare();
+        for flag in flags.iter().filter(|flag| is_listed(flag)) {
+            table.row([shape(flag).as_str(), flag.about]);
+        }
+        text += &format!("\n{title}\n{}\n", indent(&table.to_string()));
+    }
+    text.trim_end().to_owned()
+}
+
+/// What does nothing here is not advertised.
+fn is_listed(flag: &Flag) -> bool {
+    !matches!(flag.kind, Kind::Ignored | Kind::AbsentSwitch | Kind::AbsentText)
+}
+
+fn shape(flag: &Flag) -> String {
+    let name = flag.name;
+    match flag.kind {
+        Kind::Switch | Kind::AbsentSwitch => format!("-{name}"),
+        Kind::Text(word) => format!("-{name}=<{word}>"),
+        Kind::Number => format!("-{name}=<n>"),
+        Kind::Span => format!("-{name}=<duration>"),
+        Kind::Ignored | Kind::AbsentText => format!("-{name}=<value>"),
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

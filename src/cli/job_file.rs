@@ -1,0 +1,178 @@
+//! Job files: read them, check them, write an example, explain what is wrong with them.
+
+use std::{fs, io, io::Read, path::Path};
+
+use api::{Job, JobValidateRequest, JobValidateResponse};
+
+use super::{
+    Context, Tool,
+    client::Client,
+    flags::{Flag, Flags, absent_switch, absent_text, ignored, switch},
+    output::{Failure, Outcome},
+};
+
+pub(super) const INIT_FLAGS: &[Flag] = &[
+    switch("short", "Leave the explanations out."),
+    absent_switch("connect"),
+    absent_text("template"),
+    absent_switch("list-templates"),
+];
+
+pub(super) const VALIDATE_FLAGS: &[Flag] = &[
+    switch("json", "The file is JSON, as the HTTP API takes it."),
+    ignored("vault-token"),
+    absent_text("vault-namespace"),
+    absent_text("var"),
+    absent_text("var-file"),
+];
+
+/// A job file larger than this is none.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Reads a job file (`-`: standard input) and returns the job and the warnings.
+pub(super) fn read(ctx: &mut Context<'_>, path: &str) -> Result<(Job, Vec<String>), Failure> {
+    let source = read_text(ctx, path)?;
+    let parsed = jobspec::parse(shown_name(path), &source).map_err(|diagnostics| {
+        Failure::message(format!(
+            "Error getting job struct: Error parsing job file from {path}:\n{diagnostics}"
+        ))
+    })?;
+    Ok((Job::from(&parsed.job), parsed.warnings))
+}
+
+/// Reads a job in the form of the HTTP API, with or without `{"Job": ..}` around it.
+pub(super) fn read_json(ctx: &mut Context<'_>, path: &str) -> Result<Job, Failure> {
+    let source = read_text(ctx, path)?;
+    let failed = |reason: String| {
+        Failure::message(format!("Error getting job struct: Error parsing job file from {path}:\n{reason}"))
+    };
+    let mut value: serde_json::Value =
+        serde_json::from_str(&source).map_err(|error| failed(error.to_string()))?;
+    if let Some(job) = value.get_mut("Job").filter(|job| job.is_object()) {
+        value = job.take();
+    }
+    api::decode_value(value).map_err(|error| failed(error.to_string()))
+}
+
+fn shown_name(path: &str) -> &str {
+    if path == "-" { "stdin" } else { path }
+}
+
+fn read_text(ctx: &mut Context<'_>, path: &str) -> Result<String, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::message(format!("Error getting job struct: Error opening file {path:?}: {error}"))
+    };
+    let mut bytes = Vec::new();
+    if path == "-" {
+        (&mut *ctx.input).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    } else {
+        let file = fs::File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failed(&format!("open {path}: no such file or directory")),
+            _ => failed(&error),
+        })?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    }
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(failed(&"larger than 8 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|error| failed(&error))
+}
+
+/// Writes the example job file.
+pub(super) fn init(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    let file = match flags.args.as_slice() {
+        [] => "example.nomad",
+        [file] => file,
+        _ => return Err(Failure::usage("This command takes no arguments or one: <filename>")),
+    };
+    let text =
+        if flags.on("short") { without_comments(jobspec::EXAMPLE) } else { jobspec::EXAMPLE.to_owned() };
+    let created = fs::OpenOptions::new().write(true).create_new(true).open(Path::new(file));
+    let written = created.and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()));
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Failure::message(format!("Job '{file}' already exists")));
+        }
+        Err(error) => return Err(Failure::message(format!("Failed to write '{file}': {error}"))),
+    }
+    ctx.output.line(format_args!("Example job file written to {file}"))?;
+    Ok(0)
+}
+
+/// Drops lines that are only a comment, and the blank lines that they leave behind.
+fn without_comments(text: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with('#') {
+            continue;
+        }
+        let after_gap =
+            lines.last().is_none_or(|last| last.trim().is_empty() || last.trim_end().ends_with('{'));
+        if line.trim().is_empty() && after_gap {
+            continue;
+        }
+        if line.trim() == "}" && lines.last().is_some_and(|last| last.trim().is_empty()) {
+            lines.pop();
+        }
+        lines.push(line);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Checks a job file, with the agent's help where one answers.
+pub(super) fn validate(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    let [path] = flags.args.as_slice() else {
+        return Err(Failure::usage("This command takes one argument: <path>"));
+    };
+    let (job, mut warnings) =
+        if flags.on("json") { (read_json(ctx, path)?, Vec::new()) } else { read(ctx, path)? };
+    let client = Client::new(ctx, flags, Tool::Nomad)?;
+    let request =
+        JobValidateRequest { region: job.region.clone(), namespace: job.namespace.clone(), job: Some(job) };
+    match client.put::<JobValidateResponse>("/v1/validate/job", &request) {
+        Ok(answer) => {
+            warnings.push(answer.warnings);
+            let mut errors = answer.validation_errors;
+            if errors.is_empty() && !answer.error.is_empty() {
+                errors.push(answer.error);
+            }
+            if !errors.is_empty() {
+                ctx.output.error("Job validation errors:")?;
+                ctx.output.error(multi_error(&errors))?;
+                return Ok(1);
+            }
+        }
+        Err(error) if error.is_refused() => {
+            ctx.output
+                .warn("Driver configuration not validated since connection to Nomad agent couldn't be established.\n")?;
+        }
+        Err(error) => return Err(error.while_doing("validating job")),
+    }
+    for warning in warnings.iter().filter(|text| !text.is_empty()) {
+        ctx.output.warn(format_args!("Job Warnings:\n{warning}\n"))?;
+    }
+    ctx.output.line("Job validation successful")?;
+    Ok(0)
+}
+
+/// `2 error(s) occurred:`, a blank line, and one line each.
+fn multi_error(errors: &[String]) -> String {
+    let lines: Vec<String> = errors.iter().map(|error| format!("* {error}")).collect();
+    format!("{} error(s) occurred:\n\n{}", errors.len(), lines.join("\n"))
+}
+
+/// Explains an error code.
+pub(super) fn explain(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    let [code] = flags.args.as_slice() else {
+        return Err(Failure::usage("This command takes one argument: <code>"));
+    };
+    let code = code.trim().to_uppercase();
+    match jobspec::explain(&code) {
+        Some(page) => {
+            ctx.output.line(page.trim_end())?;
+            Ok(0)
+        }
+        None => Err(Failure::message(format!("No error has the code \"{code}\""))),
+    }
+}

@@ -1,0 +1,98 @@
+//! `job inspect` and `job history`.
+
+use api::{Job, JobVersionsResponse};
+use model::Timestamp;
+
+use super::{
+    Context, Tool,
+    client::{Client, element},
+    flags::{Flag, Flags, absent_switch, absent_text, number, switch},
+    format::json,
+    job_status,
+    lookup::{self, Kind, Match},
+    output::{Failure, Outcome},
+    table::Block,
+};
+
+pub(super) const INSPECT_FLAGS: &[Flag] = &[
+    number("version", "Show that version."),
+    switch("json", "Print JSON (as always)."),
+    absent_text("t"),
+    absent_switch("hcl"),
+    absent_switch("with-vars"),
+];
+
+pub(super) const HISTORY_FLAGS: &[Flag] = &[
+    switch("full", "Show each version as JSON, too."),
+    number("version", "Show that version alone."),
+    switch("json", "Print JSON."),
+    absent_switch("p"),
+    absent_text("t"),
+    absent_text("diff-tag"),
+    absent_text("diff-version"),
+];
+
+pub(super) fn inspect(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    let client = Client::new(ctx, flags, Tool::Nomad)?;
+    let id = one_job(ctx, &client, flags)?;
+    let job: Job = match flags.number("version") {
+        Some(version) => {
+            let found = versions(&client, &id)?.into_iter().find(|job| job.version == version);
+            found.ok_or_else(|| Failure::message(format!("job \"{id}\" has no version {version}")))?
+        }
+        None => client
+            .get(&format!("/v1/job/{}", element(&id)), &[])
+            .map_err(|error| error.while_doing("inspecting job"))?,
+    };
+    ctx.output.line(json(&serde_json::json!({ "Job": job })))?;
+    Ok(0)
+}
+
+pub(super) fn history(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    let client = Client::new(ctx, flags, Tool::Nomad)?;
+    let id = one_job(ctx, &client, flags)?;
+    let mut versions = versions(&client, &id)?;
+    if let Some(version) = flags.number("version") {
+        versions.retain(|job| job.version == version);
+        if versions.is_empty() {
+            return Err(Failure::message(format!("job \"{id}\" has no version {version}")));
+        }
+    }
+    if flags.on("json") {
+        ctx.output.line(json(&versions))?;
+        return Ok(0);
+    }
+    for (number, job) in versions.iter().enumerate() {
+        if number > 0 {
+            ctx.output.line("")?;
+        }
+        let mut block = Block::new();
+        block
+            .row("Version", job.version)
+            .row("Stable", job.stable)
+            .row("Submit Date", ctx.clock.absolute(Timestamp(job.submit_time)));
+        ctx.output.line(block)?;
+        if flags.on("full") {
+            ctx.output.line(format_args!("Full        =\n{}", json(job)))?;
+        }
+    }
+    Ok(0)
+}
+
+/// Newest first.
+fn versions(client: &Client, id: &str) -> Result<Vec<Job>, Failure> {
+    let answer: JobVersionsResponse = client
+        .get(&format!("/v1/job/{}/versions", element(id)), &[])
+        .map_err(|error| error.while_doing("retrieving job versions"))?;
+    Ok(answer.versions)
+}
+
+fn one_job(ctx: &Context<'_>, client: &Client, flags: &Flags) -> Result<String, Failure> {
+    let [prefix] = flags.args.as_slice() else {
+        return Err(Failure::usage("This command takes one argument: <job>"));
+    };
+    match lookup::find(client, Kind::Job, prefix)? {
+        Match::One(id) => Ok(id),
+        Match::Many(_) => Err(job_status::ambiguous(ctx, client, prefix)),
+    }
+}

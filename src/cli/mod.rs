@@ -1,0 +1,240 @@
+//! The command line: parses, asks the HTTP API, prints. No decisions about jobs are made here.
+//!
+//! The name the binary runs under chooses the commands: `nomad` and `consul` behave as those tools do, `troupe` offers
+//! both.
+
+mod commands; // the table of commands: names, flags, help, functions
+mod help; // what -h prints
+
+mod agent_args; // flags of `agent`
+mod flags; // how flags are read
+mod format; // times, sizes, ids
+mod output; // where commands write, and how they fail
+mod table; // tables and key/value blocks
+
+mod client; // HTTP
+mod lookup; // from what the user typed to one thing
+mod monitor; // follows an evaluation
+mod placement; // why allocations were not placed
+
+mod alloc_logs; // logs, alloc logs
+mod alloc_status; // alloc status
+mod consul; // members, catalog, info
+mod deployment; // deployment list, deployment status
+mod eval; // eval list, eval status
+mod job_file; // job init, job validate, explain
+mod job_read; // job inspect, job history
+mod job_run; // job run
+mod job_status; // job status: the list and one job
+mod job_stop; // job stop, job eval
+mod node_status; // node status: the list and one node
+mod server; // server members, version
+mod status; // status: whatever the id belongs to
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt::Display,
+    io::{self, IsTerminal, Read},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
+
+pub use agent_args::AgentArgs;
+pub use output::Output;
+
+use self::{
+    commands::{Command, Found},
+    flags::Flags,
+    format::Clock,
+    output::{Failure, Outcome},
+};
+
+/// What the binary does besides asking an agent: connected in `main.rs`.
+#[derive(Debug, Clone, Copy)]
+pub struct Hooks {
+    /// Runs an agent until it is told to stop.
+    pub agent: fn(AgentArgs) -> ExitCode,
+    /// Runs the small process that holds a task's pipes and keeps its exit status, in that directory.
+    pub supervise: fn(&Path) -> ExitCode,
+}
+
+/// Exit code for "no such command", as for shells.
+const UNKNOWN_COMMAND: u8 = 127;
+
+/// Runs a command line; the first argument is the name under which the binary was started.
+pub fn run(argv: impl IntoIterator<Item = OsString>, hooks: Hooks) -> ExitCode {
+    let argv: Vec<OsString> = argv.into_iter().collect();
+    // Started by agents, never by people: `supervise <dir>`.
+    if let [_, word, dir] = argv.as_slice()
+        && word == "supervise"
+    {
+        return (hooks.supervise)(Path::new(dir));
+    }
+    let argv: Vec<String> = argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    let (mut out, mut err, mut input) = (io::stdout(), io::stderr(), io::stdin());
+    let plain = env.contains_key("NOMAD_CLI_NO_COLOR") || env.contains_key("NO_COLOR");
+    let color = !plain && (out.is_terminal() || env.contains_key("NOMAD_CLI_FORCE_COLOR"));
+    let mut ctx = Context {
+        program: Program::of(argv.first().map_or("", String::as_str)),
+        env,
+        output: Output { out: &mut out, err: &mut err, color },
+        input: &mut input,
+        clock: Clock::system(),
+        poll: Duration::from_secs(1),
+        agent: None,
+    };
+    let code = ctx.dispatch(argv.get(1..).unwrap_or_default());
+    match ctx.agent.take() {
+        Some(args) => (hooks.agent)(args),
+        None => ExitCode::from(code),
+    }
+}
+
+/// The name under which the binary runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Troupe,
+    Nomad,
+    Consul,
+}
+
+impl Program {
+    fn of(argv0: &str) -> Self {
+        match Path::new(argv0).file_stem().and_then(|name| name.to_str()) {
+            Some("nomad") => Self::Nomad,
+            Some("consul") => Self::Consul,
+            _ => Self::Troupe,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Troupe => "troupe",
+            Self::Nomad => "nomad",
+            Self::Consul => "consul",
+        }
+    }
+
+    /// Whether it offers the commands of a tool.
+    fn offers(self, tool: Tool) -> bool {
+        match self {
+            Self::Troupe => true,
+            Self::Nomad => tool == Tool::Nomad,
+            Self::Consul => tool == Tool::Consul,
+        }
+    }
+}
+
+/// Whose command, and whose API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    Nomad,
+    Consul,
+    /// Ours alone.
+    Own,
+}
+
+/// What a command sees of the world.
+struct Context<'a> {
+    program: Program,
+    env: BTreeMap<String, String>,
+    output: Output<'a>,
+    input: &'a mut dyn Read,
+    clock: Clock,
+    /// Time between two looks at an evaluation.
+    poll: Duration,
+    /// Set by `agent`: what to run once the command line is done with.
+    agent: Option<AgentArgs>,
+}
+
+impl Context<'_> {
+    /// Finds and runs the command; the arguments do not include the program's name.
+    fn dispatch(&mut self, args: &[String]) -> u8 {
+        match self.try_dispatch(args) {
+            Ok(code) => code,
+            Err(Failure::Pipe) => 0,
+            Err(Failure::Message(text) | Failure::Usage(text)) => self.complain(text),
+        }
+    }
+
+    fn try_dispatch(&mut self, args: &[String]) -> Outcome {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        match commands::find(self.program, &args) {
+            Found::Command(command, rest) => self.run_command(command, rest),
+            Found::Version => server::version(self, &Flags::default()),
+            Found::Help { failed } => {
+                self.output.line(help::program(self.program))?;
+                Ok(if failed { UNKNOWN_COMMAND } else { 0 })
+            }
+            Found::Group { name, failed } => {
+                let text = help::group(self.program, name);
+                if failed {
+                    self.output.error(text)?;
+                    return Ok(1);
+                }
+                self.output.line(text)?;
+                Ok(0)
+            }
+            Found::Absent(name) => {
+                self.output.error(format_args!("troupe: \"{name}\" is not available in this release"))?;
+                Ok(1)
+            }
+            Found::Unknown => {
+                self.output.line(help::program(self.program))?;
+                Ok(UNKNOWN_COMMAND)
+            }
+        }
+    }
+
+    fn run_command(&mut self, command: &'static Command, args: &[&str]) -> Outcome {
+        let hint = format!("For additional help try '{} {} -help'", self.program.name(), command.name);
+        let outcome = match Flags::parse(args.iter().copied(), command.flags) {
+            Ok(flags) if flags.help => {
+                self.output.line(help::command(self.program, command))?;
+                return Ok(0);
+            }
+            Ok(flags) => {
+                if flags.on("no-color") {
+                    self.output.color = false;
+                } else if flags.on("force-color") {
+                    self.output.color = true;
+                }
+                (command.run)(self, &flags)
+            }
+            Err(error) => Err(Failure::usage(error.to_string())),
+        };
+        match outcome {
+            Err(Failure::Usage(text)) => {
+                self.output.error(text)?;
+                self.output.error(hint)?;
+                Ok(1)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The last words of a command that failed. Where even these cannot be written there is nobody to tell.
+    fn complain(&mut self, text: impl Display) -> u8 {
+        let _ = self.output.error(text);
+        1
+    }
+
+    /// An environment variable that is set to something.
+    fn variable(&self, name: &str) -> Option<String> {
+        self.env.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+}
+
+/// Runs an agent.
+fn agent(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    ctx.agent = Some(AgentArgs::from_flags(flags)?);
+    Ok(0)
+}

@@ -1,0 +1,206 @@
+//! A state built by commands, as servers build it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use model::{
+    AllocId, AllocUpdate, CheckState, CheckStatus, ClientStatus, EvalId, EvalStatus, Evaluation, Job, JobKey,
+    JobType, Node, NodeId, NodeStatus, Placement, Plan, ServiceState, Task, TaskGroup, Timestamp, Trigger,
+};
+use state::{Command, Root};
+
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) root: Root,
+    next: u128,
+}
+
+/// One instance to come. [`World::run`] starts it.
+pub(crate) struct Instance {
+    pub(crate) node: u128,
+    pub(crate) name: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    pub(crate) status: CheckStatus,
+}
+
+impl Instance {
+    pub(crate) fn new(node: u128, name: &str, address: &str, port: u16) -> Self {
+        Self {
+            node,
+            name: name.into(),
+            tags: Vec::new(),
+            address: address.into(),
+            port,
+            status: CheckStatus::Passing,
+        }
+    }
+
+    pub(crate) fn tags(mut self, tags: &[&str]) -> Self {
+        self.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        self
+    }
+
+    pub(crate) fn status(mut self, status: CheckStatus) -> Self {
+        self.status = status;
+        self
+    }
+}
+
+fn key() -> JobKey {
+    JobKey::new("default", "job")
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let mut world = Self { root: Root::default(), next: 100 };
+        let job = Job {
+            id: "job".into(),
+            name: "job".into(),
+            groups: vec![TaskGroup {
+                name: "group".into(),
+                count: 100_000,
+                tasks: vec![Task { name: "task".into(), driver: "mock_driver".into(), ..Task::default() }],
+                ..TaskGroup::default()
+            }],
+            ..Job::default()
+        };
+        world.apply(Command::RegisterJob {
+            job: Box::new(job),
+            enforce_index: None,
+            eval: None,
+            now: Timestamp(1),
+        });
+        world
+    }
+
+    pub(crate) fn apply(&mut self, command: Command) {
+        let index = self.root.index + 1;
+        self.root.apply(index, command);
+    }
+
+    pub(crate) fn node_with(&mut self, id: u128, name: &str, address: &str, edit: impl FnOnce(&mut Node)) {
+        let mut node = Node {
+            id: NodeId(id),
+            name: name.into(),
+            datacenter: "dc1".into(),
+            address: address.into(),
+            status: NodeStatus::Ready,
+            ..Node::default()
+        };
+        edit(&mut node);
+        self.apply(Command::RegisterNode { node, evals: vec![], now: Timestamp(1) });
+    }
+
+    pub(crate) fn node(&mut self, id: u128, name: &str, address: &str) {
+        self.node_with(id, name, address, |_| {});
+    }
+
+    pub(crate) fn set_status(&mut self, id: u128, status: NodeStatus) {
+        self.apply(Command::SetNodeStatus {
+            node: NodeId(id),
+            status,
+            event: None,
+            evals: vec![],
+            now: Timestamp(2),
+        });
+    }
+
+    pub(crate) fn run(&mut self, instance: Instance) -> AllocId {
+        self.next += 1;
+        let (id, eval) = (AllocId(self.next), EvalId(self.next));
+        let mut plan = Plan::new(eval, key(), 50, self.root.index, Timestamp(3));
+        plan.job_index = self.root.jobs[&key()].job_modify_index;
+        plan.placements.push(Placement {
+            id,
+            node: NodeId(instance.node),
+            group: "group".into(),
+            index: (self.next - 101) as u32,
+            ports: vec![],
+            deployment: None,
+            previous: None,
+            reschedules: vec![],
+            metric: None,
+        });
+        let mut done = Evaluation::new(eval, key(), JobType::Service, 50, Trigger::JobRegister, Timestamp(3));
+        done.status = EvalStatus::Complete;
+        self.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![done] });
+        self.report(id, Some(instance));
+        id
+    }
+
+    /// What the node says of the allocation: it runs with this service, or it is over.
+    pub(crate) fn report(&mut self, id: AllocId, instance: Option<Instance>) {
+        let client = if instance.is_some() { ClientStatus::Running } else { ClientStatus::Complete };
+        let services = instance.into_iter().map(|instance| ServiceState {
+            task: "task".into(),
+            name: instance.name,
+            tags: instance.tags,
+            meta: BTreeMap::new(),
+            address: instance.address,
+            port: instance.port,
+            port_label: "http".into(),
+            checks: vec![CheckState {
+                name: "alive".into(),
+                kind: "tcp".into(),
+                status: instance.status,
+                output: "TCP connect: Success".into(),
+                updated_at: Timestamp(4),
+            }],
+        });
+        let update = AllocUpdate {
+            id,
+            client,
+            client_description: String::new(),
+            tasks: BTreeMap::new(),
+            services: services.collect(),
+            health: None,
+            deployment: None,
+            time: Timestamp(5),
+        };
+        self.apply(Command::UpdateAllocs { updates: vec![update], evals: vec![] });
+    }
+}
+
+/// Shows a fixed or changing state to what is tested.
+pub(crate) struct Shown {
+    root: arc_swap::ArcSwap<Root>,
+    changes: tokio::sync::watch::Sender<u64>,
+}
+
+impl Shown {
+    pub(crate) fn new(world: &World) -> Arc<Self> {
+        let (changes, _) = tokio::sync::watch::channel(world.root.index);
+        Arc::new(Self { root: arc_swap::ArcSwap::from_pointee(world.root.clone()), changes })
+    }
+
+    pub(crate) fn show(&self, world: &World) {
+        self.root.store(Arc::new(world.root.clone()));
+        self.changes.send_replace(world.root.index);
+    }
+}
+
+impl crate::actors::ports::StateReader for Shown {
+    fn root(&self) -> Arc<Root> {
+        self.root.load_full()
+    }
+
+    fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+/// A clock that stands still.
+pub(crate) struct Fixed;
+
+impl Fixed {
+    pub(crate) fn clock() -> Arc<dyn crate::actors::ports::Clock> {
+        Arc::new(Self)
+    }
+}
+
+impl crate::actors::ports::Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(1_700_000_000)
+    }
+}

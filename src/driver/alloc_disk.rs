@@ -1,0 +1,150 @@
+//! Directories of allocations.
+//!
+//! ```text
+//! <root>/<alloc uuid>/alloc/{data,logs,tmp}       shared by the tasks
+//! <root>/<alloc uuid>/<task>/{local,secrets,tmp}
+//! ```
+//!
+//! The directory of an allocation can be entered but not listed by other users; what lies in it is writable for
+//! everybody, because tasks run under users that the node does not know (containers).
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use model::AllocId;
+use tokio::runtime::Handle;
+
+use super::blocking;
+use crate::actors::ports::{AllocDisk, TaskDirs};
+
+const ENTER_ONLY: u32 = 0o711;
+const SHARED: u32 = 0o777;
+const TEMPORARY: u32 = 0o1777;
+
+/// Keeps the directories under one root (`<data_dir>/alloc`).
+#[derive(Debug, Clone)]
+pub struct Disk {
+    root: PathBuf,
+    runtime: Handle,
+}
+
+impl Disk {
+    pub fn new(root: impl Into<PathBuf>, runtime: Handle) -> Self {
+        Self { root: root.into(), runtime }
+    }
+
+    fn alloc_root(&self, alloc: AllocId) -> PathBuf {
+        self.root.join(alloc.to_string())
+    }
+}
+
+#[async_trait]
+impl AllocDisk for Disk {
+    async fn create(&self, alloc: AllocId, tasks: &[String]) -> io::Result<()> {
+        let (root, home, tasks) = (self.root.clone(), self.alloc_root(alloc), tasks.to_vec());
+        blocking(&self.runtime, move || {
+            fs::create_dir_all(&root)?;
+            make(&home, ENTER_ONLY)?;
+            make_with(&home.join("alloc"), &[("data", SHARED), ("logs", SHARED), ("tmp", TEMPORARY)])?;
+            for task in &tasks {
+                let dir = home.join(safe_name(task)?);
+                make_with(&dir, &[("local", SHARED), ("secrets", SHARED), ("tmp", TEMPORARY)])?;
+            }
+            Ok(())
+        })
+        .await?
+    }
+
+    fn dirs(&self, alloc: AllocId, task: &str) -> TaskDirs {
+        let home = self.alloc_root(alloc);
+        let shared = home.join("alloc");
+        let task = home.join(task);
+        TaskDirs {
+            local: task.join("local"),
+            secrets: task.join("secrets"),
+            logs: shared.join("logs"),
+            alloc: shared,
+            task,
+        }
+    }
+
+    async fn destroy(&self, alloc: AllocId) -> io::Result<()> {
+        let home = self.alloc_root(alloc);
+        blocking(&self.runtime, move || match fs::remove_dir_all(&home) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        })
+        .await?
+    }
+}
+
+/// A task's name becomes a directory: it must not lead out of the allocation or meet the shared directory.
+fn safe_name(task: &str) -> io::Result<&str> {
+    if task.is_empty() || task == "alloc" || task.starts_with('.') || task.contains(['/', '\0']) {
+        let text = format!("the task name `{task}` cannot be a directory name");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(task)
+}
+
+fn make_with(dir: &Path, inner: &[(&str, u32)]) -> io::Result<()> {
+    make(dir, SHARED)?;
+    inner.iter().try_for_each(|(name, mode)| make(&dir.join(name), *mode))
+}
+
+/// Leaves the mode of an existing directory alone: the task may have changed it.
+fn make(dir: &Path, mode: u32) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(mode)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[tokio::test]
+    async fn makes_the_layout_and_repeats_it_without_change() {
+        let temp = tempfile::tempdir().unwrap();
+        let disk = Disk::new(temp.path().join("alloc"), Handle::current());
+        let (alloc, tasks) = (AllocId(7), [String::from("web"), String::from("db")]);
+        disk.create(alloc, &tasks).await.unwrap();
+        let dirs = disk.dirs(alloc, "web");
+        assert_eq!(mode(dirs.alloc.parent().unwrap()), 0o711);
+        assert_eq!(mode(&dirs.logs), 0o777);
+        assert_eq!(mode(&dirs.alloc.join("data")), 0o777);
+        assert_eq!(mode(&dirs.task.join("tmp")), 0o1777);
+        assert_eq!(mode(&dirs.secrets), 0o777);
+        assert_eq!(mode(&disk.dirs(alloc, "db").local), 0o777);
+
+        fs::write(dirs.local.join("kept"), "x").unwrap();
+        fs::set_permissions(&dirs.secrets, fs::Permissions::from_mode(0o700)).unwrap();
+        disk.create(alloc, &tasks).await.unwrap();
+        assert_eq!(fs::read_to_string(dirs.local.join("kept")).unwrap(), "x");
+        assert_eq!(mode(&dirs.secrets), 0o700);
+
+        disk.destroy(alloc).await.unwrap();
+        assert!(!dirs.alloc.exists());
+        disk.destroy(alloc).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn refuses_names_that_lead_elsewhere() {
+        let temp = tempfile::tempdir().unwrap();
+        let disk = Disk::new(temp.path(), Handle::current());
+        for name in ["", "..", "a/b", "alloc", "../../etc"] {
+            let error = disk.create(AllocId(1), &[name.to_owned()]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}");
+        }
+    }
+}

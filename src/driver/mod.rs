@@ -1,0 +1,42 @@
+//! The edges of a node: what runs tasks, keeps their directories and looks at the machine.
+//!
+//! Each module implements one port of `actors::ports`. All of them take the `Handle` of a multi-thread runtime and do
+//! their work there, so that they may be called from an actor's single-threaded arbiter without stopping it.
+
+pub mod alloc_disk; // directories of allocations
+pub mod config; // reading a task's `config` block
+pub mod host; // what the machine is and uses
+pub mod log_writer; // rotated log files
+pub mod mock; // tasks that only pretend
+pub mod node_store; // what the node remembers across restarts
+pub mod prober; // probes of checks
+pub mod raw_exec; // plain processes under a supervisor
+pub mod signals; // names of signals
+
+use std::future::Future;
+
+use model::Timestamp;
+use tokio::runtime::Handle;
+
+/// The present, as stored times want it. Edges may read the clock; the core may not.
+fn now() -> Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// Runs blocking work on the runtime's threads for that.
+async fn blocking<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<T> {
+    runtime.spawn_blocking(work).await.map_err(std::io::Error::other)
+}
+
+/// Runs a future on the runtime and stops it when the caller loses interest.
+async fn on_runtime<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl Future<Output = T> + Send + 'static,
+) -> std::io::Result<T> {
+    let task = tokio_util::task::AbortOnDropHandle::new(runtime.spawn(work));
+    task.await.map_err(std::io::Error::other)
+}

@@ -1,0 +1,217 @@
+//! Reads of jobs.
+
+use api::{
+    AllocListStub, Deployment, Evaluation, JobListStub, JobSummary, JobVersionsResponse, TaskGroupSummary,
+};
+use model::{Job, JobKey};
+use state::{GroupCounts, Root};
+
+use super::{
+    Context, allocs,
+    call::Call,
+    failure::Failure,
+    list::page,
+    read::{Answer, read, read_page},
+};
+
+/// The job of the path, in the namespace asked for. (`*` names no one namespace; it stands for the default one.)
+pub(super) fn key(call: &Call, id: &str) -> JobKey {
+    let namespace = if call.namespace() == "*" { "default" } else { call.namespace() };
+    JobKey::new(namespace, id)
+}
+
+pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
+    let with_meta = call.flag("meta")?;
+    read_page(
+        ctx,
+        call,
+        // Stubs hold the summary: what changes it changes the list.
+        |root| root.indexes.jobs.max(root.indexes.allocs).max(root.indexes.evals),
+        |root| {
+            let jobs = root
+                .jobs
+                .values()
+                .filter(|job| call.sees(&job.namespace) && job.id.starts_with(call.prefix()))
+                .map(|job| ((0, format!("{}.{}", job.namespace, job.id)), job))
+                .collect();
+            let (jobs, next) = page(call, jobs)?;
+            Ok((jobs.into_iter().map(|job| stub(root, job, with_meta)).collect::<Vec<_>>(), next))
+        },
+    )
+    .await
+}
+
+fn stub(root: &Root, job: &Job, with_meta: bool) -> JobListStub {
+    JobListStub {
+        id: job.id.clone(),
+        name: job.name.clone(),
+        namespace: job.namespace.clone(),
+        datacenters: job.datacenters.clone(),
+        node_pool: String::from("default"),
+        kind: job.kind.as_str().to_owned(),
+        priority: i64::from(job.priority),
+        stop: job.stop,
+        status: job.status.as_str().to_owned(),
+        job_summary: Some(summary_of(root, &job.key())),
+        create_index: job.create_index,
+        modify_index: job.modify_index,
+        job_modify_index: job.job_modify_index,
+        submit_time: job.submit_time.as_nanos(),
+        meta: if with_meta { job.meta.clone() } else { Default::default() },
+        ..JobListStub::default()
+    }
+}
+
+fn summary_of(root: &Root, key: &JobKey) -> JobSummary {
+    let counters = root.counters.get(key);
+    let groups = counters.iter().flat_map(|counters| &counters.groups);
+    JobSummary {
+        job_id: key.id.to_string(),
+        namespace: key.namespace.to_string(),
+        summary: groups.map(|(name, counts)| (name.clone(), group_summary(counts))).collect(),
+        children: Some(Default::default()),
+        create_index: counters.map_or(0, |counters| counters.create_index),
+        modify_index: counters.map_or(0, |counters| counters.modify_index),
+    }
+}
+
+fn group_summary(counts: &GroupCounts) -> TaskGroupSummary {
+    TaskGroupSummary {
+        queued: i64::from(counts.queued),
+        complete: i64::from(counts.complete),
+        failed: i64::from(counts.failed),
+        running: i64::from(counts.running),
+        starting: i64::from(counts.starting),
+        lost: i64::from(counts.lost),
+        unknown: 0,
+    }
+}
+
+pub(super) fn missing() -> Failure {
+    Failure::not_found("job not found")
+}
+
+/// Index of the job's row, or of the table while there is none.
+fn job_index(root: &Root, key: &JobKey) -> u64 {
+    root.jobs.get(key).map_or(root.indexes.jobs, |job| job.modify_index)
+}
+
+pub(super) async fn one(ctx: &Context, call: &Call, id: &str) -> Answer {
+    let key = key(call, id);
+    read(
+        ctx,
+        call,
+        |root| job_index(root, &key),
+        |root| root.jobs.get(&key).map(|job| api::Job::from(&**job)).ok_or_else(missing),
+    )
+    .await
+}
+
+pub(super) async fn versions(ctx: &Context, call: &Call, id: &str) -> Answer {
+    if call.flag("diffs")? {
+        return Err(Failure::absent("differences between versions are not supported; compare the versions"));
+    }
+    let key = key(call, id);
+    let known_leader = ctx.agent.leadership.borrow().leader_address.is_some();
+    read(
+        ctx,
+        call,
+        |root| job_index(root, &key),
+        |root| {
+            let versions: Vec<api::Job> =
+                root.versions_of_job(&key).into_iter().map(|job| (&**job).into()).collect();
+            if versions.is_empty() {
+                return Err(Failure::not_found("job versions not found"));
+            }
+            Ok(JobVersionsResponse {
+                versions,
+                index: job_index(root, &key).max(1),
+                known_leader,
+                ..JobVersionsResponse::default()
+            })
+        },
+    )
+    .await
+}
+
+pub(super) async fn summary(ctx: &Context, call: &Call, id: &str) -> Answer {
+    let key = key(call, id);
+    read(
+        ctx,
+        call,
+        |root| match root.counters.get(&key) {
+            Some(counters) => counters.modify_index,
+            None => root.indexes.jobs,
+        },
+        |root| if root.jobs.contains_key(&key) { Ok(summary_of(root, &key)) } else { Err(missing()) },
+    )
+    .await
+}
+
+pub(super) async fn allocations(ctx: &Context, call: &Call, id: &str) -> Answer {
+    let key = key(call, id);
+    // Allocations of an earlier job of the same name (purged, registered anew) are left out unless asked for.
+    let all = call.flag("all")?;
+    read(
+        ctx,
+        call,
+        |root| root.indexes.allocs,
+        |root| {
+            let since = root.jobs.get(&key).map_or(0, |job| job.create_index);
+            let allocs = root.allocs_of_job(&key).filter(|alloc| all || alloc.job_index >= since);
+            let mut stubs: Vec<AllocListStub> = allocs.map(|alloc| allocs::stub(root, alloc)).collect();
+            stubs.sort_by_key(|stub| std::cmp::Reverse(stub.create_index));
+            Ok(stubs)
+        },
+    )
+    .await
+}
+
+pub(super) async fn evaluations(ctx: &Context, call: &Call, id: &str) -> Answer {
+    let key = key(call, id);
+    read(
+        ctx,
+        call,
+        |root| root.indexes.evals,
+        |root| {
+            let mut evals: Vec<Evaluation> =
+                root.evals_of_job(&key).map(|eval| Evaluation::from(&**eval)).collect();
+            evals.sort_by_key(|eval| std::cmp::Reverse(eval.create_index));
+            Ok(evals)
+        },
+    )
+    .await
+}
+
+pub(super) async fn deployments(ctx: &Context, call: &Call, id: &str) -> Answer {
+    let key = key(call, id);
+    let all = call.flag("all")?;
+    read(
+        ctx,
+        call,
+        |root| root.indexes.deployments,
+        |root| {
+            let since = root.jobs.get(&key).map_or(0, |job| job.create_index);
+            let mut deployments: Vec<Deployment> = root
+                .deployments_of_job(&key)
+                .filter(|deployment| all || deployment.job_create_index >= since)
+                .map(|deployment| Deployment::from(&**deployment))
+                .collect();
+            deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.create_index));
+            Ok(deployments)
+        },
+    )
+    .await
+}
+
+/// The latest one, or `null`.
+pub(super) async fn deployment(ctx: &Context, call: &Call, id: &str) -> Answer {
+    let key = key(call, id);
+    read(
+        ctx,
+        call,
+        |root| root.latest_deployment(&key).map_or(root.indexes.deployments, |latest| latest.modify_index),
+        |root| Ok(root.latest_deployment(&key).map(|latest| Deployment::from(&**latest))),
+    )
+    .await
+}

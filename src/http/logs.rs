@@ -1,0 +1,162 @@
+//! Output of tasks: the rotated files of one stream as one flow of bytes, in frames or plain, to its end or on and on.
+
+mod files; // the files of one stream, and a place in them
+mod frame; // how bytes travel
+
+use std::{io, time::Duration};
+
+use actix_web::HttpResponse;
+use bytes::Bytes;
+use futures::stream;
+use model::{AllocId, TaskPhase};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+
+use self::{
+    files::{Files, Place, Step},
+    frame::Frame,
+};
+use super::{
+    Context,
+    call::Call,
+    client::{find, refusal},
+    failure::Failure,
+    read::Answer,
+};
+
+/// How often the files are looked at for more. The writer is another process: nothing wakes us.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Frames without bytes, so that both ends notice when the other is gone.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long after the end of a task more output may come: its collector writes what is left in the pipe.
+const LINGER: Duration = Duration::from_millis(500);
+
+pub(super) async fn stream(ctx: &Context, call: &Call, id: &str) -> Answer {
+    call.only_get()?;
+    let task = call.text("task").ok_or_else(|| Failure::bad("must provide task name"))?;
+    let kind = call
+        .text("type")
+        .filter(|kind| matches!(*kind, "stdout" | "stderr"))
+        .ok_or_else(|| Failure::bad("must provide log type (stdout/stderr)"))?;
+    let from_end = match call.text("origin") {
+        None | Some("start") => false,
+        Some("end") => true,
+        Some(_) => return Err(Failure::bad("origin must be start or end")),
+    };
+    let offset = call.number("offset")?.unwrap_or(0);
+    let (follow, plain) = (call.flag("follow")?, call.flag("plain")?);
+    let alloc = find(ctx, id)?;
+    let root = ctx.state.root();
+    if root.group_of(&alloc).is_some_and(|group| group.task(task).is_none()) {
+        return Err(Failure::bad(format!("unknown task name {task:?}")));
+    }
+    // A task name is part of a file name below.
+    if task.contains(['/', '\\', '\0']) {
+        return Err(Failure::bad(format!("unknown task name {task:?}")));
+    }
+    let dir = ctx.nodes.log_dir(alloc.id).await.map_err(|error| refusal(ctx, &alloc, error))?;
+    let files = Files::new(dir, task, kind);
+    let place = files
+        .place(offset, from_end)
+        .await
+        .map_err(|error| Failure::server(format!("the logs cannot be read: {error}")))?;
+    // A task that runs and has not said anything has no file: that is an empty stream, not an error.
+    let has_started = alloc.tasks.get(task).is_some_and(|state| !state.started_at.is_zero());
+    if place.is_none() && !has_started {
+        return Err(Failure::not_found(format!("task {task:?} not started yet. No logs available")));
+    }
+    let permit = ctx
+        .watches
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Failure::busy("too many queries are waiting at this agent"))?;
+
+    let (sender, receiver) = mpsc::channel(4);
+    let (ctx, task, alloc) = (ctx.clone(), task.to_owned(), alloc.id);
+    let pump = Pump { files, place, sender, plain };
+    tokio::spawn(async move {
+        let _permit = permit;
+        // An error ends the stream: the status is long sent.
+        if let Err(error) = pump.run(follow.then_some(move || is_over(&ctx, alloc, &task))).await {
+            tracing::debug!(alloc_id = %alloc, %error, "log stream ended");
+        }
+    });
+    let body = stream::unfold(receiver, |mut receiver| async {
+        let bytes: Bytes = receiver.recv().await?;
+        Some((Ok::<_, io::Error>(bytes), receiver))
+    });
+    let content_type = if plain { "text/plain" } else { "application/json" };
+    Ok(HttpResponse::Ok().content_type(content_type).streaming(body))
+}
+
+/// Whether the task will write nothing more.
+fn is_over(ctx: &Context, alloc: AllocId, task: &str) -> bool {
+    let root = ctx.state.root();
+    let Some(alloc) = root.allocs.get(&alloc) else { return true };
+    alloc.client.is_terminal() || alloc.tasks.get(task).is_some_and(|state| state.phase == TaskPhase::Dead)
+}
+
+struct Pump {
+    files: Files,
+    /// `None` until there is a file.
+    place: Option<Place>,
+    sender: mpsc::Sender<Bytes>,
+    plain: bool,
+}
+
+impl Pump {
+    /// Sends until the end of the files, or, with `is_over`, until the task is over and all of its output is sent.
+    /// Returns early when the client is gone.
+    async fn run(mut self, is_over: Option<impl Fn() -> bool>) -> io::Result<()> {
+        let mut last_sent = Instant::now();
+        let mut over_since = None;
+        loop {
+            if self.place.is_none() {
+                self.place = self.files.place(0, false).await?;
+            }
+            let frame = match &mut self.place {
+                None => None,
+                Some(place) => match self.files.next(place).await? {
+                    Step::Bytes(data) => Some(Frame::data(place, data)),
+                    Step::Event(event) => Some(Frame::event(place, event)),
+                    Step::End => None,
+                },
+            };
+            if let Some(frame) = frame {
+                over_since = None;
+                last_sent = Instant::now();
+                if !self.send(&frame).await {
+                    return Ok(());
+                }
+                continue;
+            }
+            let Some(is_over) = &is_over else { return Ok(()) };
+            if is_over() {
+                let since = *over_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= LINGER {
+                    return Ok(());
+                }
+            }
+            if !self.plain && last_sent.elapsed() >= HEARTBEAT {
+                last_sent = Instant::now();
+                if self.sender.send(Bytes::from_static(b"{}")).await.is_err() {
+                    return Ok(());
+                }
+            }
+            tokio::select! {
+                () = sleep(LOOK) => {}
+                () = self.sender.closed() => return Ok(()),
+            }
+        }
+    }
+
+    /// False when the client is gone.
+    async fn send(&self, frame: &Frame) -> bool {
+        let bytes = if self.plain { frame.data.clone() } else { frame.json() };
+        bytes.is_empty() || self.sender.send(bytes).await.is_ok()
+    }
+}

@@ -1,0 +1,181 @@
+//! Writes of jobs: register, stop, evaluate; and what only looks at a job: parse, validate.
+
+use actix_web::{HttpResponse, http::Method};
+use api::{
+    JobDeregisterResponse, JobEvaluateRequest, JobRegisterRequest, JobRegisterResponse, JobValidateRequest,
+    JobValidateResponse, JobsParseRequest,
+};
+use model::{Job, Trigger};
+use state::{Command, Outcome};
+
+use super::{
+    Context,
+    call::Call,
+    failure::Failure,
+    jobs::{key, missing},
+    read::{Answer, json, written},
+    spec,
+    write::{evaluation, propose},
+};
+
+/// The job of a request in the model's words, or everything that is wrong with it.
+fn read_job(
+    ctx: &Context,
+    call: &Call,
+    mut job: api::Job,
+    region: &str,
+    namespace: &str,
+) -> Result<Job, Vec<String>> {
+    // Said in the query beats said in the request beats said in the job.
+    job.region = first([call.text("region").unwrap_or_default(), region, &job.region]);
+    job.namespace = first([call.text("namespace").unwrap_or_default(), namespace, &job.namespace]);
+    if matches!(job.region.as_str(), "" | "global") {
+        job.region.clone_from(&ctx.agent.region);
+    }
+    spec::accept(job.into_model().map_err(|refused| refused.problems)?)
+}
+
+fn first(candidates: [&str; 3]) -> String {
+    candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+}
+
+/// `id`: of the path, where it has one.
+pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> Answer {
+    let request: JobRegisterRequest = call.json()?;
+    let Some(job) = request.job else { return Err(Failure::bad("Job must be specified")) };
+    if id.is_some_and(|id| id != job.id) {
+        return Err(Failure::bad("Job ID does not match name"));
+    }
+    for (field, is_set) in
+        [("PreserveCounts", request.preserve_counts), ("PreserveResources", request.preserve_resources)]
+    {
+        if is_set {
+            return Err(Failure::absent(format!("{field} is not supported; send the job as it shall be")));
+        }
+    }
+    let job = read_job(ctx, call, job, &request.region, &request.namespace)
+        .map_err(|problems| Failure::problems(&problems))?;
+    if job.region != ctx.agent.region {
+        return Err(Failure::server("No path to region"));
+    }
+    if job.namespace != "default" {
+        return Err(Failure::server(format!(
+            "job {:?} is in nonexistent namespace {:?}; only \"default\" exists",
+            job.id, job.namespace
+        )));
+    }
+    let priority = match request.eval_priority {
+        0 => job.priority,
+        priority => u16::try_from(priority)
+            .ok()
+            .filter(|priority| (1..=100).contains(priority))
+            .ok_or_else(|| Failure::bad("eval priority must be between 1 and 100"))?,
+    };
+    let eval = evaluation(ctx, job.key(), job.kind, priority, Trigger::JobRegister);
+    let eval_id = eval.id;
+    let command = Command::RegisterJob {
+        job: Box::new(job),
+        enforce_index: request.enforce_index.then_some(request.job_modify_index),
+        eval: Some(eval),
+        now: ctx.clock.now(),
+    };
+    let (index, outcome) = propose(ctx, command).await?;
+    let Outcome::JobRegistered { job_modify_index, .. } = outcome else {
+        return Err(Failure::server("the state answered a registration with something else"));
+    };
+    let answer = JobRegisterResponse {
+        eval_id: eval_id.to_string(),
+        eval_create_index: index,
+        job_modify_index,
+        index,
+        ..JobRegisterResponse::default()
+    };
+    Ok(written(call, index, &answer))
+}
+
+pub(super) async fn deregister(ctx: &Context, call: &Call, id: &str) -> Answer {
+    let purge = call.flag("purge")?;
+    // There is one region: stopping in all of them is stopping in this one.
+    call.flag("global")?;
+    if call.flag("no_shutdown_delay")? {
+        return Err(Failure::absent("no_shutdown_delay is not supported"));
+    }
+    let priority = call.number("eval_priority")?;
+    let key = key(call, id);
+    let eval = ctx.state.root().jobs.get(&key).map(|job| {
+        let priority = priority.and_then(|priority| u16::try_from(priority).ok()).unwrap_or(job.priority);
+        evaluation(ctx, key.clone(), job.kind, priority, Trigger::JobDeregister)
+    });
+    let eval_id = eval.as_ref().map(|eval| eval.id.to_string());
+    let command = Command::DeregisterJob { job: key, purge, eval, now: ctx.clock.now() };
+    let (index, outcome) = propose(ctx, command).await?;
+    let mut answer = JobDeregisterResponse { index, ..JobDeregisterResponse::default() };
+    if let Outcome::JobDeregistered { job_modify_index, existed } = outcome {
+        answer.job_modify_index = job_modify_index;
+        if existed && let Some(eval_id) = eval_id {
+            answer.eval_id = eval_id;
+            answer.eval_create_index = index;
+        }
+    }
+    Ok(written(call, index, &answer))
+}
+
+/// Lets the scheduler look at the job again.
+pub(super) async fn evaluate(ctx: &Context, call: &Call, id: &str) -> Answer {
+    call.only_write()?;
+    let request: JobEvaluateRequest = call.json_or_default()?;
+    if !request.job_id.is_empty() && request.job_id != id {
+        return Err(Failure::bad("Job ID does not match"));
+    }
+    if request.eval_options.force_reschedule {
+        return Err(Failure::absent("ForceReschedule is not supported"));
+    }
+    let key = key(call, id);
+    let job = ctx.state.root().jobs.get(&key).cloned().ok_or_else(missing)?;
+    let mut eval = evaluation(ctx, key, job.kind, job.priority, Trigger::JobRegister);
+    eval.job_index = job.job_modify_index;
+    let eval_id = eval.id;
+    let (index, _) = propose(ctx, Command::UpdateEvals { evals: vec![eval] }).await?;
+    let answer = JobRegisterResponse {
+        eval_id: eval_id.to_string(),
+        eval_create_index: index,
+        job_modify_index: job.job_modify_index,
+        index,
+        ..JobRegisterResponse::default()
+    };
+    Ok(written(call, index, &answer))
+}
+
+pub(super) fn parse(call: &Call) -> Answer {
+    call.only_write()?;
+    let request: JobsParseRequest = call.json()?;
+    if request.job_hcl.is_empty() {
+        return Err(Failure::bad("Job spec is empty"));
+    }
+    Ok(json(call, &api::Job::from(&spec::parse(&request)?)))
+}
+
+/// 200 also for a job that is not valid: the answer says so.
+pub(super) fn validate(ctx: &Context, call: &Call) -> Answer {
+    call.only_write()?;
+    let request: JobValidateRequest = call.json()?;
+    let Some(job) = request.job else { return Err(Failure::bad("Job must be specified")) };
+    let problems = read_job(ctx, call, job, &request.region, &request.namespace).err().unwrap_or_default();
+    let error = if problems.is_empty() { String::new() } else { Failure::problems(&problems).text };
+    let answer = JobValidateResponse {
+        driver_config_validated: true,
+        validation_errors: problems,
+        error,
+        ..JobValidateResponse::default()
+    };
+    Ok(json(call, &answer))
+}
+
+/// Forgets what is over, without waiting for it to age.
+pub(super) async fn collect(ctx: &Context, call: &Call) -> Answer {
+    if call.method != Method::PUT {
+        return Err(Failure::method());
+    }
+    let (index, _) = propose(ctx, Command::Collect { before: ctx.clock.now() }).await?;
+    Ok(HttpResponse::Ok().insert_header(("X-Nomad-Index", index.to_string())).finish())
+}

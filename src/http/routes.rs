@@ -1,0 +1,186 @@
+//! Which path is answered by what.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode},
+    web,
+};
+
+use super::{
+    Context, agent, allocs, call::Call, client, deployments, evals, failure::Failure, jobs, logs, metrics,
+    nodes, read::Answer, register, search,
+};
+
+pub(super) async fn answer(
+    request: HttpRequest,
+    payload: web::Payload,
+    ctx: web::Data<Context>,
+) -> HttpResponse {
+    let mut response = match Call::read(&request, payload).await {
+        Ok(call) => route(&ctx, &call, &request).await.unwrap_or_else(|failure| failure.response()),
+        Err(failure) => failure.response(),
+    };
+    // Browsers may read what nodes know, from any page.
+    if request.uri().path().starts_with("/v1/client/") {
+        let headers = response.headers_mut();
+        for (name, value) in [
+            ("access-control-allow-origin", "*"),
+            ("access-control-allow-headers", "*"),
+            ("access-control-allow-credentials", "true"),
+        ] {
+            headers.insert(
+                actix_web::http::header::HeaderName::from_static(name),
+                actix_web::http::header::HeaderValue::from_static(value),
+            );
+        }
+    }
+    response
+}
+
+async fn route(ctx: &Context, call: &Call, request: &HttpRequest) -> Answer {
+    let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
+    let Some(("v1", path)) = path.split_first().map(|(first, rest)| (*first, rest)) else {
+        return outside(request);
+    };
+    if call.method == Method::OPTIONS && path.first() == Some(&"client") {
+        return Ok(HttpResponse::Ok().finish());
+    }
+    if let Some(region) = call.text("region").filter(|region| *region != ctx.agent.region) {
+        tracing::debug!(region, "request for another region");
+        return Err(Failure::server("No path to region"));
+    }
+    match path {
+        ["jobs"] if call.is_write() => register::register(ctx, call, None).await,
+        ["jobs"] => jobs::list(ctx, call).await,
+        ["jobs", "parse"] => register::parse(call),
+        ["validate", "job"] => register::validate(ctx, call),
+        ["job", rest @ ..] if !rest.is_empty() => job(ctx, call, rest).await,
+
+        ["allocations"] => allocs::list(ctx, call).await,
+        ["allocation", id] => allocs::one(ctx, call, id).await,
+        ["evaluations"] => evals::list(ctx, call).await,
+        ["evaluations", "count"] => evals::count(ctx, call).await,
+        ["evaluation", id] => evals::one(ctx, call, id).await,
+        ["evaluation", id, "allocations"] => evals::allocations(ctx, call, id).await,
+        ["deployments"] => deployments::list(ctx, call).await,
+        ["deployment", "allocations", id] => deployments::allocations(ctx, call, id).await,
+        ["deployment", id] => deployments::one(ctx, call, id).await,
+        ["nodes"] => nodes::list(ctx, call).await,
+        ["node", id] if *id != "pools" => nodes::one(ctx, call, id).await,
+        ["node", id, "allocations"] => nodes::allocations(ctx, call, id).await,
+
+        ["client", "stats"] => client::host_stats(ctx, call).await,
+        ["client", "allocation", id, "stats"] => client::alloc_stats(ctx, call, id).await,
+        ["client", "fs", "logs"] | ["client", "fs", "logs", ""] => {
+            Err(Failure::bad("must provide a valid alloc id"))
+        }
+        ["client", "fs", "logs", id] => logs::stream(ctx, call, id).await,
+
+        ["agent", "self"] => agent::itself(ctx, call),
+        ["agent", "members"] => agent::members(ctx, call),
+        ["agent", "health"] => agent::health(ctx, call),
+        ["agent", "servers"] => agent::servers(ctx, call),
+        ["status", "leader"] => agent::leader(ctx, call),
+        ["status", "peers"] => agent::peers(ctx, call),
+        ["regions"] => agent::regions(ctx, call),
+        ["search"] => search::by_prefix(ctx, call),
+        ["metrics"] => metrics::gauges(ctx, call),
+        ["system", "gc"] => register::collect(ctx, call).await,
+
+        ["acl", ..] => Err(Failure::bad("ACL support disabled")),
+        ["operator", "license" | "utilization", ..]
+        | ["sentinel" | "quota" | "quotas" | "recommendations", ..] => {
+            Err(Failure::absent("Nomad Enterprise only endpoint"))
+        }
+        [name, ..] if ABSENT.contains(name) => Err(absent(call)),
+        _ => Ok(HttpResponse::NotFound().finish()),
+    }
+}
+
+/// First segments under which Nomad answers something that troupe does not.
+const ABSENT: &[&str] = &[
+    "agent",
+    "allocation",
+    "client",
+    "deployment",
+    "evaluation",
+    "event",
+    "namespace",
+    "namespaces",
+    "node",
+    "operator",
+    "plugin",
+    "plugins",
+    "scaling",
+    "search",
+    "service",
+    "services",
+    "system",
+    "var",
+    "vars",
+    "volume",
+    "volumes",
+    "recommendation",
+];
+
+fn absent(call: &Call) -> Failure {
+    Failure::absent(format!(
+        "{} /{} is not supported by this version of troupe",
+        call.method,
+        call.path.join("/")
+    ))
+}
+
+/// Job ids may hold slashes: what follows an id is told by the last segment.
+async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
+    const ABSENT: &[&str] = &[
+        "plan",
+        "submission",
+        "services",
+        "actions",
+        "action",
+        "dispatch",
+        "revert",
+        "stable",
+        "scale",
+        "statuses",
+    ];
+    let (last, front) = rest.split_last().expect("called with at least one segment");
+    let id = front.join("/");
+    if !front.is_empty() {
+        match *last {
+            "allocations" => return jobs::allocations(ctx, call, &id).await,
+            "evaluations" => return jobs::evaluations(ctx, call, &id).await,
+            "summary" => return jobs::summary(ctx, call, &id).await,
+            "deployments" => return jobs::deployments(ctx, call, &id).await,
+            "deployment" => return jobs::deployment(ctx, call, &id).await,
+            "versions" => return jobs::versions(ctx, call, &id).await,
+            "evaluate" => return register::evaluate(ctx, call, &id).await,
+            "force" if front.last() == Some(&"periodic") => return Err(absent(call)),
+            last if ABSENT.contains(&last) => return Err(absent(call)),
+            _ => {}
+        }
+    }
+    let id = rest.join("/");
+    if call.is_write() {
+        register::register(ctx, call, Some(&id)).await
+    } else if call.method == Method::DELETE {
+        register::deregister(ctx, call, &id).await
+    } else {
+        jobs::one(ctx, call, &id).await
+    }
+}
+
+fn outside(request: &HttpRequest) -> Answer {
+    match request.uri().path() {
+        "/" => {
+            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            let mut response = HttpResponse::build(StatusCode::TEMPORARY_REDIRECT);
+            Ok(response.insert_header(("Location", format!("/ui/{query}"))).finish())
+        }
+        path if path.starts_with("/ui") => {
+            Err(Failure::not_found("this version of troupe has no web UI; use the command line or /v1"))
+        }
+        _ => Ok(HttpResponse::NotFound().finish()),
+    }
+}

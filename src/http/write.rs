@@ -1,0 +1,34 @@
+//! Writes: one proposal, detached from the request, so that a client that hangs up leaves nothing half done.
+
+use model::{EvalId, Evaluation, JobKey, JobType, Trigger};
+use state::{Command, Outcome};
+
+use super::{Context, failure::Failure};
+use crate::actors::ports::ProposeError;
+
+/// What became of the one command, and the index of the entry.
+///
+/// # Errors
+/// Also when the state refused the command.
+pub(super) async fn propose(ctx: &Context, command: Command) -> Result<(u64, Outcome), Failure> {
+    let proposer = ctx.proposer.clone();
+    let committed = tokio::spawn(async move { proposer.propose(vec![command]).await })
+        .await
+        .map_err(|error| ProposeError::Unknown(error.to_string()))??;
+    match committed.outcomes.into_iter().next() {
+        Some(Outcome::Refused(refusal)) => Err(Failure::server(refusal.to_string())),
+        Some(outcome) => Ok((committed.index, outcome)),
+        None => Err(ProposeError::Unknown(String::from("the entry has no outcome")).into()),
+    }
+}
+
+/// A new evaluation, for the scheduler to look at the job.
+pub(super) fn evaluation(
+    ctx: &Context,
+    job: JobKey,
+    kind: JobType,
+    priority: u16,
+    trigger: Trigger,
+) -> Evaluation {
+    Evaluation::new(EvalId(ctx.ids.uuid()), job, kind, priority, trigger, ctx.clock.now())
+}

@@ -1,0 +1,6 @@
+//! The promises that every task driver keeps, and what each keeps beside them.
+
+mod battery; // one list of promises
+mod images; // the program and the image that tasks run
+mod mock; // the battery against the mock driver
+mod raw_exec; // the battery against real processes, and the supervisor's own promises
