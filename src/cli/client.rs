@@ -236,7 +236,7 @@ impl Client {
 
     /// Waits.
     pub(super) fn pause(&self, span: Duration) {
-        self.runtime.block_on(tokio::time::sleep(span));
+        self.runtime.block_on(async { tokio::time::sleep(span).await });
     }
 
     fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {

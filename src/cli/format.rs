@@ -30,6 +30,7 @@ pub(super) enum Zone {
 
 impl Clock {
     /// The clock of the machine. The CLI is an edge: nothing it computes is stored.
+    #[expect(clippy::disallowed_methods, reason = "the clock that is handed to everything else is made here")]
     pub(super) fn system() -> Self {
         let now = || {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

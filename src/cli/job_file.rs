@@ -37,7 +37,7 @@ pub(super) fn read(ctx: &mut Context<'_>, path: &str) -> Result<(Job, Vec<String
             "Error getting job struct: Error parsing job file from {path}:\n{diagnostics}"
         ))
     })?;
-    Ok((Job::from(&parsed.job), parsed.warnings.iter().map(ToString::to_string).collect()))
+    Ok((Job::from(&parsed.job), parsed.warnings))
 }
 
 /// Reads a job in the form of the HTTP API, with or without `{"Job": ..}` around it.
@@ -156,11 +156,10 @@ pub(super) fn validate(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     Ok(0)
 }
 
-/// `2 errors occurred:` and one line each.
+/// `2 error(s) occurred:`, a blank line, and one line each.
 fn multi_error(errors: &[String]) -> String {
-    let noun = if errors.len() == 1 { "error" } else { "errors" };
-    let lines: Vec<String> = errors.iter().map(|error| format!("\t* {error}")).collect();
-    format!("{} {noun} occurred:\n{}", errors.len(), lines.join("\n"))
+    let lines: Vec<String> = errors.iter().map(|error| format!("* {error}")).collect();
+    format!("{} error(s) occurred:\n\n{}", errors.len(), lines.join("\n"))
 }
 
 /// Explains an error code.
@@ -175,23 +174,5 @@ pub(super) fn explain(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
             Ok(0)
         }
         None => Err(Failure::message(format!("No error has the code \"{code}\""))),
-    }
-}
-
-/// Stands in for the crate until it can parse.
-mod jobspec {
-    pub(super) struct Parsed {
-        pub(super) job: model::Job,
-        pub(super) warnings: Vec<String>,
-    }
-
-    pub(super) const EXAMPLE: &str = "";
-
-    pub(super) fn parse(_: &str, _: &str) -> Result<Parsed, &'static str> {
-        Err("job files cannot be read in this release")
-    }
-
-    pub(super) fn explain(_: &str) -> Option<&'static str> {
-        None
     }
 }

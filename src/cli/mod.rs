@@ -80,7 +80,8 @@ pub fn run(argv: impl IntoIterator<Item = OsString>, hooks: Hooks) -> ExitCode {
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
     let (mut out, mut err, mut input) = (io::stdout(), io::stderr(), io::stdin());
-    let color = out.is_terminal() && !env.contains_key("NOMAD_CLI_NO_COLOR") && !env.contains_key("NO_COLOR");
+    let plain = env.contains_key("NOMAD_CLI_NO_COLOR") || env.contains_key("NO_COLOR");
+    let color = !plain && (out.is_terminal() || env.contains_key("NOMAD_CLI_FORCE_COLOR"));
     let mut ctx = Context {
         program: Program::of(argv.first().map_or("", String::as_str)),
         env,

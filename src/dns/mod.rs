@@ -20,4 +20,4 @@ pub use view::{CatalogView, ViewCache};
 pub use wire::{Refused, Request, Transport};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

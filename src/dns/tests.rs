@@ -1,7 +1,7 @@
 mod answers; // names, records, codes
 mod packets; // sizes, cuts, bytes
 mod sockets; // the server as its clients see it
-mod world; // a state to ask about
+pub(crate) mod world; // a state to ask about; the tests of the Consul API use it too
 
 use std::sync::Arc;
 

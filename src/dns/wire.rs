@@ -108,14 +108,14 @@ impl Request {
             }
         }
         let mut packet = self.emit(&reply, recursion, compress);
-        if packet.is_none() {
+        if packet.is_err() {
             cut = true;
             reply.authority.clear();
-            packet =
-                self.emit(&reply, recursion, compress).or_else(|| self.fewer(&reply, recursion, compress));
+            packet = self.emit(&reply, recursion, compress);
         }
+        let packet = packet.or_else(|written| self.fewer(&reply, written, recursion, compress));
         // Not even one answer fits: the client must come over TCP, configured or not.
-        let Some(mut packet) = packet else { return self.truncated(reply.code, config) };
+        let Ok(mut packet) = packet else { return self.truncated(reply.code, config) };
         if cut && config.enable_truncate {
             packet[2] |= 0x02;
         }
@@ -136,29 +136,49 @@ impl Request {
         self.encode(Reply::bare(code), config)
     }
 
-    /// As many answers as fit, at least one; that one without what belongs to it if need be.
-    fn fewer(&self, reply: &Reply, recursion: bool, compress: bool) -> Option<Vec<u8>> {
+    /// As many answers as fit, at least one; that one without what belongs to it if need be. `written`: how many
+    /// answers found room when nothing else needed any.
+    fn fewer(
+        &self,
+        reply: &Reply,
+        written: usize,
+        recursion: bool,
+        compress: bool,
+    ) -> Result<Vec<u8>, usize> {
         let (mut fits, mut too_many) = (0, reply.answers.len());
-        let mut best = None;
-        while fits + 1 < too_many {
-            let middle = fits + (too_many - fits) / 2;
-            let mut part = reply.clone();
-            keep_answers(&mut part, middle);
+        let mut best = Err(0);
+        // From the top with growing steps (addresses are nearly right at once), then halving what is left.
+        let (mut attempt, mut step) = (written.min(too_many.saturating_sub(1)), 1);
+        while attempt > fits && attempt < too_many {
+            let mut part = Reply {
+                answers: reply.answers[..attempt].to_vec(),
+                authority: Vec::new(),
+                additional: reply.additional.clone(),
+                ..*reply
+            };
+            keep_answers(&mut part, attempt);
             match self.emit(&part, recursion, compress) {
-                Some(packet) => (fits, best) = (middle, Some(packet)),
-                None => too_many = middle,
+                Ok(packet) => (fits, best) = (attempt, Ok(packet)),
+                Err(_) => too_many = attempt,
             }
+            attempt =
+                if fits == 0 && too_many > step { too_many - step } else { fits + (too_many - fits) / 2 };
+            step *= 2;
         }
-        best.or_else(|| {
-            let mut one = reply.clone();
-            one.answers.truncate(1);
-            one.additional.clear();
+        best.or_else(|_: usize| {
+            let one = Reply {
+                answers: reply.answers.iter().take(1).cloned().collect(),
+                authority: Vec::new(),
+                additional: Vec::new(),
+                ..*reply
+            };
             self.emit(&one, recursion, compress)
         })
     }
 
-    /// `None`: larger than the client takes.
-    fn emit(&self, reply: &Reply, recursion: bool, compress: bool) -> Option<Vec<u8>> {
+    /// # Errors
+    /// The packet is larger than the client takes: how many answers were written before it was full.
+    fn emit(&self, reply: &Reply, recursion: bool, compress: bool) -> Result<Vec<u8>, usize> {
         let mut metadata = Metadata::new(self.id, MessageType::Response, OpCode::Query);
         metadata.authoritative = reply.authoritative;
         metadata.recursion_desired = self.recursion_desired;
@@ -183,9 +203,13 @@ impl Request {
             None,
             &mut encoder,
         );
-        // The encoder sets TC when records did not fit; a record it cannot write at all does not fit either.
-        let fits = header.is_ok_and(|header| !header.metadata.truncation);
-        fits.then_some(packet)
+        match header {
+            Ok(header) if !header.metadata.truncation => Ok(packet),
+            // The encoder sets TC when records did not fit.
+            Ok(header) => Err(usize::from(header.counts.answers)),
+            // A record that it cannot write at all does not fit either.
+            Err(_) => Err(0),
+        }
     }
 }
 

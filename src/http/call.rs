@@ -60,7 +60,8 @@ impl Call {
         self.raw(name).filter(|text| !text.is_empty())
     }
 
-    fn raw(&self, name: &str) -> Option<&str> {
+    /// As [`Self::text`], but present without a value is empty text.
+    pub(super) fn raw(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -177,7 +178,7 @@ fn percent_decode(segment: &str) -> Option<String> {
 }
 
 /// `90s`, `1m30s`, `10000ms`, `1.5h`: numbers with units, added up. Also a bare `0`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

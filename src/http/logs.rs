@@ -63,8 +63,12 @@ pub(super) async fn stream(ctx: &Context, call: &Call, id: &str) -> Answer {
     let place = files
         .place(offset, from_end)
         .await
-        .map_err(|error| Failure::server(format!("the logs cannot be read: {error}")))?
-        .ok_or_else(|| Failure::not_found(format!("task {task:?} not started yet. No logs available")))?;
+        .map_err(|error| Failure::server(format!("the logs cannot be read: {error}")))?;
+    // A task that runs and has not said anything has no file: that is an empty stream, not an error.
+    let has_started = alloc.tasks.get(task).is_some_and(|state| !state.started_at.is_zero());
+    if place.is_none() && !has_started {
+        return Err(Failure::not_found(format!("task {task:?} not started yet. No logs available")));
+    }
     let permit = ctx
         .watches
         .clone()
@@ -98,7 +102,8 @@ fn is_over(ctx: &Context, alloc: AllocId, task: &str) -> bool {
 
 struct Pump {
     files: Files,
-    place: Place,
+    /// `None` until there is a file.
+    place: Option<Place>,
     sender: mpsc::Sender<Bytes>,
     plain: bool,
 }
@@ -110,11 +115,16 @@ impl Pump {
         let mut last_sent = Instant::now();
         let mut over_since = None;
         loop {
-            let step = self.files.next(&mut self.place).await?;
-            let frame = match step {
-                Step::Bytes(data) => Some(Frame::data(&self.place, data)),
-                Step::Event(event) => Some(Frame::event(&self.place, event)),
-                Step::End => None,
+            if self.place.is_none() {
+                self.place = self.files.place(0, false).await?;
+            }
+            let frame = match &mut self.place {
+                None => None,
+                Some(place) => match self.files.next(place).await? {
+                    Step::Bytes(data) => Some(Frame::data(place, data)),
+                    Step::Event(event) => Some(Frame::event(place, event)),
+                    Step::End => None,
+                },
             };
             if let Some(frame) = frame {
                 over_since = None;

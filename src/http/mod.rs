@@ -5,6 +5,7 @@ mod agent; // the agent itself, members, leader, health
 mod allocs; // allocations
 mod call; // one request, read and bounded
 mod client; // what a node knows: stats
+pub mod consul; // the other API: catalog and health as Consul answers them
 mod deployments; // deployments
 mod evals; // evaluations
 mod failure; // refusals as plain text

@@ -32,9 +32,7 @@ fn read_job(
     if matches!(job.region.as_str(), "" | "global") {
         job.region.clone_from(&ctx.agent.region);
     }
-    let job = job.into_model().map_err(|refused| refused.problems)?;
-    let problems = spec::problems(&job);
-    if problems.is_empty() { Ok(job) } else { Err(problems) }
+    spec::accept(job.into_model().map_err(|refused| refused.problems)?)
 }
 
 fn first(candidates: [&str; 3]) -> String {

@@ -6,20 +6,26 @@ use model::Job;
 use super::failure::Failure;
 
 /// Reads the text of a job file.
-pub(super) fn parse(_request: &JobsParseRequest) -> Result<Job, Failure> {
-    Err(Failure::absent("job files cannot be parsed by this version of troupe; send the job as JSON"))
+pub(super) fn parse(request: &JobsParseRequest) -> Result<Job, Failure> {
+    if !request.variables.trim().is_empty() {
+        return Err(Failure::absent("Variables are not supported; write their values into the job file"));
+    }
+    match jobspec::parse("job", &request.job_hcl) {
+        Ok(parsed) => Ok(parsed.job),
+        Err(diagnostics) => Err(Failure::bad(format!("Failed to parse job: {diagnostics}"))),
+    }
 }
 
-/// Everything that is wrong with a job, in words. Empty: nothing.
-pub(super) fn problems(job: &Job) -> Vec<String> {
-    let mut problems = Vec::new();
-    if job.id.is_empty() {
-        problems.push(String::from("Missing job ID"));
-    } else if job.id.contains(|c: char| c.is_whitespace() || c == '\0') {
-        problems.push(String::from("Job ID contains a space"));
+/// The job in its one form, or everything that is wrong with it, in words.
+pub(super) fn accept(mut job: Job) -> Result<Job, Vec<String>> {
+    jobspec::canonicalize(&mut job);
+    let problems = jobspec::validate(&job);
+    if problems.is_empty() {
+        return Ok(job);
     }
-    if job.groups.is_empty() {
-        problems.push(String::from("Missing job task groups"));
-    }
-    problems
+    let in_words = problems.iter().map(|problem| match problem.help.as_str() {
+        "" => problem.to_string(),
+        help => format!("{problem}; {help}"),
+    });
+    Err(in_words.collect())
 }

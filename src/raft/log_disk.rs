@@ -195,7 +195,7 @@ fn write_all(database: Arc<Database>, path: &Path, waiting: &mpsc::Receiver<Writ
         while let Some(write) = next.take() {
             match &write.change {
                 Change::Append(rows) => bytes += rows.iter().map(|(_, row)| row.len()).sum::<usize>(),
-                Change::Committed(id) => committed = Some(id.clone()),
+                Change::Committed(id) => committed = Some(*id),
                 Change::Close => closing = true,
                 Change::Vote(_) | Change::TruncateFrom(_) | Change::Purge(_) => {}
             }

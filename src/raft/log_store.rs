@@ -61,7 +61,7 @@ impl Cache {
             return Err(io::Error::other(format!("entry {} cannot follow entry {last}", entry.log_id)));
         }
         self.bytes += size_of(&entry);
-        self.last = Some(entry.log_id.clone());
+        self.last = Some(entry.log_id);
         self.entries.push_back(entry);
         Ok(())
     }
@@ -96,7 +96,7 @@ impl LogStore {
         let mut cache = Cache {
             vote: found.vote,
             committed: found.committed,
-            last: found.tail.last().map(|entry| entry.log_id.clone()).or_else(|| found.purged.clone()),
+            last: found.tail.last().map(|entry| entry.log_id).or(found.purged),
             purged: found.purged,
             durable: found.tail.last().map(|entry| entry.log_id.index()),
             entries: found.tail.into(),
@@ -158,7 +158,7 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
         let cache = self.cache();
-        Ok(LogState { last_purged_log_id: cache.purged.clone(), last_log_id: cache.last.clone() })
+        Ok(LogState { last_purged_log_id: cache.purged, last_log_id: cache.last })
     }
 
     async fn get_log_reader(&mut self) -> Self::LogReader {
@@ -172,13 +172,13 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
-        self.cache().committed = committed.clone();
+        self.cache().committed = committed;
         self.file.write(Change::Committed(committed), None);
         Ok(())
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        Ok(self.cache().committed.clone())
+        Ok(self.cache().committed)
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
@@ -225,13 +225,13 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
-        self.file.write_durably(Change::Purge(log_id.clone())).await?;
+        self.file.write_durably(Change::Purge(log_id)).await?;
         let mut cache = self.cache();
         while cache.entries.front().is_some_and(|entry| entry.log_id.index() <= log_id.index()) {
             cache.entries.pop_front();
         }
         if cache.last.as_ref().is_none_or(|last| last.index() < log_id.index()) {
-            cache.last = Some(log_id.clone());
+            cache.last = Some(log_id);
         }
         cache.purged = Some(log_id);
         cache.recount();

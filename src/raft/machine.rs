@@ -75,7 +75,7 @@ impl RaftStateMachine<Types> for Machine {
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
-        Ok((self.applied.clone(), self.membership.clone()))
+        Ok((self.applied, self.membership.clone()))
     }
 
     /// Readers see either none or all of the entries. Whoever proposed one is answered after that.
@@ -102,7 +102,7 @@ impl RaftStateMachine<Types> for Machine {
                     outcomes
                 }
                 EntryPayload::Membership(membership) => {
-                    self.membership = StoredMembership::new(Some(entry.log_id.clone()), membership.clone());
+                    self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
                     Vec::new()
                 }
             };
@@ -122,10 +122,7 @@ impl RaftStateMachine<Types> for Machine {
         self.published.unsaved.store(0, Ordering::Relaxed);
         Builder {
             root: self.root.clone(),
-            meta: SnapshotMeta {
-                last_log_id: self.applied.clone(),
-                last_membership: self.membership.clone(),
-            },
+            meta: SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() },
             snapshots: self.snapshots.clone(),
         }
     }
@@ -138,7 +135,7 @@ impl RaftStateMachine<Types> for Machine {
         let (snapshots, wanted) = (self.snapshots.clone(), meta.clone());
         self.root = blocking(move || snapshots.install(&wanted, &snapshot)).await?;
         self.published.unsaved.store(0, Ordering::Relaxed);
-        self.applied = meta.last_log_id.clone();
+        self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.published.publish(self.root.clone());
         Ok(())

@@ -154,7 +154,8 @@ async fn a_damaged_log_is_an_error_or_whole_but_never_shorter() {
     let pristine = fs::read(dir.path().join("log.redb")).unwrap();
 
     let mut refused = 0;
-    let mut damages: Vec<Box<dyn Fn(&mut Vec<u8>)>> = vec![
+    type Damage = Box<dyn Fn(&mut Vec<u8>)>;
+    let mut damages: Vec<Damage> = vec![
         Box::new(|file| file.truncate(file.len() / 2)),
         Box::new(|file| file.truncate(file.len() - 4096)),
         Box::new(|file| file[..512].fill(0)),
@@ -211,7 +212,7 @@ async fn many_callers_get_their_own_outcomes_in_their_order() {
                 assert!(committed.index > last);
                 last = committed.index;
                 assert_eq!(committed.outcomes.len(), 2);
-                let expected = u64::try_from(round).unwrap();
+                let expected = u64::from(round);
                 assert!(
                     matches!(committed.outcomes[0], Outcome::JobRegistered { version, .. } if version == expected),
                     "{:?}",

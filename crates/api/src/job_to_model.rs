@@ -155,7 +155,7 @@ impl Reader {
         // The groups take their defaults from the job: read them while the job is still whole.
         let upper =
             policies::FromJob { kind, update: job.update, reschedule: job.reschedule, migrate: job.migrate };
-        let groups = job.task_groups.into_iter().map(|group| self.group(group, &job.id, &upper)).collect();
+        let groups = job.task_groups.into_iter().map(|group| self.group(group, &upper)).collect();
         model::Job {
             region: or_default(job.region, defaults.region),
             namespace: or_default(job.namespace, defaults.namespace),
@@ -183,16 +183,11 @@ impl Reader {
         }
     }
 
-    fn group(&mut self, group: TaskGroup, job_id: &str, upper: &policies::FromJob) -> model::TaskGroup {
-        self.inside(format!("group {:?}", group.name), |reader| reader.group_inside(group, job_id, upper))
+    fn group(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
+        self.inside(format!("group {:?}", group.name), |reader| reader.group_inside(group, upper))
     }
 
-    fn group_inside(
-        &mut self,
-        group: TaskGroup,
-        job_id: &str,
-        upper: &policies::FromJob,
-    ) -> model::TaskGroup {
+    fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
         self.absent("Scaling", &group.scaling);
         self.absent("Disconnect", &group.disconnect);
         self.absent("Affinities", &group.affinities);
@@ -205,9 +200,8 @@ impl Reader {
         self.never("PreventRescheduleOnLost", group.prevent_reschedule_on_lost);
 
         let restart = self.restart(group.restart_policy, model::RestartPolicy::for_type(upper.kind));
-        let base = format!("{job_id}-{}", group.name);
-        let services = group.services.into_iter().map(|service| self.service(service, &base, None)).collect();
-        let tasks = group.tasks.into_iter().map(|task| self.task(task, &base, &restart)).collect();
+        let services = group.services.into_iter().map(|service| self.service(service, None)).collect();
+        let tasks = group.tasks.into_iter().map(|task| self.task(task, &restart)).collect();
         model::TaskGroup {
             count: self.number_or("Count", group.count, 1),
             meta: group.meta,
@@ -225,11 +219,11 @@ impl Reader {
         }
     }
 
-    fn task(&mut self, task: Task, base: &str, restart: &model::RestartPolicy) -> model::Task {
-        self.inside(format!("task {:?}", task.name), |reader| reader.task_inside(task, base, restart))
+    fn task(&mut self, task: Task, restart: &model::RestartPolicy) -> model::Task {
+        self.inside(format!("task {:?}", task.name), |reader| reader.task_inside(task, restart))
     }
 
-    fn task_inside(&mut self, task: Task, base: &str, restart: &model::RestartPolicy) -> model::Task {
+    fn task_inside(&mut self, task: Task, restart: &model::RestartPolicy) -> model::Task {
         for (field, value) in [
             ("Vault", &task.vault),
             ("Secrets", &task.secrets),
@@ -250,9 +244,8 @@ impl Reader {
             self.absent(field, value);
         }
         self.only("Kind", &task.kind, &[]);
-        let base = format!("{base}-{}", task.name);
         let services =
-            task.services.into_iter().map(|service| self.service(service, &base, Some(&task.name))).collect();
+            task.services.into_iter().map(|service| self.service(service, Some(&task.name))).collect();
         model::Task {
             driver: task.driver,
             user: task.user,
@@ -277,7 +270,7 @@ impl Reader {
         self.never("Resources.Cores", resources.cores != 0);
         self.never("Resources.MemoryMaxMB", resources.memory_max_mb != 0);
         self.never("Resources.SecretsMB", resources.secrets_mb != 0);
-        self.never("Resources.IOPS", resources.iops != 0);
+        // `IOPS` has had no effect since 2018: there is nothing to obey.
         if resources.disk_mb != 0 {
             self.problem("Resources.DiskMB is not supported; set the group's EphemeralDisk.SizeMB instead");
         }

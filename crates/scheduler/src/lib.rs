@@ -1,1 +1,158 @@
-//! scheduler
+//! Decides what shall run where: a pure function of a snapshot.
+//!
+//! The problem. A job says how many instances of each of its task groups it wants; the state says which
+//! allocations there are and how the machines are. Find the smallest set of changes that brings the second to the
+//! first, and choose for each new allocation the machine on which it does best. The answer leaves nothing to
+//! choose for whoever applies it: ids, ports and times are inside.
+//!
+//! Three phases:
+//!
+//! 1. `reconcile`: per group, which allocations stop, stay, are updated in place or replaced, how many are missing,
+//!    and what a roll-out allows now. Looks at no machine but those that hold allocations.
+//! 2. `feasible`: which machines could run a group at all (datacenter, drivers, constraints), answered once per
+//!    node class.
+//! 3. `rank`: which of those has room, and which one is best. All of them are scored, in one pass over the dense
+//!    usage table.
+//!
+//! Plans are made in parallel from snapshots, so a plan may be out of date when it arrives: [`verify`] is the one
+//! place where it meets the newest state. Both sides ask the same function, [`fits`].
+
+mod reconcile; // what has to change
+mod feasible; // who could run it
+mod rank; // who runs it best
+mod fit; // does it fit: the one answer to that
+mod outcome; // the evaluation as it is stored, the blocked one, the delayed ones
+mod verify; // a plan against the newest state
+
+use std::collections::BTreeMap;
+
+use model::{AllocStop, Evaluation, Placement, Plan, Timestamp, plan::Annotations};
+
+pub use feasible::constraint;
+pub use fit::{Change, Exhausted, fits};
+pub use verify::{Verified, verify};
+
+/// Everything a decision depends on.
+pub struct Input<'a> {
+    /// The snapshot to decide on.
+    pub root: &'a state::Root,
+    pub eval: &'a Evaluation,
+    pub now: Timestamp,
+    /// Where new ids come from.
+    pub ids: &'a mut dyn FnMut() -> u128,
+    /// Picks dynamic ports, and the first among nodes that are equally good.
+    pub rng_seed: u64,
+}
+
+impl std::fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input")
+            .field("index", &self.root.index)
+            .field("eval", self.eval)
+            .field("now", &self.now)
+            .field("rng_seed", &self.rng_seed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What shall happen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    pub plan: Plan,
+    /// The evaluation as it shall be stored once the plan was applied as a whole.
+    pub eval: Evaluation,
+    /// The blocked evaluation for what found no room, and delayed ones for later reschedules.
+    pub new_evals: Vec<Evaluation>,
+    /// How many allocations of each group are touched, by kind of change.
+    pub annotations: Annotations,
+}
+
+/// Decides what the evaluation's job needs now.
+pub fn schedule(input: Input<'_>) -> Decision {
+    let Input { root, eval, now, ids, rng_seed } = input;
+    let job = root.jobs.get(&eval.job).filter(|job| !job.stop).map(|job| &**job);
+    let feasibility = job.map(|job| feasible::Feasibility::new(root, job));
+    let mut work = reconcile::reconcile(root, eval, job, feasibility.as_ref(), now, ids);
+
+    let mut plan = Plan::new(eval.id, eval.job.clone(), eval.priority, root.index, now);
+    plan.stops = work.stops.iter().map(reconcile::Stop::to_plan).collect();
+    plan.in_place = work.in_place.iter().map(|alloc| alloc.id).collect();
+    plan.deployment_updates = std::mem::take(&mut work.deployment_updates);
+    plan.deployment = work.deployment.take();
+    plan.deployment_id = work.deployment_id;
+    let mut failed = outcome::Failed::default();
+    if let (Some(job), Some(feasibility)) = (job, &feasibility) {
+        plan.job_index = job.job_modify_index;
+        plan.all_at_once = job.all_at_once;
+        if work.groups.iter().any(|group| !group.wants.is_empty()) {
+            let mut ranker = rank::Ranker::new(root, job, feasibility, &work.stops, rng_seed);
+            for group in &work.groups {
+                place_group(&mut ranker, group, work.deployment_id, now, ids, &mut plan, &mut failed);
+            }
+        }
+    }
+    let (eval, new_evals) =
+        outcome::settle(root, eval, job, &mut plan, &work, failed, feasibility.as_ref(), now, ids);
+    Decision { plan, eval, new_evals, annotations: work.annotations }
+}
+
+/// Finds a node for each allocation that the group wants.
+fn place_group(
+    ranker: &mut rank::Ranker<'_>,
+    group: &reconcile::GroupWork<'_>,
+    deployment: Option<model::DeploymentId>,
+    now: Timestamp,
+    ids: &mut dyn FnMut() -> u128,
+    plan: &mut Plan,
+    failed: &mut outcome::Failed,
+) {
+    if group.wants.is_empty() {
+        return;
+    }
+    let name: std::sync::Arc<str> = group.group.name.as_str().into();
+    let mut search = ranker.search(group.at);
+    for want in &group.wants {
+        let stops = want.stop_with.and_then(|_| want.replaces);
+        if let Some(old) = stops {
+            search.free(old);
+        }
+        let penalty = want.penalty_nodes();
+        let Some(choice) = search.pick(&penalty) else {
+            // What would have been replaced stays as it is.
+            if let Some(old) = stops {
+                search.unfree(old);
+            }
+            failed.add(&group.group.name, group.at, || search.metric());
+            continue;
+        };
+        if let (Some(old), Some(description)) = (stops, want.stop_with) {
+            plan.stops.push(AllocStop {
+                id: old.id,
+                node: old.node,
+                description: description.into(),
+                client: None,
+            });
+        }
+        plan.placements.push(Placement {
+            id: model::AllocId(ids()),
+            node: choice.node,
+            group: name.clone(),
+            index: want.index,
+            ports: choice.ports,
+            deployment: deployment.filter(|_| group.in_deployment),
+            previous: want.replaces.map(|alloc| alloc.id),
+            reschedules: want.history(group.group, now),
+            metric: Some(search.success_metric()),
+        });
+    }
+}
+
+/// Counts per group name, with a row for every group of the job.
+fn zero_per_group(job: Option<&model::Job>) -> BTreeMap<String, u32> {
+    job.into_iter().flat_map(|job| job.groups.iter().map(|group| (group.name.clone(), 0))).collect()
+}
+
+#[cfg(test)]
+mod testing; // small worlds for the tests
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,13 @@ use super::{Reader, or_default};
 use crate::job::{CheckRestart, Service, ServiceCheck};
 
 impl Reader {
-    /// `base` is the default name; `holder` the task that the service stands in, none for the group's services.
-    pub(super) fn service(&mut self, service: Service, base: &str, holder: Option<&str>) -> model::Service {
-        let name = or_default(service.name.clone(), base.to_owned());
-        self.inside(format!("service {name:?}"), |reader| reader.service_inside(service, name, holder))
+    /// `holder` is the task that the service stands in, none for the group's services. Names stay empty where they
+    /// are: their defaults are `jobspec`'s.
+    pub(super) fn service(&mut self, service: Service, holder: Option<&str>) -> model::Service {
+        self.inside(format!("service {:?}", service.name), |reader| reader.service_inside(service, holder))
     }
 
-    fn service_inside(&mut self, service: Service, name: String, holder: Option<&str>) -> model::Service {
+    fn service_inside(&mut self, service: Service, holder: Option<&str>) -> model::Service {
         self.only("AddressMode", &service.address_mode, &["auto", "host"]);
         self.only("Address", &service.address, &[]);
         self.never("EnableTagOverride", service.enable_tag_override);
@@ -37,10 +37,10 @@ impl Reader {
         let checks = service
             .checks
             .into_iter()
-            .map(|check| self.check(check, &name, &runs_in, service.check_restart.as_ref()))
+            .map(|check| self.check(check, &runs_in, service.check_restart.as_ref()))
             .collect();
         model::Service {
-            name,
+            name: service.name,
             tags: service.tags,
             meta: service.meta,
             port_label: service.port_label,
@@ -49,21 +49,13 @@ impl Reader {
         }
     }
 
-    fn check(
-        &mut self,
-        check: ServiceCheck,
-        service: &str,
-        task: &str,
-        restart: Option<&CheckRestart>,
-    ) -> model::Check {
-        let name = or_default(check.name.clone(), format!("service: {service:?} check"));
-        self.inside(format!("check {name:?}"), |reader| reader.check_inside(check, name, task, restart))
+    fn check(&mut self, check: ServiceCheck, task: &str, restart: Option<&CheckRestart>) -> model::Check {
+        self.inside(format!("check {:?}", check.name), |reader| reader.check_inside(check, task, restart))
     }
 
     fn check_inside(
         &mut self,
         check: ServiceCheck,
-        name: String,
         task: &str,
         restart: Option<&CheckRestart>,
     ) -> model::Check {
@@ -91,7 +83,7 @@ impl Reader {
         self.only("OnUpdate", &check.on_update, &["require_healthy"]);
         let restart = check.check_restart.as_ref().or(restart);
         model::Check {
-            name,
+            name: check.name,
             kind,
             interval: self.duration("Interval", check.interval),
             timeout: self.duration("Timeout", check.timeout),

@@ -115,7 +115,6 @@ fn defaults_are_those_of_the_jobs_type() {
     assert_eq!(group.update, Some(model::UpdateStrategy::default()));
     assert_eq!(task.resources.cpu_mhz, 100);
     assert_eq!(task.kill_timeout.as_secs(), 5);
-    assert_eq!(task.services[0].checks[0].name, "service: \"http\" check");
     assert_eq!(task.services[0].checks[0].method, "GET");
 }
 

@@ -1,0 +1,192 @@
+//! Second phase: which nodes could run a group at all?
+//!
+//! The problem. A group asks for a datacenter, for drivers and for whatever its constraints say. Asking every node
+//! costs nodes × constraints, and in a cluster of thousands most nodes are alike. So the question is put once per
+//! *class* (nodes that agree in everything that constraints look at) and its answer counts for every node of the
+//! class. Only constraints on what is `unique.` to a node are asked per node.
+//!
+//! Not here: room (that is `rank`), and `distinct_hosts`, which depends on what the plan has placed so far.
+
+pub mod constraint; // one requirement against one node
+pub mod version; // `>= 1.0, < 2`
+
+use std::{cell::OnceCell, collections::BTreeSet};
+
+use model::{Constraint, Job, Node, NodeId, Operand, TaskGroup};
+use state::Root;
+
+use constraint::Test;
+
+/// The answer for one class and one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Eligible,
+    /// The job does not ask for the class's datacenter; such nodes are not even counted as looked at.
+    Elsewhere,
+    /// The words say which requirement failed.
+    Filtered(String),
+}
+
+/// Where allocations must keep apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Distinct {
+    /// No two allocations of the job on one node.
+    pub(crate) job: bool,
+    /// No two allocations of the group on one node.
+    pub(crate) group: bool,
+}
+
+/// The requirements of one job, per group, with the answers found so far.
+pub(crate) struct Feasibility<'a> {
+    root: &'a Root,
+    job: &'a Job,
+    groups: Vec<GroupTests<'a>>,
+}
+
+struct GroupTests<'a> {
+    group: &'a TaskGroup,
+    /// Job, then group, then tasks; those that look at nothing unique.
+    shared: Vec<Test<'a>>,
+    /// How many of `shared` are the job's.
+    of_job: usize,
+    unique: Vec<Test<'a>>,
+    distinct: Distinct,
+    verdicts: OnceCell<Vec<Verdict>>,
+}
+
+impl<'a> Feasibility<'a> {
+    pub(crate) fn new(root: &'a Root, job: &'a Job) -> Self {
+        let groups = job.groups.iter().map(|group| GroupTests::new(job, group)).collect();
+        Self { root, job, groups }
+    }
+
+    /// Per class of `root.usage.classes`.
+    pub(crate) fn verdicts(&self, group: usize) -> &[Verdict] {
+        let tests = &self.groups[group];
+        tests.verdicts.get_or_init(|| {
+            self.root.usage.classes.iter().map(|class| tests.verdict(self.job, &class.sample)).collect()
+        })
+    }
+
+    /// A constraint of the group looks at what is unique to nodes.
+    pub(crate) fn is_escaped(&self, group: usize) -> bool {
+        !self.groups[group].unique.is_empty()
+    }
+
+    pub(crate) fn distinct(&self, group: usize) -> Distinct {
+        self.groups[group].distinct
+    }
+
+    /// The constraint on unique properties that the node does not meet.
+    pub(crate) fn unmet_unique(&self, group: usize, node: NodeId) -> Option<String> {
+        let tests = &self.groups[group].unique;
+        if tests.is_empty() {
+            return None;
+        }
+        let Some(node) = self.root.nodes.get(&node) else { return Some(String::from("node is gone")) };
+        tests.iter().find(|test| !test.meets(self.job, node)).map(Test::text)
+    }
+
+    /// Whether an allocation of the group may stay on the node.
+    pub(crate) fn may_stay(&self, group: usize, node: NodeId) -> bool {
+        let Some(slot) = self.root.usage.slot(node) else { return false };
+        self.verdicts(group)[slot.class as usize] == Verdict::Eligible
+            && self.unmet_unique(group, node).is_none()
+    }
+}
+
+impl<'a> GroupTests<'a> {
+    fn new(job: &'a Job, group: &'a TaskGroup) -> Self {
+        let mut tests = Self {
+            group,
+            shared: Vec::new(),
+            of_job: 0,
+            unique: Vec::new(),
+            distinct: Distinct::default(),
+            verdicts: OnceCell::new(),
+        };
+        for constraint in &job.constraints {
+            if constraint.operand == Operand::DistinctHosts {
+                tests.distinct.job |= is_on(constraint);
+            } else {
+                tests.add(constraint);
+            }
+        }
+        tests.of_job = tests.shared.len();
+        for constraint in
+            group.constraints.iter().chain(group.tasks.iter().flat_map(|task| &task.constraints))
+        {
+            if constraint.operand == Operand::DistinctHosts {
+                tests.distinct.group |= is_on(constraint);
+            } else {
+                tests.add(constraint);
+            }
+        }
+        tests
+    }
+
+    fn add(&mut self, constraint: &'a Constraint) {
+        let test = Test::new(constraint);
+        if test.is_unique() {
+            self.unique.push(test);
+        } else {
+            self.shared.push(test);
+        }
+    }
+
+    fn verdict(&self, job: &Job, node: &Node) -> Verdict {
+        if !job.datacenters.iter().any(|pattern| glob(pattern, &node.datacenter)) {
+            return Verdict::Elsewhere;
+        }
+        let (of_job, of_group) = self.shared.split_at(self.of_job);
+        if let Some(test) = of_job.iter().find(|test| !test.meets(job, node)) {
+            return Verdict::Filtered(test.text());
+        }
+        let drivers: BTreeSet<&str> = self.group.tasks.iter().map(|task| task.driver.as_str()).collect();
+        let usable =
+            |name: &&str| node.drivers.get(*name).is_some_and(|driver| driver.detected && driver.healthy);
+        if !drivers.iter().all(|name| usable(&name)) {
+            return Verdict::Filtered(String::from("missing drivers"));
+        }
+        match of_group.iter().find(|test| !test.meets(job, node)) {
+            Some(test) => Verdict::Filtered(test.text()),
+            None => Verdict::Eligible,
+        }
+    }
+}
+
+/// `distinct_hosts = false` is allowed and says nothing.
+fn is_on(constraint: &Constraint) -> bool {
+    constraint.right != "false"
+}
+
+/// Whether the text matches a pattern in which `*` stands for anything.
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, mut rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    while let Some((middle, tail)) = rest.split_once('*') {
+        let Some(at) = text.find(middle) else { return false };
+        text = &text[at + middle.len()..];
+        rest = tail;
+    }
+    text.ends_with(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn globs() {
+        let check = |pattern, text, expected| assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        check("*", "dc1", true);
+        check("dc1", "dc1", true);
+        check("dc1", "dc12", false);
+        check("dc*", "dc12", true);
+        check("*1", "dc1", true);
+        check("eu-*-1", "eu-west-1", true);
+        check("eu-*-1", "eu-1", false);
+        check("a*a", "a", false);
+        check("*b*", "abc", true);
+    }
+}

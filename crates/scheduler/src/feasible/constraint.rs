@@ -1,0 +1,192 @@
+//! One requirement against one node.
+
+use std::borrow::Cow;
+
+use model::{Constraint, Job, Node, Operand};
+use regex::Regex;
+
+use super::version::{self, Flavour};
+
+/// A constraint, made ready to be asked of many nodes.
+#[derive(Debug)]
+pub struct Test<'a> {
+    constraint: &'a Constraint,
+    /// Compiled once when the pattern is written out; `None` also when it does not compile, which no node meets.
+    pattern: Option<Regex>,
+}
+
+impl<'a> Test<'a> {
+    pub fn new(constraint: &'a Constraint) -> Self {
+        let pattern = (constraint.operand == Operand::Regexp && !is_reference(&constraint.right))
+            .then(|| Regex::new(&constraint.right).ok())
+            .flatten();
+        Self { constraint, pattern }
+    }
+
+    /// As metrics and messages name it.
+    pub fn text(&self) -> String {
+        text(self.constraint)
+    }
+
+    /// Its answer may differ between nodes of one class.
+    pub fn is_unique(&self) -> bool {
+        let unique = |target: &str| {
+            ["${node.unique.", "${attr.unique.", "${meta.unique."]
+                .iter()
+                .any(|prefix| target.starts_with(prefix))
+        };
+        unique(&self.constraint.left) || unique(&self.constraint.right)
+    }
+
+    pub fn meets(&self, job: &Job, node: &Node) -> bool {
+        let left = resolve(&self.constraint.left, job, node);
+        match self.constraint.operand {
+            Operand::IsSet => return left.is_some(),
+            Operand::IsNotSet => return left.is_none(),
+            Operand::DistinctHosts => return true,
+            _ => {}
+        }
+        let right = resolve(&self.constraint.right, job, node);
+        if self.constraint.operand == Operand::NotEqual {
+            // What is not there differs from everything.
+            return left != right;
+        }
+        let (Some(left), Some(right)) = (&left, &right) else { return false };
+        let (left, right) = (&**left, &**right);
+        match self.constraint.operand {
+            Operand::Equal => left == right,
+            Operand::Less => order(left, right).is_lt(),
+            Operand::LessOrEqual => order(left, right).is_le(),
+            Operand::Greater => order(left, right).is_gt(),
+            Operand::GreaterOrEqual => order(left, right).is_ge(),
+            Operand::Version => version::meets(Flavour::Loose, left, right),
+            Operand::Semver => version::meets(Flavour::Semver, left, right),
+            Operand::Regexp => match &self.pattern {
+                Some(pattern) => pattern.is_match(left),
+                None => {
+                    is_reference(&self.constraint.right)
+                        && Regex::new(right).is_ok_and(|pattern| pattern.is_match(left))
+                }
+            },
+            Operand::SetContains => {
+                let have: Vec<&str> = items(left).collect();
+                items(right).all(|item| have.contains(&item))
+            }
+            Operand::SetContainsAny => {
+                let have: Vec<&str> = items(left).collect();
+                items(right).any(|item| have.contains(&item))
+            }
+            Operand::NotEqual | Operand::IsSet | Operand::IsNotSet | Operand::DistinctHosts => {
+                unreachable!("answered above")
+            }
+        }
+    }
+}
+
+/// `<left> <operand> <right>`
+pub fn text(constraint: &Constraint) -> String {
+    format!("{} {} {}", constraint.left, constraint.operand.as_str(), constraint.right).trim().to_owned()
+}
+
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
+}
+
+/// Numbers by value when both are numbers, otherwise as text.
+fn order(left: &str, right: &str) -> std::cmp::Ordering {
+    if let (Ok(left), Ok(right)) = (left.parse::<i64>(), right.parse::<i64>()) {
+        return left.cmp(&right);
+    }
+    if let (Ok(left), Ok(right)) = (left.parse::<f64>(), right.parse::<f64>()) {
+        return left.total_cmp(&right);
+    }
+    left.cmp(right)
+}
+
+fn is_reference(target: &str) -> bool {
+    target.starts_with("${")
+}
+
+/// The value that a side of a constraint has on the node. Text without `${` stands for itself.
+fn resolve<'n>(target: &'n str, job: &'n Job, node: &'n Node) -> Option<Cow<'n, str>> {
+    let Some(name) = target.strip_prefix("${") else { return Some(target.into()) };
+    let name = name.strip_suffix('}')?;
+    match name {
+        "node.datacenter" => return Some(node.datacenter.as_str().into()),
+        "node.class" => return Some(node.class.as_str().into()),
+        "node.unique.id" => return Some(node.id.to_string().into()),
+        "node.unique.name" => return Some(node.name.as_str().into()),
+        // All nodes that a server knows are of its region, which is also the job's.
+        "node.region" => return Some(job.region.as_str().into()),
+        _ => {}
+    }
+    if let Some(key) = name.strip_prefix("attr.") {
+        return node.attributes.get(key).map(|value| value.as_str().into());
+    }
+    if let Some(key) = name.strip_prefix("meta.") {
+        return node.meta.get(key).map(|value| value.as_str().into());
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(left: &str, operand: &str, right: &str, expected: bool) {
+        let node = Node {
+            name: "n1".into(),
+            datacenter: "dc1".into(),
+            attributes: [
+                ("kernel.name", "linux"),
+                ("cpu.numcores", "12"),
+                ("docker", "1.13.0"),
+                ("set", "a, b,c"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+            ..Node::default()
+        };
+        let constraint =
+            Constraint { left: left.into(), operand: Operand::parse(operand).unwrap(), right: right.into() };
+        assert_eq!(Test::new(&constraint).meets(&Job::default(), &node), expected, "{}", text(&constraint));
+    }
+
+    #[test]
+    fn every_operand() {
+        check("${attr.kernel.name}", "=", "linux", true);
+        check("${attr.kernel.name}", "=", "windows", false);
+        check("${attr.nothing}", "=", "linux", false);
+        check("${attr.nothing}", "!=", "linux", true);
+        check("${attr.kernel.name}", "!=", "linux", false);
+        check("${attr.cpu.numcores}", ">", "9", true);
+        check("${attr.cpu.numcores}", "<=", "12", true);
+        check("${attr.cpu.numcores}", "<", "12.5", true);
+        check("${attr.kernel.name}", ">=", "mac", false);
+        check("${attr.docker}", "version", ">= 1.12, < 2", true);
+        check("${attr.docker}", "version", "~> 1.12.0", false);
+        check("${attr.docker}", "semver", ">= 1.13.0", true);
+        check("${attr.kernel.name}", "regexp", "^lin", true);
+        check("${attr.kernel.name}", "regexp", "^[", false);
+        check("${attr.set}", "set_contains", "a,c", true);
+        check("${attr.set}", "set_contains", "a,d", false);
+        check("${attr.set}", "set_contains_any", "d, b", true);
+        check("${attr.set}", "set_contains_any", "d", false);
+        check("${attr.set}", "is_set", "", true);
+        check("${meta.set}", "is_set", "", false);
+        check("${meta.set}", "is_not_set", "", true);
+        check("${node.datacenter}", "=", "dc1", true);
+        check("${node.region}", "=", "global", true);
+        check("${node.unique.name}", "=", "n1", true);
+    }
+
+    #[test]
+    fn text_names_all_three_parts() {
+        let constraint = Constraint {
+            left: "${attr.kernel.name}".into(),
+            operand: Operand::Equal,
+            right: "windows".into(),
+        };
+        assert_eq!(text(&constraint), "${attr.kernel.name} = windows");
+    }
+}

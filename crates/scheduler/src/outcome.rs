@@ -1,0 +1,150 @@
+//! What becomes of the evaluation: its final form, the blocked one for what found no room, and the delayed ones for
+//! failed allocations whose next attempt is not due yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{AllocMetric, EvalId, EvalStatus, Evaluation, Job, Plan, Timestamp, Trigger};
+use state::Root;
+
+use crate::{
+    feasible::{Feasibility, Verdict},
+    reconcile::Work,
+    zero_per_group,
+};
+
+/// Follow-ups due within one such window share an evaluation.
+const FOLLOWUP_WINDOW: std::time::Duration = std::time::Duration::from_secs(5);
+
+const BLOCKED_DESCRIPTION: &str = "created to place remaining allocations";
+
+/// Groups that could not be placed as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct Failed {
+    groups: BTreeMap<String, FailedGroup>,
+}
+
+#[derive(Debug)]
+struct FailedGroup {
+    at: usize,
+    metric: AllocMetric,
+    queued: u32,
+}
+
+impl Failed {
+    /// Counts an allocation that was not placed; the reason is asked for once per group.
+    pub(crate) fn add(&mut self, group: &str, at: usize, metric: impl FnOnce() -> AllocMetric) {
+        if let Some(failed) = self.groups.get_mut(group) {
+            failed.metric.coalesced_failures += 1;
+            failed.queued += 1;
+        } else {
+            self.groups.insert(group.to_owned(), FailedGroup { at, metric: metric(), queued: 1 });
+        }
+    }
+}
+
+/// Completes the plan with its follow-ups, and the evaluation. Returns it with the new ones.
+#[expect(clippy::too_many_arguments, reason = "everything the two phases found out")]
+pub(crate) fn settle(
+    root: &Root,
+    eval: &Evaluation,
+    job: Option<&Job>,
+    plan: &mut Plan,
+    work: &Work<'_>,
+    failed: Failed,
+    feasibility: Option<&Feasibility<'_>>,
+    now: Timestamp,
+    ids: &mut dyn FnMut() -> u128,
+) -> (Evaluation, Vec<Evaluation>) {
+    let mut new_evals = follow_ups(eval, work, plan, now, ids);
+    let mut done = eval.clone();
+    done.status = EvalStatus::Complete;
+    done.status_description = String::new();
+    done.modify_time = now;
+    done.snapshot_index = root.index;
+    done.deployment = work.deployment_id.or(eval.deployment);
+    done.queued = zero_per_group(job);
+    done.blocked = None;
+    done.failed_groups = BTreeMap::new();
+    for (name, group) in &failed.groups {
+        done.queued.insert(name.clone(), group.queued);
+    }
+    if let Some(feasibility) = feasibility.filter(|_| !failed.groups.is_empty()) {
+        if waits_for_room(eval) {
+            // It goes on waiting under its own id.
+            done.status = EvalStatus::Blocked;
+            done.status_description = BLOCKED_DESCRIPTION.into();
+            block(&mut done, root, &failed, feasibility);
+        } else {
+            let id = EvalId(ids());
+            let mut blocked =
+                Evaluation::new(id, eval.job.clone(), eval.kind, eval.priority, Trigger::QueuedAllocs, now);
+            blocked.status = EvalStatus::Blocked;
+            blocked.status_description = BLOCKED_DESCRIPTION.into();
+            blocked.job_index = eval.job_index;
+            blocked.previous = Some(eval.id);
+            blocked.snapshot_index = root.index;
+            block(&mut blocked, root, &failed, feasibility);
+            done.blocked = Some(id);
+            new_evals.push(blocked);
+        }
+    }
+    done.failed_groups = failed.groups.into_iter().map(|(name, group)| (name, group.metric)).collect();
+    (done, new_evals)
+}
+
+/// The evaluation was itself blocked and is being retried.
+fn waits_for_room(eval: &Evaluation) -> bool {
+    eval.status == EvalStatus::Blocked
+        || matches!(eval.trigger, Trigger::QueuedAllocs | Trigger::MaxPlanAttempts)
+}
+
+/// Notes what would have to change for the evaluation to be worth another look.
+fn block(blocked: &mut Evaluation, root: &Root, failed: &Failed, feasibility: &Feasibility<'_>) {
+    blocked.escaped_class = failed.groups.values().any(|group| feasibility.is_escaped(group.at));
+    blocked.class_eligibility = root
+        .usage
+        .classes
+        .iter()
+        .enumerate()
+        .map(|(at, class)| {
+            let eligible =
+                failed.groups.values().any(|group| feasibility.verdicts(group.at)[at] == Verdict::Eligible);
+            (class.hash.to_string(), eligible)
+        })
+        .collect();
+    blocked.missing = failed
+        .groups
+        .values()
+        .flat_map(|group| group.metric.dimension_exhausted.keys().cloned())
+        .collect::<BTreeSet<_>>();
+}
+
+/// One evaluation per window in which failed allocations become due.
+fn follow_ups(
+    eval: &Evaluation,
+    work: &Work<'_>,
+    plan: &mut Plan,
+    now: Timestamp,
+    ids: &mut dyn FnMut() -> u128,
+) -> Vec<Evaluation> {
+    let mut later = work.later.clone();
+    later.sort_by_key(|&(alloc, due)| (due, alloc));
+    let mut evals: Vec<Evaluation> = Vec::new();
+    for (alloc, due) in later {
+        let fits = evals.last().is_some_and(|last| due <= last.wait_until.plus(FOLLOWUP_WINDOW));
+        if !fits {
+            let id = EvalId(ids());
+            let mut next =
+                Evaluation::new(id, eval.job.clone(), eval.kind, eval.priority, Trigger::AllocFailure, now);
+            next.status_description = "created for delayed rescheduling".into();
+            next.job_index = eval.job_index;
+            next.previous = Some(eval.id);
+            next.wait_until = due;
+            evals.push(next);
+        }
+        if let Some(last) = evals.last() {
+            plan.followups.push((alloc, last.id));
+        }
+    }
+    evals
+}

@@ -1,0 +1,85 @@
+//! Why nodes were passed over, counted per class, constraint and dimension while they are walked.
+
+use std::collections::BTreeMap;
+
+use model::AllocMetric;
+
+use super::{Entry, Refused, Search};
+use crate::{feasible::Verdict, fit::Exhausted};
+
+impl Search<'_, '_> {
+    /// Looks at every node, counts, and (`fill`) puts those that can take one into the heap.
+    pub(super) fn metric_of_all(&mut self, fill: bool) -> AllocMetric {
+        let ranker = &*self.ranker;
+        let classes = &ranker.root.usage.classes;
+        let mut ready = vec![0u32; classes.len()];
+        let mut filtered = vec![0u32; classes.len()];
+        let mut exhausted = vec![0u32; classes.len()];
+        let mut metric = AllocMetric::default();
+        let mut dimensions: BTreeMap<Exhausted, u32> = BTreeMap::new();
+        let mut entries: Vec<Entry> = Vec::new();
+        for at in 0..ranker.slots.len() {
+            let in_class = ranker.slots[at].class as usize;
+            let refused = match self.check(at) {
+                Err(Refused::NotReady | Refused::Elsewhere) => continue,
+                other => other.err(),
+            };
+            ready[in_class] += 1;
+            match refused {
+                None if fill => entries.push(self.entry(at)),
+                None => {}
+                Some(Refused::Class) => filtered[in_class] += 1,
+                Some(Refused::Constraint(text)) => {
+                    add(&mut metric.constraint_filtered, &text, 1);
+                    filtered[in_class] += 1;
+                }
+                Some(Refused::Exhausted(what)) => {
+                    *dimensions.entry(what).or_default() += 1;
+                    exhausted[in_class] += 1;
+                }
+                Some(Refused::NotReady | Refused::Elsewhere) => unreachable!("skipped above"),
+            }
+        }
+        let verdicts = ranker.feasibility.verdicts(self.ask.group);
+        for (at, class) in classes.iter().enumerate() {
+            let node = &class.sample;
+            if ready[at] == 0 {
+                continue;
+            }
+            metric.nodes_evaluated += ready[at];
+            metric.nodes_filtered += filtered[at];
+            metric.nodes_exhausted += exhausted[at];
+            add(&mut metric.nodes_available, &node.datacenter, ready[at]);
+            if !node.class.is_empty() {
+                add(&mut metric.class_filtered, &node.class, filtered[at]);
+                add(&mut metric.class_exhausted, &node.class, exhausted[at]);
+            }
+            if let Verdict::Filtered(text) = &verdicts[at] {
+                add(&mut metric.constraint_filtered, text, filtered[at]);
+            }
+        }
+        for (what, count) in dimensions {
+            add(&mut metric.dimension_exhausted, &self.name(what), count);
+        }
+        if fill {
+            self.heap = entries.into();
+        }
+        metric
+    }
+
+    fn name(&self, what: Exhausted) -> String {
+        match what {
+            Exhausted::Dimension(name) => name.into(),
+            Exhausted::Port(port) => {
+                format!("network: reserved port collision {}", self.ask.ports.name_fixed(port))
+            }
+            Exhausted::DynamicPorts => "network: dynamic port selection failed".into(),
+        }
+    }
+}
+
+fn add(counts: &mut BTreeMap<String, u32>, key: &str, by: u32) {
+    if by > 0 {
+        *counts.entry(key.to_owned()).or_default() += by;
+    }
+}

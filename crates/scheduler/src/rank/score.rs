@@ -1,0 +1,80 @@
+//! How well an allocation does on a node. Parts lie between -1 and 1; the score is the mean of those that apply.
+
+use model::Capacity;
+
+/// The parts of one node's score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Score {
+    binpack: f64,
+    anti_affinity: Option<f64>,
+}
+
+impl Score {
+    /// `used` counts the new allocation in; `beside` are allocations of its group on the node already.
+    pub(super) fn new(used: Capacity, total: Capacity, beside: u32, count: u32) -> Self {
+        let anti_affinity = (beside > 0).then(|| -(f64::from(beside) + 1.0) / f64::from(count.max(1)));
+        Self { binpack: binpack(used, total), anti_affinity }
+    }
+
+    pub(super) fn normalized(self) -> f64 {
+        match self.anti_affinity {
+            None => self.binpack,
+            Some(anti_affinity) => (self.binpack + anti_affinity) / 2.0,
+        }
+    }
+
+    /// The score when the instance failed on this node before.
+    pub(super) fn with_penalty(self) -> f64 {
+        match self.anti_affinity {
+            None => (self.binpack - 1.0) / 2.0,
+            Some(anti_affinity) => (self.binpack + anti_affinity - 1.0) / 3.0,
+        }
+    }
+
+    /// Under the names of the HTTP API.
+    pub(super) fn parts(self) -> impl Iterator<Item = (&'static str, f64)> {
+        [("binpack", self.binpack)]
+            .into_iter()
+            .chain(self.anti_affinity.map(|anti_affinity| ("job-anti-affinity", anti_affinity)))
+    }
+}
+
+/// Google's "best fit v3": 18 for a node that is filled exactly, 0 for an empty one; divided by 18.
+fn binpack(used: Capacity, total: Capacity) -> f64 {
+    let free =
+        |used: u32, total: u32| if total == 0 { 0.0 } else { 1.0 - f64::from(used) / f64::from(total) };
+    let cpu = free(used.cpu_mhz, total.cpu_mhz);
+    let memory = free(used.memory_mb, total.memory_mb);
+    let ten = std::f64::consts::LN_10;
+    let fit = 20.0 - ((cpu * ten).exp() + (memory * ten).exp());
+    fit.clamp(0.0, 18.0) / 18.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capacity(cpu_mhz: u32, memory_mb: u32) -> Capacity {
+        Capacity { cpu_mhz, memory_mb, disk_mb: 0 }
+    }
+
+    #[test]
+    fn scores() {
+        let check = |used, total, beside, count, expected: f64| {
+            let score = Score::new(used, total, beside, count).normalized();
+            assert!((score - expected).abs() < 1e-3, "{used:?} of {total:?}: {score}, expected {expected}");
+        };
+        check(capacity(0, 0), capacity(100, 100), 0, 1, 0.0);
+        check(capacity(100, 100), capacity(100, 100), 0, 1, 1.0);
+        check(capacity(50, 50), capacity(100, 100), 0, 1, (20.0 - 2.0 * 10f64.sqrt()) / 18.0);
+        check(capacity(200, 200), capacity(100, 100), 0, 1, 1.0);
+        check(capacity(100, 100), capacity(100, 100), 1, 4, 0.25);
+        check(capacity(10, 10), capacity(0, 0), 0, 1, 1.0);
+    }
+
+    #[test]
+    fn a_node_where_it_failed_scores_less() {
+        let score = Score::new(capacity(100, 100), capacity(100, 100), 0, 1);
+        assert!(score.with_penalty().abs() < 1e-9);
+    }
+}

@@ -1,0 +1,246 @@
+//! The buckets of one group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Allocation, ClientStatus, DesiredStatus, Evaluation, Job, JobType, TaskGroup, Timestamp};
+use state::Root;
+
+use super::{
+    GroupWork, Stop, Want, Work,
+    change::{self, Change},
+    description, is_lost,
+    reschedule::{self, When},
+    rollout::{Created, Rollout},
+};
+use crate::feasible::Feasibility;
+
+/// One group to be reconciled, and all that is looked at for it.
+pub(super) struct Task<'a, 'w> {
+    pub(super) root: &'a Root,
+    pub(super) eval: &'w Evaluation,
+    pub(super) job: &'a Job,
+    pub(super) feasibility: &'w Feasibility<'a>,
+    pub(super) at: usize,
+    pub(super) group: &'a TaskGroup,
+    pub(super) rollout: &'w Rollout<'a>,
+    pub(super) now: Timestamp,
+}
+
+/// Where the allocations of a group went.
+#[derive(Default)]
+struct Buckets<'a> {
+    /// Fill their place: running, successfully done, or failed without another attempt.
+    held: Vec<&'a Allocation>,
+    /// Stopped in any case and in need of a replacement.
+    lost: Vec<&'a Allocation>,
+    /// To be replaced now, with the delay that has passed.
+    again: Vec<(&'a Allocation, std::time::Duration)>,
+    /// Failed ones among `held` that wait for a later replacement.
+    later: BTreeMap<model::AllocId, Timestamp>,
+}
+
+impl<'a> Task<'a, '_> {
+    pub(super) fn reconcile(&self, allocs: &[&'a Allocation], work: &mut Work<'a>, created: &mut Created) {
+        let mut buckets = self.classify(allocs, work);
+        self.scale_down(&mut buckets, work);
+
+        let mut in_place: Vec<&'a Allocation> = Vec::new();
+        let mut destructive: Vec<&'a Allocation> = Vec::new();
+        let mut ignored = 0;
+        for &alloc in &buckets.held {
+            match self.change_of(alloc) {
+                Change::None => {
+                    ignored += 1;
+                    if let Some(&due) = buckets.later.get(&alloc.id) {
+                        work.later.push((alloc.id, due));
+                    }
+                }
+                Change::InPlace => in_place.push(alloc),
+                Change::Destructive => destructive.push(alloc),
+            }
+        }
+
+        let missing = (self.group.count as usize).saturating_sub(buckets.held.len());
+        let replacements = self.replacements(&buckets, missing, work);
+        let fresh = if self.rollout.has_failed() && self.group.update.is_some() {
+            // What a failed roll-out has not brought up stays down until somebody decides.
+            Vec::new()
+        } else {
+            self.fresh(&buckets.held, &replacements, missing - replacements.len())
+        };
+
+        let placed = replacements.len() + fresh.len();
+        created.count(self.rollout, self.job, self.group, allocs, placed, in_place.len(), destructive.len());
+        let limit = self.rollout.limit(self.job, self.group, &buckets.held, placed);
+        let updating = destructive.len().min(limit);
+
+        let annotation = work.annotations.entry(self.group.name.clone()).or_default();
+        annotation.ignore += ignored + (destructive.len() - updating) as u32;
+        annotation.place += placed as u32;
+        annotation.in_place += in_place.len() as u32;
+        annotation.destructive += updating as u32;
+
+        let updates = destructive.into_iter().take(updating).map(|old| Want {
+            index: old.index,
+            replaces: Some(old),
+            stop_with: Some(description::UPDATING),
+            rescheduled_after: None,
+        });
+        work.in_place.extend(in_place);
+        work.groups.push(GroupWork {
+            at: self.at,
+            group: self.group,
+            wants: updates.chain(replacements).chain(fresh).collect(),
+            in_deployment: false,
+        });
+    }
+
+    fn classify(&self, allocs: &[&'a Allocation], work: &mut Work<'a>) -> Buckets<'a> {
+        let mut buckets = Buckets::default();
+        for &alloc in allocs {
+            let is_old = alloc.job_index != self.job.job_modify_index;
+            if alloc.desired == DesiredStatus::Stop {
+                continue;
+            }
+            let is_batch = self.job.kind == JobType::Batch;
+            match alloc.client {
+                // A changed batch job runs again; what ended before has no part in that.
+                ClientStatus::Complete | ClientStatus::Failed if is_batch && is_old => {}
+                ClientStatus::Complete if is_batch => buckets.held.push(alloc),
+                ClientStatus::Complete | ClientStatus::Lost => {}
+                ClientStatus::Failed => self.classify_failed(alloc, &mut buckets),
+                ClientStatus::Pending | ClientStatus::Running if is_lost(self.root, alloc.node) => {
+                    work.stops.push(Stop {
+                        alloc,
+                        description: description::LOST,
+                        client: Some(ClientStatus::Lost),
+                    });
+                    work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
+                    buckets.lost.push(alloc);
+                }
+                ClientStatus::Pending | ClientStatus::Running => buckets.held.push(alloc),
+            }
+        }
+        buckets
+    }
+
+    fn classify_failed(&self, alloc: &'a Allocation, buckets: &mut Buckets<'a>) {
+        if alloc.next.is_some() {
+            return;
+        }
+        if self.rollout.failed_with(alloc) {
+            buckets.held.push(alloc);
+            return;
+        }
+        match reschedule::when(self.root, self.eval.id, self.group, alloc, self.now) {
+            When::Now { delay } => buckets.again.push((alloc, delay)),
+            When::Later { due } => {
+                buckets.later.insert(alloc.id, due);
+                buckets.held.push(alloc);
+            }
+            When::Never | When::Awaited => buckets.held.push(alloc),
+        }
+    }
+
+    /// Stops what is above the count: a second holder of a name first, then the highest indexes.
+    fn scale_down(&self, buckets: &mut Buckets<'a>, work: &mut Work<'a>) {
+        let mut surplus = buckets.held.len().saturating_sub(self.group.count as usize);
+        let mut stopped: BTreeSet<model::AllocId> = BTreeSet::new();
+        let mut seen: BTreeSet<u32> = BTreeSet::new();
+        // Of two holders the one of the newest version stays.
+        let mut by_version = buckets.held.clone();
+        by_version.sort_by_key(|alloc| (alloc.index, alloc.is_terminal(), u64::MAX - alloc.job_index));
+        let doubles =
+            by_version.iter().filter(|alloc| !seen.insert(alloc.index)).copied().collect::<Vec<_>>();
+        let highest = buckets.held.iter().rev().copied().collect::<Vec<_>>();
+        for alloc in doubles.into_iter().chain(highest) {
+            if surplus == 0 {
+                break;
+            }
+            if stopped.insert(alloc.id) {
+                surplus -= 1;
+                work.stops.push(Stop { alloc, description: description::NOT_NEEDED, client: None });
+                work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
+            }
+        }
+        buckets.held.retain(|alloc| !stopped.contains(&alloc.id));
+    }
+
+    fn change_of(&self, alloc: &Allocation) -> Change {
+        if alloc.job_index == self.job.job_modify_index {
+            return Change::None;
+        }
+        if alloc.is_terminal() {
+            return Change::Destructive;
+        }
+        let Some(old) = self.root.job_of(alloc) else { return Change::Destructive };
+        let change = change::between(old, self.job, &self.group.name);
+        if change == Change::InPlace && !self.may_stay(alloc) {
+            return Change::Destructive;
+        }
+        change
+    }
+
+    /// Whether the node still meets what the new version asks of it.
+    fn may_stay(&self, alloc: &Allocation) -> bool {
+        if !self.feasibility.may_stay(self.at, alloc.node) {
+            return false;
+        }
+        let distinct = self.feasibility.distinct(self.at);
+        let alone = |of_group_only: bool| {
+            !self.root.allocs_of_node(alloc.node).any(|other| {
+                other.id != alloc.id
+                    && !other.is_terminal()
+                    && other.job == alloc.job
+                    && (!of_group_only || other.group == alloc.group)
+            })
+        };
+        (!distinct.job || alone(false)) && (!distinct.group || alone(true))
+    }
+
+    /// Replacements for lost and failed ones, at most as many as are missing.
+    fn replacements(&self, buckets: &Buckets<'a>, missing: usize, work: &mut Work<'a>) -> Vec<Want<'a>> {
+        let lost = buckets.lost.iter().map(|&alloc| (alloc, None));
+        let again = buckets.again.iter().map(|&(alloc, delay)| (alloc, Some(delay)));
+        let mut used: BTreeSet<u32> = buckets.held.iter().map(|alloc| alloc.index).collect();
+        let mut wants = Vec::new();
+        for (alloc, rescheduled_after) in lost.chain(again) {
+            if wants.len() == missing {
+                // Fewer are wanted by now. A lost one stops anyway.
+                if rescheduled_after.is_some() {
+                    work.stops.push(Stop { alloc, description: description::NOT_NEEDED, client: None });
+                    work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
+                }
+                continue;
+            }
+            let index = if alloc.index < self.group.count && !used.contains(&alloc.index) {
+                alloc.index
+            } else {
+                lowest_free(&used)
+            };
+            used.insert(index);
+            wants.push(Want {
+                index,
+                replaces: Some(alloc),
+                stop_with: rescheduled_after.map(|_| description::RESCHEDULED),
+                rescheduled_after,
+            });
+        }
+        wants
+    }
+
+    /// Allocations that replace nothing.
+    fn fresh(&self, held: &[&Allocation], replacements: &[Want<'a>], missing: usize) -> Vec<Want<'a>> {
+        let used: BTreeSet<u32> =
+            held.iter().map(|alloc| alloc.index).chain(replacements.iter().map(|want| want.index)).collect();
+        (0..)
+            .filter(|index| !used.contains(index))
+            .take(missing)
+            .map(|index| Want { index, replaces: None, stop_with: None, rescheduled_after: None })
+            .collect()
+    }
+}
+
+fn lowest_free(used: &BTreeSet<u32>) -> u32 {
+    (0..).find(|index| !used.contains(index)).expect("there are more indexes than allocations")
+}

@@ -1,0 +1,164 @@
+//! Deployments: which one counts, what it allows, and when a new one begins.
+//!
+//! A deployment is created here and cancelled here; that it succeeded or failed is decided by whoever watches the
+//! health of its allocations.
+
+use std::collections::BTreeMap;
+
+use model::{
+    Allocation, Deployment, DeploymentId, DeploymentStatus, Evaluation, GroupRollout, Job, JobType,
+    TaskGroup, Timestamp, deployment::description,
+};
+use state::Root;
+
+use super::Work;
+
+/// The deployment of the version that is wanted.
+pub(super) struct Rollout<'a> {
+    /// Running or failed; one that succeeded has nothing more to say.
+    deployment: Option<&'a Deployment>,
+}
+
+/// Finds the current deployment and cancels those that lost their purpose.
+pub(super) fn current<'a>(
+    root: &'a Root,
+    eval: &Evaluation,
+    job: Option<&Job>,
+    work: &mut Work<'a>,
+) -> Rollout<'a> {
+    let is_current = |deployment: &Deployment| {
+        job.is_some_and(|job| deployment.job_index == job.job_modify_index && job.kind == JobType::Service)
+    };
+    let latest = root.latest_deployment(&eval.job).map(|latest| latest.id);
+    let mut found = None;
+    for deployment in root.deployments_of_job(&eval.job) {
+        if Some(deployment.id) == latest && is_current(deployment) {
+            if deployment.status != DeploymentStatus::Successful {
+                found = Some(&**deployment);
+            }
+        } else if deployment.status.is_active() {
+            let reason = if job.is_some() { description::NEWER_JOB } else { description::STOPPED_JOB };
+            work.deployment_updates.push((deployment.id, DeploymentStatus::Cancelled, reason.into()));
+        }
+    }
+    work.deployment_id =
+        found.filter(|deployment| deployment.status.is_active()).map(|deployment| deployment.id);
+    Rollout { deployment: found }
+}
+
+impl Rollout<'_> {
+    fn active(&self) -> Option<DeploymentId> {
+        self.deployment.filter(|deployment| deployment.status.is_active()).map(|deployment| deployment.id)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.deployment.is_some_and(|deployment| !deployment.status.is_active())
+    }
+
+    /// The allocation belongs to a roll-out of this version that failed: trying again would not help.
+    pub(super) fn failed_with(&self, alloc: &Allocation) -> bool {
+        self.has_failed() && alloc.deployment == self.deployment.map(|deployment| deployment.id)
+    }
+
+    /// How many allocations may be replaced now, when `placing` are placed anyway.
+    pub(super) fn limit(&self, job: &Job, group: &TaskGroup, held: &[&Allocation], placing: usize) -> usize {
+        let Some(update) = group.update.as_ref().filter(|_| job.kind == JobType::Service) else {
+            return usize::MAX;
+        };
+        if self.has_failed() {
+            return 0;
+        }
+        let mut limit = (update.max_parallel as usize).saturating_sub(placing);
+        if let Some(deployment) = self.active() {
+            for alloc in held.iter().filter(|alloc| alloc.deployment == Some(deployment)) {
+                match alloc.health {
+                    Some(health) if health.healthy => {}
+                    Some(_) => return 0,
+                    None => limit = limit.saturating_sub(1),
+                }
+            }
+        }
+        limit
+    }
+}
+
+/// The groups of a deployment that begins.
+#[derive(Debug, Default)]
+pub(super) struct Created {
+    groups: BTreeMap<String, GroupRollout>,
+}
+
+impl Created {
+    /// Enters a group if its changes are rolled out.
+    #[expect(clippy::too_many_arguments, reason = "the sizes of the buckets of one group")]
+    pub(super) fn count(
+        &mut self,
+        rollout: &Rollout<'_>,
+        job: &Job,
+        group: &TaskGroup,
+        allocs: &[&Allocation],
+        placed: usize,
+        in_place: usize,
+        destructive: usize,
+    ) {
+        let Some(update) = group.update.as_ref().filter(|update| update.max_parallel > 0) else { return };
+        let total = placed + in_place + destructive;
+        if job.kind != JobType::Service || rollout.deployment.is_some() || total == 0 {
+            return;
+        }
+        let updating = in_place + destructive > 0;
+        let ran_before = allocs.iter().any(|alloc| alloc.job_index == job.job_modify_index);
+        if ran_before && !updating {
+            return;
+        }
+        self.groups.insert(
+            group.name.clone(),
+            GroupRollout {
+                desired_total: total as u32,
+                progress_deadline: update.progress_deadline,
+                ..GroupRollout::default()
+            },
+        );
+    }
+}
+
+/// Adds the deployment that begins, if one does.
+pub(super) fn finish(
+    job: &Job,
+    rollout: &Rollout<'_>,
+    created: Created,
+    now: Timestamp,
+    ids: &mut dyn FnMut() -> u128,
+    work: &mut Work<'_>,
+) {
+    if created.groups.is_empty() || rollout.deployment.is_some() {
+        if let Some(deployment) = rollout.deployment.filter(|deployment| deployment.status.is_active()) {
+            mark_groups(deployment, work);
+        }
+        return;
+    }
+    let id = DeploymentId(ids());
+    work.deployment_id = Some(id);
+    let deployment = Deployment {
+        id,
+        job: job.key(),
+        job_version: job.version,
+        job_index: job.job_modify_index,
+        job_create_index: job.create_index,
+        groups: created.groups,
+        status: DeploymentStatus::Running,
+        status_description: description::RUNNING.into(),
+        create_time: now,
+        modify_time: now,
+        create_index: 0,
+        modify_index: 0,
+    };
+    mark_groups(&deployment, work);
+    work.deployment = Some(deployment);
+}
+
+fn mark_groups(deployment: &Deployment, work: &mut Work<'_>) {
+    for group in &mut work.groups {
+        group.in_deployment = deployment.groups.contains_key(&group.group.name);
+    }
+}

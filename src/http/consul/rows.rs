@@ -1,0 +1,200 @@
+//! State to Consul's objects.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use api::consul::{CatalogService, HealthCheck, Node as NodeRow, NodeService, ServiceAddress, ServiceEntry};
+use model::{Node, NodeStatus};
+use serde::Serialize;
+use state::{Root, ServiceInstance};
+
+/// A service as the agent that runs it shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct AgentService {
+    #[serde(rename = "ID")]
+    id: String,
+    service: String,
+    tags: Vec<String>,
+    meta: BTreeMap<String, String>,
+    port: u16,
+    address: String,
+    tagged_addresses: BTreeMap<String, ServiceAddress>,
+    weights: api::consul::Weights,
+    enable_tag_override: bool,
+    datacenter: String,
+}
+
+/// The node's metadata with what Consul adds.
+pub(super) fn node_meta(node: &Node) -> BTreeMap<String, String> {
+    let mut meta = node.meta.clone();
+    meta.entry(String::from("consul-network-segment")).or_default();
+    meta
+}
+
+fn tagged_addresses(address: &str) -> BTreeMap<String, String> {
+    let mut tagged = BTreeMap::new();
+    let family = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => Some("ipv4"),
+        Ok(IpAddr::V6(_)) => Some("ipv6"),
+        Err(_) => None,
+    };
+    for net in ["lan", "wan"] {
+        tagged.insert(net.to_owned(), address.to_owned());
+        if let Some(family) = family {
+            tagged.insert(format!("{net}_{family}"), address.to_owned());
+        }
+    }
+    tagged
+}
+
+fn service_addresses(instance: &ServiceInstance) -> BTreeMap<String, ServiceAddress> {
+    let family = match instance.address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => "ipv4",
+        Ok(IpAddr::V6(_)) => "ipv6",
+        Err(_) => return BTreeMap::new(),
+    };
+    ["lan", "wan"]
+        .map(|net| {
+            let address = ServiceAddress { address: instance.address.clone(), port: instance.port };
+            (format!("{net}_{family}"), address)
+        })
+        .into()
+}
+
+pub(super) fn node(node: &Node) -> NodeRow {
+    NodeRow {
+        id: node.id.to_string(),
+        node: node.name.clone(),
+        address: node.address.clone(),
+        datacenter: node.datacenter.clone(),
+        tagged_addresses: tagged_addresses(&node.address),
+        meta: node_meta(node),
+        create_index: node.create_index,
+        modify_index: node.modify_index,
+    }
+}
+
+pub(super) fn catalog_service(node: &Node, instance: &ServiceInstance) -> CatalogService {
+    CatalogService {
+        id: node.id.to_string(),
+        node: node.name.clone(),
+        address: node.address.clone(),
+        datacenter: node.datacenter.clone(),
+        tagged_addresses: tagged_addresses(&node.address),
+        node_meta: node_meta(node),
+        service_id: instance.id.clone(),
+        service_name: instance.name.to_string(),
+        service_tags: instance.tags.clone(),
+        service_address: instance.address.clone(),
+        service_meta: instance.meta.clone(),
+        service_port: instance.port,
+        create_index: instance.create_index,
+        modify_index: instance.modify_index,
+        ..CatalogService::default()
+    }
+}
+
+pub(super) fn node_service(instance: &ServiceInstance) -> NodeService {
+    NodeService {
+        id: instance.id.clone(),
+        service: instance.name.to_string(),
+        tags: instance.tags.clone(),
+        address: instance.address.clone(),
+        tagged_addresses: service_addresses(instance),
+        meta: instance.meta.clone(),
+        port: instance.port,
+        create_index: instance.create_index,
+        modify_index: instance.modify_index,
+        ..NodeService::default()
+    }
+}
+
+pub(super) fn agent_service(instance: &ServiceInstance) -> AgentService {
+    AgentService {
+        id: instance.id.clone(),
+        service: instance.name.to_string(),
+        tags: instance.tags.clone(),
+        meta: instance.meta.clone(),
+        port: instance.port,
+        address: instance.address.clone(),
+        tagged_addresses: service_addresses(instance),
+        weights: api::consul::Weights::default(),
+        enable_tag_override: false,
+        datacenter: instance.datacenter.clone(),
+    }
+}
+
+/// Whether the node is there, under the name that Consul's gossip gives to this check.
+pub(super) fn node_check(node: &Node) -> HealthCheck {
+    let alive = node.status == NodeStatus::Ready;
+    let output = if alive { "Agent alive and reachable" } else { "Agent not live or unreachable" };
+    HealthCheck {
+        node: node.name.clone(),
+        check_id: "serfHealth".into(),
+        name: "Serf Health Status".into(),
+        status: if alive { "passing" } else { "critical" }.into(),
+        output: output.into(),
+        create_index: node.create_index,
+        modify_index: node.modify_index,
+        ..HealthCheck::default()
+    }
+}
+
+/// The instance's own checks. Ids are those that Consul gives to checks without one.
+pub(super) fn service_checks(instance: &ServiceInstance) -> Vec<HealthCheck> {
+    let single = instance.checks.len() == 1;
+    let rows = instance.checks.iter().enumerate().map(|(at, check)| HealthCheck {
+        node: instance.node_name.clone(),
+        check_id: if single {
+            format!("service:{}", instance.id)
+        } else {
+            format!("service:{}:{}", instance.id, at + 1)
+        },
+        name: check.name.clone(),
+        status: check.status.as_str().into(),
+        output: check.output.clone(),
+        service_id: instance.id.clone(),
+        service_name: instance.name.to_string(),
+        service_tags: instance.tags.clone(),
+        kind: check.kind.clone(),
+        create_index: instance.create_index,
+        modify_index: instance.modify_index,
+        ..HealthCheck::default()
+    });
+    rows.collect()
+}
+
+pub(super) fn entry(at: &Node, instance: &ServiceInstance) -> ServiceEntry {
+    let mut checks = vec![node_check(at)];
+    checks.extend(service_checks(instance));
+    ServiceEntry { node: node(at), service: node_service(instance), checks }
+}
+
+/// Instances of all services whose names differ from `name` in case at most, each with its node.
+pub(super) fn instances<'a>(
+    root: &'a Root,
+    name: &str,
+) -> impl Iterator<Item = (&'a Arc<Node>, &'a Arc<ServiceInstance>)> {
+    names(root, name)
+        .into_iter()
+        .flat_map(|name| root.service(&name))
+        .filter_map(|instance| Some((root.nodes.get(&instance.node)?, instance)))
+}
+
+fn names(root: &Root, name: &str) -> Vec<Arc<str>> {
+    let lower = name.to_ascii_lowercase();
+    let spellings = root.service_spellings(&lower).cloned();
+    std::iter::once(Arc::from(lower.as_str())).chain(spellings).collect()
+}
+
+/// When any instance of the service, its node or its checks last changed. Other services do not move it.
+pub(super) fn service_index(root: &Root, name: &str) -> u64 {
+    let own = names(root, name).iter().map(|name| root.service_index(name)).max().unwrap_or(0);
+    let nodes = instances(root, name).map(|(node, _)| node.modify_index).max().unwrap_or(0);
+    own.max(nodes)
+}
+
+/// When anything in the catalog last changed.
+pub(super) fn catalog_index(root: &Root) -> u64 {
+    root.indexes.nodes.max(root.indexes.services)
+}

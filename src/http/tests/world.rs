@@ -1,0 +1,307 @@
+//! A state that commits at once, and a node with files.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use actix_web::{
+    App,
+    http::{Method, StatusCode, header::HeaderMap},
+    test,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use model::{
+    AllocId, AllocUpdate, Capacity, ClientStatus, DeploymentId, EvalId, Job, JobKey, JobType, Node, NodeId,
+    NodeStatus, Placement, Plan, TaskPhase, TaskState, Timestamp,
+};
+use serde_json::Value;
+use state::{Command, Root};
+use tokio::sync::watch;
+
+use crate::{
+    actors::ports::{
+        AccessError, Clock, Committed, HostUsage, IdSource, Leadership, Member, Members, NodeAccess,
+        ProposeError, Proposer, StateReader, TaskUsage,
+    },
+    http::{AgentInfo, Context, nomad},
+};
+
+pub(super) const NODE: NodeId = NodeId(0x1111_1111_0000_0000_0000_0000_0000_0001);
+pub(super) const ALLOC: AllocId = AllocId(0xaaaa_aaaa_0000_0000_0000_0000_0000_0001);
+pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
+
+/// A log of one server without disk.
+pub(super) struct Log {
+    root: Mutex<Arc<Root>>,
+    changes: watch::Sender<u64>,
+    /// What the next proposal fails with.
+    pub(super) failure: Mutex<Option<ProposeError>>,
+}
+
+impl Log {
+    pub(super) fn apply(&self, commands: Vec<Command>) -> Committed {
+        let mut current = self.root.lock().unwrap();
+        let mut root = Root::clone(&current);
+        let index = root.index + 1;
+        let outcomes = commands.into_iter().map(|command| root.apply(index, command)).collect();
+        state::invariants::check(&root).unwrap();
+        *current = Arc::new(root);
+        drop(current);
+        self.changes.send_replace(index);
+        Committed { index, outcomes }
+    }
+}
+
+#[async_trait]
+impl Proposer for Log {
+    async fn propose(&self, commands: Vec<Command>) -> Result<Committed, ProposeError> {
+        match self.failure.lock().unwrap().take() {
+            Some(error) => Err(error),
+            None => Ok(self.apply(commands)),
+        }
+    }
+}
+
+impl StateReader for Log {
+    fn root(&self) -> Arc<Root> {
+        self.root.lock().unwrap().clone()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+impl IdSource for Counter {
+    fn uuid(&self) -> u128 {
+        0xeeee_eeee_0000_0000_0000_0000_0000_0000 | u128::from(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Knows [`ALLOC`] alone.
+struct OneNode {
+    logs: PathBuf,
+}
+
+#[async_trait]
+impl NodeAccess for OneNode {
+    async fn host_usage(&self, node: Option<NodeId>) -> Result<HostUsage, AccessError> {
+        match node {
+            None | Some(NODE) => Ok(HostUsage { uptime_secs: 7, memory_total: 64, ..HostUsage::default() }),
+            Some(_) => Err(AccessError::Elsewhere),
+        }
+    }
+
+    async fn alloc_usage(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskUsage>, AccessError> {
+        if alloc != ALLOC {
+            return Err(AccessError::Elsewhere);
+        }
+        let usage = |rss| TaskUsage {
+            memory_rss: rss,
+            measured_memory: vec![String::from("RSS")],
+            ..TaskUsage::default()
+        };
+        Ok([(String::from("nginx"), usage(5)), (String::from("side"), usage(7))].into())
+    }
+
+    async fn log_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError> {
+        if alloc == ALLOC { Ok(self.logs.clone()) } else { Err(AccessError::NotFound) }
+    }
+}
+
+impl Members for OneNode {
+    fn members(&self) -> Vec<Member> {
+        let tags = [("role", "nomad"), ("rpc_addr", "10.0.0.1:4647")];
+        vec![Member {
+            name: String::from("n1.global"),
+            address: String::from("10.0.0.1"),
+            port: 4648,
+            status: String::from("alive"),
+            tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        }]
+    }
+}
+
+pub(super) struct World {
+    pub(super) log: Arc<Log>,
+    pub(super) ctx: Context,
+    pub(super) leadership: watch::Sender<Leadership>,
+    /// Of [`ALLOC`].
+    pub(super) logs: tempfile::TempDir,
+}
+
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Reply {
+    #[track_caller]
+    pub(super) fn json(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text());
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let (changes, _) = watch::channel(0);
+        let log = Arc::new(Log { root: Mutex::default(), changes, failure: Mutex::default() });
+        let led =
+            Leadership { is_leader: true, term: 1, leader_address: Some(String::from("10.0.0.1:4647")) };
+        let (leadership, follower) = watch::channel(led);
+        let logs = tempfile::tempdir().unwrap();
+        let node = Arc::new(OneNode { logs: logs.path().to_owned() });
+        let agent = AgentInfo {
+            name: String::from("n1"),
+            region: String::from("global"),
+            datacenter: String::from("dc1"),
+            version: String::from("0.1.0"),
+            http_address: String::from("10.0.0.1:4646"),
+            rpc_address: String::from("10.0.0.1:4647"),
+            gossip_address: String::from("10.0.0.1:4648"),
+            is_server: true,
+            node: Some(NODE),
+            config: [(String::from("Region"), Value::from("global"))].into_iter().collect(),
+            leadership: follower,
+        };
+        let ctx = Context::new(
+            log.clone(),
+            log.clone(),
+            Arc::new(Still),
+            Arc::new(Counter::default()),
+            node.clone(),
+            node,
+            agent,
+        );
+        Self { log, ctx, leadership, logs }
+    }
+
+    pub(super) async fn call(&self, method: Method, uri: &str, body: impl Into<Bytes>) -> Reply {
+        let app = test::init_service(App::new().configure(nomad(self.ctx.clone()))).await;
+        let request = test::TestRequest::with_uri(uri).method(method).set_payload(body).to_request();
+        let response = test::call_service(&app, request).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Reply { status, headers, body: test::read_body(response).await }
+    }
+
+    pub(super) async fn get(&self, uri: &str) -> Reply {
+        self.call(Method::GET, uri, "").await
+    }
+
+    pub(super) async fn put(&self, uri: &str, body: &Value) -> Reply {
+        self.call(Method::PUT, uri, body.to_string()).await
+    }
+
+    /// A job with a node and a running allocation of it.
+    pub(super) fn with_alloc(self) -> Self {
+        let node = Node {
+            id: NODE,
+            name: String::from("n1"),
+            datacenter: String::from("dc1"),
+            address: String::from("10.0.0.1"),
+            http_addr: String::from("10.0.0.1:4646"),
+            capacity: Capacity { cpu_mhz: 4000, memory_mb: 4000, disk_mb: 4000 },
+            status: NodeStatus::Ready,
+            ..Node::default()
+        };
+        self.log.apply(vec![Command::RegisterNode { node, evals: Vec::new(), now: NOW }]);
+        let job = job().into_model().unwrap();
+        let eval = model::Evaluation::new(
+            EvalId(1),
+            job.key(),
+            JobType::Service,
+            50,
+            model::Trigger::JobRegister,
+            NOW,
+        );
+        self.log.apply(vec![Command::RegisterJob {
+            job: Box::new(job),
+            enforce_index: None,
+            eval: Some(eval),
+            now: NOW,
+        }]);
+        let key = JobKey::new("default", "web");
+        let stored: Arc<Job> = self.log.root().jobs[&key].clone();
+        let mut plan = Plan::new(EvalId(1), key, 50, 2, NOW);
+        plan.job_index = stored.job_modify_index;
+        plan.placements.push(Placement {
+            id: ALLOC,
+            node: NODE,
+            group: Arc::from("front"),
+            index: 0,
+            ports: Vec::new(),
+            deployment: None::<DeploymentId>,
+            previous: None,
+            reschedules: Vec::new(),
+            metric: None,
+        });
+        self.log.apply(vec![Command::ApplyPlan { plan: Box::new(plan), evals: Vec::new() }]);
+        self.report(TaskPhase::Running);
+        self
+    }
+
+    /// What the node says of [`ALLOC`].
+    pub(super) fn report(&self, phase: TaskPhase) {
+        let client = if phase == TaskPhase::Dead { ClientStatus::Complete } else { ClientStatus::Running };
+        let started_at = if phase == TaskPhase::Pending { Timestamp::ZERO } else { NOW };
+        let state = TaskState { phase, started_at, ..TaskState::default() };
+        self.log.apply(vec![Command::UpdateAllocs {
+            updates: vec![AllocUpdate {
+                id: ALLOC,
+                client,
+                client_description: String::new(),
+                tasks: [(String::from("nginx"), state)].into(),
+                services: Vec::new(),
+                health: None,
+                deployment: None,
+                time: NOW,
+            }],
+            evals: Vec::new(),
+        }]);
+    }
+}
+
+/// As clients send it.
+pub(super) fn job() -> api::Job {
+    serde_json::from_value(serde_json::json!({
+        "ID": "web",
+        "Datacenters": ["dc1"],
+        "TaskGroups": [{
+            "Name": "front",
+            "Tasks": [{"Name": "nginx", "Driver": "mock_driver", "Config": {"run_for": "1h"}}]
+        }]
+    }))
+    .unwrap()
+}
+
+/// The body of a register.
+pub(super) fn request() -> Value {
+    serde_json::json!({ "Job": job() })
+}
