@@ -52,23 +52,45 @@ const CRATES: &[(&str, &[&str])] = &[
 
 /// Libraries that compute and do nothing else, so that the crates of the core may have them.
 const PURE: &[&str] = &[
-    "serde", "serde_json", "rmp-serde", "thiserror", "imbl", "hcl-rs", "hcl-edit", "rand", "regex", "semver", "sha2",
-    "proptest", "insta",
+    "serde",
+    "serde_json",
+    "rmp-serde",
+    "thiserror",
+    "imbl",
+    "hcl-rs",
+    "hcl-edit",
+    "rand",
+    "regex",
+    "semver",
+    "sha2",
+    "proptest",
+    "insta",
 ];
 
 /// What the core does not know: sockets, files, clocks, processes, chance.
 const OUTSIDE: &[&str] = &[
-    "std::fs", "std::process", "std::env", "std::thread", "TcpStream", "TcpListener", "UdpSocket", "SystemTime",
-    "Instant", "thread_rng", "rand::random", "rand::rng",
+    "std::fs",
+    "std::process",
+    "std::env",
+    "std::thread",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "SystemTime",
+    "Instant",
+    "thread_rng",
+    "rand::random",
+    "rand::rng",
 ];
 
 /// Lines a file may have without its tests.
 const LONG: usize = 500;
 
 /// Longer files, each with the reason why it is one thing.
-const LONG_ON_PURPOSE: &[(&str, &str)] = &[
-    ("src/actors/alloc_runner.rs", "one actor: tasks, services and health of an allocation share its state"),
-];
+const LONG_ON_PURPOSE: &[(&str, &str)] = &[(
+    "src/actors/alloc_runner.rs",
+    "one actor: tasks, services and health of an allocation share its state",
+)];
 
 /// A text and the path under which it is reported.
 struct Source {
@@ -139,8 +161,12 @@ fn code_only(text: &str) -> String {
         let rest = &bytes[at..];
         let end = match rest {
             ['/', '/', ..] => rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
-            ['/', '*', ..] => rest.windows(2).position(|two| two == ['*', '/']).map_or(rest.len(), |end| end + 2),
-            ['r', '#', '"', ..] => rest.windows(2).position(|two| two == ['"', '#']).map_or(rest.len(), |end| end + 2),
+            ['/', '*', ..] => {
+                rest.windows(2).position(|two| two == ['*', '/']).map_or(rest.len(), |end| end + 2)
+            }
+            ['r', '#', '"', ..] => {
+                rest.windows(2).position(|two| two == ['"', '#']).map_or(rest.len(), |end| end + 2)
+            }
             ['"', ..] => {
                 let mut end = 1;
                 while end < rest.len() && rest[end] != '"' {
@@ -304,7 +330,10 @@ fn not_too_long(source: &Source) -> Vec<String> {
     if lines <= LONG || LONG_ON_PURPOSE.iter().any(|(path, _)| *path == source.path) {
         return Vec::new();
     }
-    vec![format!("{}: {lines} lines without its tests (at most {LONG}): does it hold two things?", source.path)]
+    vec![format!(
+        "{}: {lines} lines without its tests (at most {LONG}): does it hold two things?",
+        source.path
+    )]
 }
 
 /// The labelled lines that the head of an actor has.
@@ -344,7 +373,9 @@ fn crate_wall(name: &str, manifest: &str) -> Vec<String> {
     };
     dependencies(manifest)
         .into_iter()
-        .filter(|(dependency, _)| !PURE.contains(&dependency.as_str()) && !allowed.contains(&dependency.as_str()))
+        .filter(|(dependency, _)| {
+            !PURE.contains(&dependency.as_str()) && !allowed.contains(&dependency.as_str())
+        })
         .map(|(dependency, line)| {
             format!(
                 "{path}:{line}: {name} names {dependency}; it may name {} and {}",
@@ -364,7 +395,10 @@ fn dependency_has_a_reason(manifest: &str) -> Vec<String> {
             let ours = CRATES.iter().any(|(known, _)| known == name);
             // The reason stands with the version, in the table of the workspace.
             let inherited = lines[line - 1].contains("workspace = true");
-            let group = lines[..line - 1].iter().rev().take_while(|above| !above.is_empty() && !above.starts_with('['));
+            let group = lines[..line - 1]
+                .iter()
+                .rev()
+                .take_while(|above| !above.is_empty() && !above.starts_with('['));
             !ours && !inherited && !group.into_iter().any(|above| above.starts_with('#'))
         })
         .map(|(name, line)| format!("Cargo.toml:{line}: {name} has no line above that says what it is for"))
@@ -373,8 +407,10 @@ fn dependency_has_a_reason(manifest: &str) -> Vec<String> {
 
 /// Crates that `deny.toml` bans and that the lock file has all the same.
 fn banned(deny: &str, lock: &str) -> Vec<String> {
-    let bans = deny.lines().skip_while(|line| !line.starts_with("deny = [")).skip(1).take_while(|line| *line != "]");
-    let names: Vec<&str> = bans.filter_map(|line| line.split("crate = \"").nth(1)?.split('"').next()).collect();
+    let bans =
+        deny.lines().skip_while(|line| !line.starts_with("deny = [")).skip(1).take_while(|line| *line != "]");
+    let names: Vec<&str> =
+        bans.filter_map(|line| line.split("crate = \"").nth(1)?.split('"').next()).collect();
     assert!(!names.is_empty(), "deny.toml bans nothing: this test reads nothing");
     names
         .into_iter()
@@ -390,7 +426,10 @@ fn missing_paths(page: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<S
     for (number, line) in text.lines().enumerate() {
         for quoted in line.split('`').skip(1).step_by(2) {
             let path = quoted.trim_end_matches('/');
-            if TOPS.iter().any(|top| quoted.starts_with(top)) && !path.contains([' ', '*', '<']) && !exists(path) {
+            if TOPS.iter().any(|top| quoted.starts_with(top))
+                && !path.contains([' ', '*', '<'])
+                && !exists(path)
+            {
                 complaints.push(format!("{page}:{}: names `{path}`, which does not exist", number + 1));
             }
         }
@@ -441,7 +480,10 @@ fn files_hold_one_thing() {
     no_complaints(&over(&["src", "crates", "tests", "examples"], not_too_long));
     for (path, reason) in LONG_ON_PURPOSE {
         let lines = without_tests(&read(path)).lines().count();
-        assert!(lines > LONG && !reason.is_empty(), "{path} has {lines} lines: strike it from LONG_ON_PURPOSE");
+        assert!(
+            lines > LONG && !reason.is_empty(),
+            "{path} has {lines} lines: strike it from LONG_ON_PURPOSE"
+        );
     }
 }
 
@@ -494,9 +536,11 @@ mod rules {
 
     #[test]
     fn arrows() {
-        let good = "use crate::{\n    actors::{kit::Link, ports::Clock},\n    dns::name,\n};\n// crate::http\n";
+        let good =
+            "use crate::{\n    actors::{kit::Link, ports::Clock},\n    dns::name,\n};\n// crate::http\n";
         check(&arrows_between_rooms(&source("src/dns/server.rs", good)), &[]);
-        let bad = "use crate::{\n    actors::kit,\n    http,\n};\nfn f() { crate::driver::go(\"crate::raft\") }\n";
+        let bad =
+            "use crate::{\n    actors::kit,\n    http,\n};\nfn f() { crate::driver::go(\"crate::raft\") }\n";
         check(
             &arrows_between_rooms(&source("src/dns/server.rs", bad)),
             &[
@@ -507,7 +551,10 @@ mod rules {
         let up = "use super::super::http::x;\nuse super::http;\nmod tests { use super::super::driver; }";
         check(&arrows_between_rooms(&source("src/dns/server.rs", up)), &["server.rs:1: dns names http"]);
         check(&arrows_between_rooms(&source("src/cellar/mod.rs", "")), &["no room \"cellar\" is drawn"]);
-        check(&arrows_between_rooms(&source("src/cli/mod.rs", "use crate::actors;")), &["drawn from cli: none"]);
+        check(
+            &arrows_between_rooms(&source("src/cli/mod.rs", "use crate::actors;")),
+            &["drawn from cli: none"],
+        );
     }
 
     #[test]
@@ -520,10 +567,16 @@ mod rules {
     #[test]
     fn core() {
         let text = "use std::{fmt};\nlet now = Instant::now(); // SystemTime\n#[cfg(test)]\nmod tests { std::fs::x }";
-        check(&core_knows_no_outside(&source("crates/logic/src/a.rs", text)), &["a.rs:2: the core names Instant"]);
+        check(
+            &core_knows_no_outside(&source("crates/logic/src/a.rs", text)),
+            &["a.rs:2: the core names Instant"],
+        );
         let manifest = "[package]\nname = \"api\"\n[dependencies]\nmodel.workspace = true\nstate.workspace = true\n\
                         tokio = \"1\"\n";
-        check(&crate_wall("api", manifest), &["Cargo.toml:5: api names state", "Cargo.toml:6: api names tokio"]);
+        check(
+            &crate_wall("api", manifest),
+            &["Cargo.toml:5: api names state", "Cargo.toml:6: api names tokio"],
+        );
         check(&crate_wall("attic", ""), &["no crate \"attic\" is drawn"]);
     }
 
@@ -551,7 +604,8 @@ mod rules {
 
     #[test]
     fn reasons() {
-        let manifest = "[dependencies]\nmodel = { path = \"x\" }\n\n# Why.\na = \"1\"\nb = \"1\"\n\nc = \"1\"\n";
+        let manifest =
+            "[dependencies]\nmodel = { path = \"x\" }\n\n# Why.\na = \"1\"\nb = \"1\"\n\nc = \"1\"\n";
         check(&dependency_has_a_reason(manifest), &["Cargo.toml:8: c has no line"]);
     }
 
