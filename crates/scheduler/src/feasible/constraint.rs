@@ -31,7 +31,9 @@ impl<'a> Test<'a> {
     /// Its answer may differ between nodes of one class.
     pub fn is_unique(&self) -> bool {
         let unique = |target: &str| {
-            ["${node.unique.", "${attr.unique.", "${meta.unique."].iter().any(|prefix| target.starts_with(prefix))
+            ["${node.unique.", "${attr.unique.", "${meta.unique."]
+                .iter()
+                .any(|prefix| target.starts_with(prefix))
         };
         unique(&self.constraint.left) || unique(&self.constraint.right)
     }
@@ -61,8 +63,10 @@ impl<'a> Test<'a> {
             Operand::Semver => version::meets(Flavour::Semver, left, right),
             Operand::Regexp => match &self.pattern {
                 Some(pattern) => pattern.is_match(left),
-                None => is_reference(&self.constraint.right)
-                    && Regex::new(right).is_ok_and(|pattern| pattern.is_match(left)),
+                None => {
+                    is_reference(&self.constraint.right)
+                        && Regex::new(right).is_ok_and(|pattern| pattern.is_match(left))
+                }
             },
             Operand::SetContains => {
                 let have: Vec<&str> = items(left).collect();
@@ -133,9 +137,14 @@ mod tests {
         let node = Node {
             name: "n1".into(),
             datacenter: "dc1".into(),
-            attributes: [("kernel.name", "linux"), ("cpu.numcores", "12"), ("docker", "1.13.0"), ("set", "a, b,c")]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
+            attributes: [
+                ("kernel.name", "linux"),
+                ("cpu.numcores", "12"),
+                ("docker", "1.13.0"),
+                ("set", "a, b,c"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
             ..Node::default()
         };
         let constraint =
@@ -173,8 +182,11 @@ mod tests {
 
     #[test]
     fn text_names_all_three_parts() {
-        let constraint =
-            Constraint { left: "${attr.kernel.name}".into(), operand: Operand::Equal, right: "windows".into() };
+        let constraint = Constraint {
+            left: "${attr.kernel.name}".into(),
+            operand: Operand::Equal,
+            right: "windows".into(),
+        };
         assert_eq!(text(&constraint), "${attr.kernel.name} = windows");
     }
 }
