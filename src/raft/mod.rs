@@ -248,6 +248,9 @@ impl Server {
 #[async_trait]
 impl Proposer for Server {
     async fn propose(&self, commands: Vec<Command>) -> Result<Committed, ProposeError> {
+        if let Some(error) = &*self.inner.fatal.borrow() {
+            return Err(ProposeError::Closed(error.to_string()));
+        }
         let commands = commands.iter().map(|command| command.encode().into()).collect();
         let (answer, answered) = oneshot::channel();
         self.inner.waiting.try_send(Proposal { commands, answer }).map_err(|error| match error {

@@ -28,7 +28,6 @@ use std::collections::BTreeMap;
 
 use model::{AllocStop, Evaluation, Placement, Plan, Timestamp, plan::Annotations};
 
-pub use feasible::constraint;
 pub use fit::{Change, Exhausted, fits};
 pub use verify::{Verified, verify};
 
