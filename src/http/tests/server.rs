@@ -62,6 +62,12 @@ async fn it_answers_on_a_socket() {
 }
 
 #[actix_web::test]
+async fn headers_are_spelled_as_scripts_know_them() {
+    let answer = exchange("GET /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "[]").await;
+    assert!(answer.contains("\r\nX-Nomad-Index: 1\r\n"), "{answer}");
+}
+
+#[actix_web::test]
 async fn a_body_that_is_announced_as_too_large_is_not_waited_for() {
     let head = "PUT /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n";
     let answer = exchange(head, "2097152 bytes").await;
