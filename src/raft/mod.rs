@@ -60,8 +60,8 @@ pub struct Config {
     /// A server that heard no leader for a random time between these two asks for votes.
     pub election_timeout: (Duration, Duration),
     /// Log entries between two snapshots; four times as many commands lead to one, too, unless the state is larger
-    /// than that. Twice as many entries stay in the log behind the newest one: for slow servers, and so that the
-    /// snapshot before it is of use.
+    /// than that. Twice as many entries stay in the log behind the newest one, for slow servers, and all after the
+    /// snapshot before it, so that it is of use.
     pub snapshot_after: u64,
     /// How long a write may take before its outcome counts as unknown.
     pub propose_timeout: Duration,
@@ -171,7 +171,7 @@ impl Server {
             .map_err(storage)?;
         let (meta, root) = found.unzip();
         let published = Arc::new(Published::new(root.unwrap_or_default()));
-        let machine = Machine::new(published.clone(), Arc::new(snapshots), meta);
+        let machine = Machine::new(published.clone(), snapshots, meta);
         let stopped = |fatal: &Fatal<Types>| Error::of(&config.dir, fatal);
         let peers = network::Peers { own: node_id, max_backoff: config.election_timeout.0 };
         let raft = openraft::Raft::new(node_id, Arc::new(settings), peers, log.clone(), machine)
@@ -308,10 +308,12 @@ pub fn warm_up() {
 
 type Found = Option<(types::SnapshotMeta, Root)>;
 
-fn open(dir: &Path, node_id: u64) -> io::Result<(LogStore, SnapshotDir, Found)> {
+fn open(dir: &Path, node_id: u64) -> io::Result<(LogStore, Arc<SnapshotDir>, Found)> {
     std::fs::create_dir_all(dir)?;
-    let log = LogStore::open(&dir.join("log.redb"), node_id)?;
+    let mut log = LogStore::open(&dir.join("log.redb"), node_id)?;
     let (snapshots, found) = SnapshotDir::open(&dir.join(SNAPSHOTS))?;
+    let snapshots = Arc::new(snapshots);
+    log.keep_for(snapshots.clone());
     Ok((log, snapshots, found))
 }
 

@@ -70,7 +70,7 @@ impl StoreBuilder<Types, LogStore, Machine, TempDir> for Stores {
         let (log, snapshots, found) = open(dir.path(), 0).unwrap();
         assert!(found.is_none());
         let published = Arc::new(Published::new(Root::default()));
-        Ok((dir, log, Machine::new(published, Arc::new(snapshots), None)))
+        Ok((dir, log, Machine::new(published, snapshots, None)))
     }
 }
 
