@@ -29,7 +29,10 @@ use crate::{
         server_leader::{LeaderLinks, Parts, ServerLeader},
     },
     dns::{DnsConfig, DnsServer},
-    http::{self, AgentInfo},
+    http::{
+        self, AgentInfo,
+        consul::{ConsulAgent, ConsulContext},
+    },
     net::{
         node_link::{RemoteServers, register_node_methods},
         rpc,
@@ -39,6 +42,9 @@ use crate::{
 
 /// Short and waiting calls that a server answers at the same time.
 const CALLS: (usize, usize) = (1024, 16384);
+
+/// The Consul release whose API is answered; clients compare it.
+const CONSUL_VERSION: &str = "1.21.3";
 
 /// How long a server waits for its own election before it says so.
 const ELECTION: Duration = Duration::from_secs(10);
@@ -202,9 +208,23 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
     let context = http::Context::new(state.clone(), proposer, clock, ids, access, members.clone(), info);
     let nomad =
         http::serve(context, http_listener, 2).map_err(|error| StartError::Other(error.to_string()))?;
-    let _ = (&consul_listener, &members);
-    let http = vec![nomad.handle()];
+    let consul_agent = ConsulAgent {
+        name: config.name.clone(),
+        datacenter: config.datacenter.clone(),
+        address: node.as_ref().map_or_else(|| reachable.to_string(), |side| side.node.address.clone()),
+        version: CONSUL_VERSION.into(),
+        is_server: config.server,
+        node: node.as_ref().map(|side| side.node.id),
+        rpc_address: advertised(addresses.rpc.port()),
+        dns_port: addresses.dns.port(),
+        pretty: config.dev,
+        leadership: raft.leadership(),
+    };
+    let consul = http::consul::serve(ConsulContext::new(state, members, consul_agent), consul_listener, 1)
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    let http = vec![nomad.handle(), consul.handle()];
     actix::spawn(nomad);
+    actix::spawn(consul);
     Ok(Running {
         config,
         raft,

@@ -7,8 +7,8 @@
 //!
 //! Not here: room (that is `rank`), and `distinct_hosts`, which depends on what the plan has placed so far.
 
-pub mod constraint; // one requirement against one node
-pub mod version; // `>= 1.0, < 2`
+mod constraint; // one requirement against one node
+mod version; // `>= 1.0, < 2`
 
 use std::{cell::OnceCell, collections::BTreeSet};
 
@@ -90,14 +90,21 @@ impl<'a> Feasibility<'a> {
     /// Whether an allocation of the group may stay on the node.
     pub(crate) fn may_stay(&self, group: usize, node: NodeId) -> bool {
         let Some(slot) = self.root.usage.slot(node) else { return false };
-        self.verdicts(group)[slot.class as usize] == Verdict::Eligible && self.unmet_unique(group, node).is_none()
+        self.verdicts(group)[slot.class as usize] == Verdict::Eligible
+            && self.unmet_unique(group, node).is_none()
     }
 }
 
 impl<'a> GroupTests<'a> {
     fn new(job: &'a Job, group: &'a TaskGroup) -> Self {
-        let mut tests =
-            Self { group, shared: Vec::new(), of_job: 0, unique: Vec::new(), distinct: Distinct::default(), verdicts: OnceCell::new() };
+        let mut tests = Self {
+            group,
+            shared: Vec::new(),
+            of_job: 0,
+            unique: Vec::new(),
+            distinct: Distinct::default(),
+            verdicts: OnceCell::new(),
+        };
         for constraint in &job.constraints {
             if constraint.operand == Operand::DistinctHosts {
                 tests.distinct.job |= is_on(constraint);
@@ -106,7 +113,9 @@ impl<'a> GroupTests<'a> {
             }
         }
         tests.of_job = tests.shared.len();
-        for constraint in group.constraints.iter().chain(group.tasks.iter().flat_map(|task| &task.constraints)) {
+        for constraint in
+            group.constraints.iter().chain(group.tasks.iter().flat_map(|task| &task.constraints))
+        {
             if constraint.operand == Operand::DistinctHosts {
                 tests.distinct.group |= is_on(constraint);
             } else {
@@ -134,7 +143,8 @@ impl<'a> GroupTests<'a> {
             return Verdict::Filtered(test.text());
         }
         let drivers: BTreeSet<&str> = self.group.tasks.iter().map(|task| task.driver.as_str()).collect();
-        let usable = |name: &&str| node.drivers.get(*name).is_some_and(|driver| driver.detected && driver.healthy);
+        let usable =
+            |name: &&str| node.drivers.get(*name).is_some_and(|driver| driver.detected && driver.healthy);
         if !drivers.iter().all(|name| usable(&name)) {
             return Verdict::Filtered(String::from("missing drivers"));
         }

@@ -17,18 +17,17 @@
 //! Plans are made in parallel from snapshots, so a plan may be out of date when it arrives: [`verify`] is the one
 //! place where it meets the newest state. Both sides ask the same function, [`fits`].
 
-mod reconcile; // what has to change
 mod feasible; // who could run it
-mod rank; // who runs it best
 mod fit; // does it fit: the one answer to that
 mod outcome; // the evaluation as it is stored, the blocked one, the delayed ones
+mod rank; // who runs it best
+mod reconcile; // what has to change
 mod verify; // a plan against the newest state
 
 use std::collections::BTreeMap;
 
 use model::{AllocStop, Evaluation, Placement, Plan, Timestamp, plan::Annotations};
 
-pub use feasible::constraint;
 pub use fit::{Change, Exhausted, fits};
 pub use verify::{Verified, verify};
 
@@ -91,7 +90,8 @@ pub fn schedule(input: Input<'_>) -> Decision {
             }
         }
     }
-    let (eval, new_evals) = outcome::settle(root, eval, job, &mut plan, &work, failed, feasibility.as_ref(), now, ids);
+    let (eval, new_evals) =
+        outcome::settle(root, eval, job, &mut plan, &work, failed, feasibility.as_ref(), now, ids);
     Decision { plan, eval, new_evals, annotations: work.annotations }
 }
 
@@ -125,7 +125,12 @@ fn place_group(
             continue;
         };
         if let (Some(old), Some(description)) = (stops, want.stop_with) {
-            plan.stops.push(AllocStop { id: old.id, node: old.node, description: description.into(), client: None });
+            plan.stops.push(AllocStop {
+                id: old.id,
+                node: old.node,
+                description: description.into(),
+                client: None,
+            });
         }
         plan.placements.push(Placement {
             id: model::AllocId(ids()),

@@ -94,7 +94,8 @@ pub(crate) fn settle(
 
 /// The evaluation was itself blocked and is being retried.
 fn waits_for_room(eval: &Evaluation) -> bool {
-    eval.status == EvalStatus::Blocked || matches!(eval.trigger, Trigger::QueuedAllocs | Trigger::MaxPlanAttempts)
+    eval.status == EvalStatus::Blocked
+        || matches!(eval.trigger, Trigger::QueuedAllocs | Trigger::MaxPlanAttempts)
 }
 
 /// Notes what would have to change for the evaluation to be worth another look.

@@ -296,7 +296,11 @@ impl<'r, 'a> Search<'r, 'a> {
     fn take(&mut self, at: usize) -> Option<Choice> {
         let slot = self.ranker.slots[at];
         let none = Change::default();
-        let change = self.ranker.touched.get(self.ranker.touched_of[at] as usize).map_or(&none, |touched| &touched.change);
+        let change = self
+            .ranker
+            .touched
+            .get(self.ranker.touched_of[at] as usize)
+            .map_or(&none, |touched| &touched.change);
         let ports = self.ask.ports.choose(slot, change, &mut self.ranker.rng)?;
         let touched = self.ranker.touch(at);
         touched.change.take(self.ask.capacity, ports.iter().map(|port| port.value));
@@ -381,7 +385,8 @@ impl<'r, 'a> Search<'r, 'a> {
             .iter()
             .map(|entry| {
                 let score = self.score(entry.slot as usize);
-                let parts: BTreeMap<String, f64> = score.parts().map(|(name, part)| (name.into(), part)).collect();
+                let parts: BTreeMap<String, f64> =
+                    score.parts().map(|(name, part)| (name.into(), part)).collect();
                 let node = self.ranker.slots[entry.slot as usize].node;
                 model::metric::NodeScore { node, scores: parts, normalized: score.normalized() }
             })

@@ -14,8 +14,8 @@ mod reschedule; // when a failed allocation is tried again
 mod rollout; // deployments: which one counts, what it allows
 
 use model::{
-    AllocId, AllocStop, Allocation, ClientStatus, Deployment, DeploymentId, DeploymentStatus, Evaluation, Job,
-    NodeId, NodeStatus, RescheduleEvent, TaskGroup, Timestamp, plan::Annotations,
+    AllocId, AllocStop, Allocation, ClientStatus, Deployment, DeploymentId, DeploymentStatus, Evaluation,
+    Job, NodeId, NodeStatus, RescheduleEvent, TaskGroup, Timestamp, plan::Annotations,
 };
 use state::Root;
 
@@ -62,7 +62,9 @@ pub(crate) struct Want<'a> {
 impl Want<'_> {
     /// Nodes on which this instance failed before.
     pub(crate) fn penalty_nodes(&self) -> Vec<NodeId> {
-        let Some(failed) = self.replaces.filter(|_| self.rescheduled_after.is_some()) else { return Vec::new() };
+        let Some(failed) = self.replaces.filter(|_| self.rescheduled_after.is_some()) else {
+            return Vec::new();
+        };
         failed.reschedules.iter().map(|event| event.previous_node).chain([failed.node]).collect()
     }
 

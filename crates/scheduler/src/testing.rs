@@ -1,8 +1,8 @@
 //! Small worlds for the tests: a state, a counter for ids, and the steps that a cluster would take.
 
 use model::{
-    AllocUpdate, Capacity, ClientStatus, DriverInfo, EvalId, Evaluation, Job, JobKey, JobType, Node, NodeId, NodeStatus,
-    Plan, ReschedulePolicy, Resources, Task, TaskGroup, Timestamp, Trigger,
+    AllocUpdate, Capacity, ClientStatus, DriverInfo, EvalId, Evaluation, Job, JobKey, JobType, Node, NodeId,
+    NodeStatus, Plan, ReschedulePolicy, Resources, Task, TaskGroup, Timestamp, Trigger,
 };
 use state::{Command, Outcome, Root, invariants};
 
@@ -78,7 +78,12 @@ impl World {
     }
 
     pub(crate) fn submit(&mut self, job: &Job) {
-        self.apply(Command::RegisterJob { job: Box::new(job.clone()), enforce_index: None, eval: None, now: self.now });
+        self.apply(Command::RegisterJob {
+            job: Box::new(job.clone()),
+            enforce_index: None,
+            eval: None,
+            now: self.now,
+        });
     }
 
     pub(crate) fn stop(&mut self, id: &str) {
@@ -86,7 +91,13 @@ impl World {
     }
 
     pub(crate) fn set_node(&mut self, id: u128, status: NodeStatus) {
-        self.apply(Command::SetNodeStatus { node: NodeId(id), status, event: None, evals: vec![], now: self.now });
+        self.apply(Command::SetNodeStatus {
+            node: NodeId(id),
+            status,
+            event: None,
+            evals: vec![],
+            now: self.now,
+        });
     }
 
     pub(crate) fn pass(&mut self, secs: u64) {

@@ -45,15 +45,18 @@ impl Check<'_> {
     fn job(&mut self) {
         let job = self.root.jobs.get(&self.plan.job);
         let current = job.is_some_and(|job| !job.stop && job.job_modify_index == self.plan.job_index);
-        if !current && (!self.plan.placements.is_empty() || !self.plan.in_place.is_empty() || self.plan.deployment.is_some()) {
+        if !current
+            && (!self.plan.placements.is_empty()
+                || !self.plan.in_place.is_empty()
+                || self.plan.deployment.is_some())
+        {
             self.refuse_all();
         }
         let cancelled: Vec<_> = self.plan.deployment_updates.iter().map(|(id, _, _)| *id).collect();
         if let Some(new) = &self.plan.deployment {
-            let other_runs = self
-                .root
-                .deployments_of_job(&self.plan.job)
-                .any(|other| other.id != new.id && other.status.is_active() && !cancelled.contains(&other.id));
+            let other_runs = self.root.deployments_of_job(&self.plan.job).any(|other| {
+                other.id != new.id && other.status.is_active() && !cancelled.contains(&other.id)
+            });
             let has_ended = self.root.deployments.get(&new.id).is_some_and(|known| !known.status.is_active());
             if other_runs || has_ended {
                 self.refuse_all();
@@ -80,7 +83,8 @@ impl Check<'_> {
         self.plan.stops.retain(|stop| root.allocs.contains_key(&stop.id));
         self.plan.in_place.retain(|id| root.allocs.get(id).is_some_and(|alloc| !alloc.is_terminal()));
         self.plan.followups.retain(|(id, _)| root.allocs.contains_key(id));
-        self.complete &= before == (self.plan.stops.len(), self.plan.in_place.len(), self.plan.followups.len());
+        self.complete &=
+            before == (self.plan.stops.len(), self.plan.in_place.len(), self.plan.followups.len());
 
         let unchanged = root
             .counters
@@ -111,12 +115,11 @@ impl Check<'_> {
         let root = self.root;
         let mut changes: BTreeMap<NodeId, Change> = BTreeMap::new();
         for stop in &self.plan.stops {
-            let Some(alloc) = root.allocs.get(&stop.id).filter(|alloc| !alloc.is_terminal()) else { continue };
+            let Some(alloc) = root.allocs.get(&stop.id).filter(|alloc| !alloc.is_terminal()) else {
+                continue;
+            };
             let capacity = root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
-            changes
-                .entry(alloc.node)
-                .or_default()
-                .free(capacity, alloc.ports.iter().map(|port| port.value));
+            changes.entry(alloc.node).or_default().free(capacity, alloc.ports.iter().map(|port| port.value));
         }
         let job = root.job_versions.get(&(self.plan.job.clone(), self.plan.job_index));
         let mut capacities: BTreeMap<&str, model::Capacity> = BTreeMap::new();
@@ -176,6 +179,10 @@ impl Check<'_> {
             self.plan.deployment_updates.clear();
             self.plan.followups.clear();
         }
-        Verified { plan: self.plan, complete: self.complete, refused_nodes: self.refused.into_iter().collect() }
+        Verified {
+            plan: self.plan,
+            complete: self.complete,
+            refused_nodes: self.refused.into_iter().collect(),
+        }
     }
 }

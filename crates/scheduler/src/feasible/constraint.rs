@@ -9,14 +9,14 @@ use super::version::{self, Flavour};
 
 /// A constraint, made ready to be asked of many nodes.
 #[derive(Debug)]
-pub struct Test<'a> {
+pub(super) struct Test<'a> {
     constraint: &'a Constraint,
     /// Compiled once when the pattern is written out; `None` also when it does not compile, which no node meets.
     pattern: Option<Regex>,
 }
 
 impl<'a> Test<'a> {
-    pub fn new(constraint: &'a Constraint) -> Self {
+    pub(super) fn new(constraint: &'a Constraint) -> Self {
         let pattern = (constraint.operand == Operand::Regexp && !is_reference(&constraint.right))
             .then(|| Regex::new(&constraint.right).ok())
             .flatten();
@@ -24,19 +24,21 @@ impl<'a> Test<'a> {
     }
 
     /// As metrics and messages name it.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         text(self.constraint)
     }
 
     /// Its answer may differ between nodes of one class.
-    pub fn is_unique(&self) -> bool {
+    pub(super) fn is_unique(&self) -> bool {
         let unique = |target: &str| {
-            ["${node.unique.", "${attr.unique.", "${meta.unique."].iter().any(|prefix| target.starts_with(prefix))
+            ["${node.unique.", "${attr.unique.", "${meta.unique."]
+                .iter()
+                .any(|prefix| target.starts_with(prefix))
         };
         unique(&self.constraint.left) || unique(&self.constraint.right)
     }
 
-    pub fn meets(&self, job: &Job, node: &Node) -> bool {
+    pub(super) fn meets(&self, job: &Job, node: &Node) -> bool {
         let left = resolve(&self.constraint.left, job, node);
         match self.constraint.operand {
             Operand::IsSet => return left.is_some(),
@@ -61,8 +63,10 @@ impl<'a> Test<'a> {
             Operand::Semver => version::meets(Flavour::Semver, left, right),
             Operand::Regexp => match &self.pattern {
                 Some(pattern) => pattern.is_match(left),
-                None => is_reference(&self.constraint.right)
-                    && Regex::new(right).is_ok_and(|pattern| pattern.is_match(left)),
+                None => {
+                    is_reference(&self.constraint.right)
+                        && Regex::new(right).is_ok_and(|pattern| pattern.is_match(left))
+                }
             },
             Operand::SetContains => {
                 let have: Vec<&str> = items(left).collect();
@@ -80,7 +84,7 @@ impl<'a> Test<'a> {
 }
 
 /// `<left> <operand> <right>`
-pub fn text(constraint: &Constraint) -> String {
+pub(super) fn text(constraint: &Constraint) -> String {
     format!("{} {} {}", constraint.left, constraint.operand.as_str(), constraint.right).trim().to_owned()
 }
 
@@ -133,9 +137,14 @@ mod tests {
         let node = Node {
             name: "n1".into(),
             datacenter: "dc1".into(),
-            attributes: [("kernel.name", "linux"), ("cpu.numcores", "12"), ("docker", "1.13.0"), ("set", "a, b,c")]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
+            attributes: [
+                ("kernel.name", "linux"),
+                ("cpu.numcores", "12"),
+                ("docker", "1.13.0"),
+                ("set", "a, b,c"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
             ..Node::default()
         };
         let constraint =
@@ -173,8 +182,11 @@ mod tests {
 
     #[test]
     fn text_names_all_three_parts() {
-        let constraint =
-            Constraint { left: "${attr.kernel.name}".into(), operand: Operand::Equal, right: "windows".into() };
+        let constraint = Constraint {
+            left: "${attr.kernel.name}".into(),
+            operand: Operand::Equal,
+            right: "windows".into(),
+        };
         assert_eq!(text(&constraint), "${attr.kernel.name} = windows");
     }
 }

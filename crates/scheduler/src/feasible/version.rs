@@ -6,7 +6,7 @@ use semver::Prerelease;
 
 /// How strictly versions are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
+pub(super) enum Flavour {
     /// Any number of segments; a pre-release only meets requirements that name a pre-release of the same version.
     Loose,
     /// Semantic Versioning 2.0: three segments, and pre-releases are ordered like any other version.
@@ -37,7 +37,10 @@ impl Version {
     }
 
     fn cmp_segments(&self, other: &Self, upto: usize) -> Ordering {
-        (0..upto).map(|at| self.segment(at).cmp(&other.segment(at))).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        (0..upto)
+            .map(|at| self.segment(at).cmp(&other.segment(at)))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
     }
 
     fn cmp(&self, other: &Self) -> Ordering {
@@ -47,9 +50,11 @@ impl Version {
 }
 
 /// Whether the version meets every requirement of the list. Text that is no version, or no requirement, is not met.
-pub fn meets(flavour: Flavour, version: &str, requirements: &str) -> bool {
+pub(super) fn meets(flavour: Flavour, version: &str, requirements: &str) -> bool {
     let Some(version) = Version::parse(flavour, version) else { return false };
-    requirements.split(',').all(|requirement| meets_one(flavour, &version, requirement.trim()).unwrap_or(false))
+    requirements
+        .split(',')
+        .all(|requirement| meets_one(flavour, &version, requirement.trim()).unwrap_or(false))
 }
 
 fn meets_one(flavour: Flavour, version: &Version, requirement: &str) -> Option<bool> {
@@ -86,7 +91,9 @@ mod tests {
 
     #[test]
     fn requirements() {
-        let check = |version, list, expected| assert_eq!(meets(Flavour::Loose, version, list), expected, "{version} {list}");
+        let check = |version, list, expected| {
+            assert_eq!(meets(Flavour::Loose, version, list), expected, "{version} {list}")
+        };
         check("1.2.3", ">= 1.0, < 2", true);
         check("2.0", ">= 1.0, < 2", false);
         check("1.2", "1.2.0", true);
@@ -106,7 +113,9 @@ mod tests {
 
     #[test]
     fn semver_orders_prereleases() {
-        let check = |version, list, expected| assert_eq!(meets(Flavour::Semver, version, list), expected, "{version} {list}");
+        let check = |version, list, expected| {
+            assert_eq!(meets(Flavour::Semver, version, list), expected, "{version} {list}")
+        };
         check("1.3.0-beta1", ">= 1.2.0", true);
         check("1.3.0-beta1", ">= 1.3.0", false);
         check("1.3", ">= 1.2.0", false);

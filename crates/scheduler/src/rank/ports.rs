@@ -39,7 +39,8 @@ impl PortAsk {
             })
             .collect();
         let fixed: Vec<u16> = asks.iter().filter_map(|ask| ask.fixed).collect();
-        let fixed_labels = asks.iter().filter(|ask| ask.fixed.is_some()).map(|ask| ask.label.clone()).collect();
+        let fixed_labels =
+            asks.iter().filter(|ask| ask.fixed.is_some()).map(|ask| ask.label.clone()).collect();
         let dynamic = asks.len() - fixed.len();
         Self { asks, fixed, fixed_labels, dynamic }
     }
@@ -63,7 +64,8 @@ impl PortAsk {
         if last >= first && in_use + self.dynamic <= size {
             return true;
         }
-        (first..=last).filter(|&port| self.is_free(slot, change, port, &[])).take(self.dynamic).count() == self.dynamic
+        (first..=last).filter(|&port| self.is_free(slot, change, port, &[])).take(self.dynamic).count()
+            == self.dynamic
     }
 
     /// One port per ask, in the order of the asks. `None` when the dynamic range is used up.
@@ -79,7 +81,12 @@ impl PortAsk {
                     port
                 }
             };
-            assigned.push(AssignedPort { label: ask.label.clone(), task: ask.task.clone(), value, to: ask.to });
+            assigned.push(AssignedPort {
+                label: ask.label.clone(),
+                task: ask.task.clone(),
+                value,
+                to: ask.to,
+            });
         }
         Some(assigned)
     }

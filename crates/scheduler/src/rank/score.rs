@@ -41,7 +41,8 @@ impl Score {
 
 /// Google's "best fit v3": 18 for a node that is filled exactly, 0 for an empty one; divided by 18.
 fn binpack(used: Capacity, total: Capacity) -> f64 {
-    let free = |used: u32, total: u32| if total == 0 { 0.0 } else { 1.0 - f64::from(used) / f64::from(total) };
+    let free =
+        |used: u32, total: u32| if total == 0 { 0.0 } else { 1.0 - f64::from(used) / f64::from(total) };
     let cpu = free(used.cpu_mhz, total.cpu_mhz);
     let memory = free(used.memory_mb, total.memory_mb);
     let ten = std::f64::consts::LN_10;

@@ -15,13 +15,18 @@ pub(super) enum Change {
 
 /// What the step from one version of a group to another means for its allocations.
 pub(super) fn between(old: &Job, new: &Job, group: &str) -> Change {
-    let (Some(before), Some(after)) = (old.group(group), new.group(group)) else { return Change::Destructive };
+    let (Some(before), Some(after)) = (old.group(group), new.group(group)) else {
+        return Change::Destructive;
+    };
     let same = old.meta == new.meta
         && before.meta == after.meta
         && before.ephemeral_disk == after.ephemeral_disk
         && ports(before.network.as_ref()) == ports(after.network.as_ref())
         && before.tasks.len() == after.tasks.len()
-        && before.tasks.iter().all(|task| after.task(&task.name).is_some_and(|other| same_process(task, other)));
+        && before
+            .tasks
+            .iter()
+            .all(|task| after.task(&task.name).is_some_and(|other| same_process(task, other)));
     if same { Change::InPlace } else { Change::Destructive }
 }
 

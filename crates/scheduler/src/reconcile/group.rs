@@ -150,7 +150,8 @@ impl<'a> Task<'a, '_> {
         // Of two holders the one of the newest version stays.
         let mut by_version = buckets.held.clone();
         by_version.sort_by_key(|alloc| (alloc.index, alloc.is_terminal(), u64::MAX - alloc.job_index));
-        let doubles = by_version.iter().filter(|alloc| !seen.insert(alloc.index)).copied().collect::<Vec<_>>();
+        let doubles =
+            by_version.iter().filter(|alloc| !seen.insert(alloc.index)).copied().collect::<Vec<_>>();
         let highest = buckets.held.iter().rev().copied().collect::<Vec<_>>();
         for alloc in doubles.into_iter().chain(highest) {
             if surplus == 0 {

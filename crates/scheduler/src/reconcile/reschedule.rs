@@ -60,14 +60,21 @@ pub(super) fn history(
 }
 
 fn failed_at(alloc: &Allocation) -> Timestamp {
-    alloc.tasks.values().map(|task| task.finished_at).max().filter(|time| !time.is_zero()).unwrap_or(alloc.modify_time)
+    alloc
+        .tasks
+        .values()
+        .map(|task| task.finished_at)
+        .max()
+        .filter(|time| !time.is_zero())
+        .unwrap_or(alloc.modify_time)
 }
 
 fn has_attempts(policy: &ReschedulePolicy, alloc: &Allocation, failed_at: Timestamp) -> bool {
     if policy.unlimited {
         return true;
     }
-    let recent = alloc.reschedules.iter().filter(|event| failed_at.since(event.time) < policy.interval).count();
+    let recent =
+        alloc.reschedules.iter().filter(|event| failed_at.since(event.time) < policy.interval).count();
     recent < policy.attempts as usize
 }
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Allocation, Deployment, DeploymentId, DeploymentStatus, Evaluation, GroupRollout, Job, JobType, TaskGroup,
-    Timestamp, deployment::description,
+    Allocation, Deployment, DeploymentId, DeploymentStatus, Evaluation, GroupRollout, Job, JobType,
+    TaskGroup, Timestamp, deployment::description,
 };
 use state::Root;
 
@@ -20,7 +20,12 @@ pub(super) struct Rollout<'a> {
 }
 
 /// Finds the current deployment and cancels those that lost their purpose.
-pub(super) fn current<'a>(root: &'a Root, eval: &Evaluation, job: Option<&Job>, work: &mut Work<'a>) -> Rollout<'a> {
+pub(super) fn current<'a>(
+    root: &'a Root,
+    eval: &Evaluation,
+    job: Option<&Job>,
+    work: &mut Work<'a>,
+) -> Rollout<'a> {
     let is_current = |deployment: &Deployment| {
         job.is_some_and(|job| deployment.job_index == job.job_modify_index && job.kind == JobType::Service)
     };
@@ -36,7 +41,8 @@ pub(super) fn current<'a>(root: &'a Root, eval: &Evaluation, job: Option<&Job>, 
             work.deployment_updates.push((deployment.id, DeploymentStatus::Cancelled, reason.into()));
         }
     }
-    work.deployment_id = found.filter(|deployment| deployment.status.is_active()).map(|deployment| deployment.id);
+    work.deployment_id =
+        found.filter(|deployment| deployment.status.is_active()).map(|deployment| deployment.id);
     Rollout { deployment: found }
 }
 
@@ -56,7 +62,9 @@ impl Rollout<'_> {
 
     /// How many allocations may be replaced now, when `placing` are placed anyway.
     pub(super) fn limit(&self, job: &Job, group: &TaskGroup, held: &[&Allocation], placing: usize) -> usize {
-        let Some(update) = group.update.as_ref().filter(|_| job.kind == JobType::Service) else { return usize::MAX };
+        let Some(update) = group.update.as_ref().filter(|_| job.kind == JobType::Service) else {
+            return usize::MAX;
+        };
         if self.has_failed() {
             return 0;
         }
