@@ -13,8 +13,8 @@ use std::{
 
 use actix::Arbiter;
 use model::{
-    Capacity, DriverInfo, EvalId, EvalStatus, Evaluation, Job, Node, NodeId, NodeStatus, Resources, Task, TaskGroup,
-    Trigger,
+    Capacity, DriverInfo, EvalId, EvalStatus, Evaluation, Job, Node, NodeId, NodeStatus, Resources, Task,
+    TaskGroup, Trigger,
 };
 use scheduler::{Input, schedule, verify};
 use state::{Command, Root, invariants};
@@ -68,8 +68,14 @@ fn job(number: usize, count: u32) -> Job {
 
 fn register(job: Job) -> Command {
     let now = SystemClock.now();
-    let eval =
-        Evaluation::new(EvalId(RandomIds.uuid()), job.key(), job.kind, job.priority, Trigger::JobRegister, now);
+    let eval = Evaluation::new(
+        EvalId(RandomIds.uuid()),
+        job.key(),
+        job.kind,
+        job.priority,
+        Trigger::JobRegister,
+        now,
+    );
     Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: Some(eval), now }
 }
 
@@ -110,7 +116,12 @@ fn check(root: &Root, jobs: usize, count: u32) {
 }
 
 /// Through actors and the log: register, evaluate, plan, verify, fsync, apply.
-async fn through_the_log(nodes: usize, jobs: usize, count: u32, runtime: &tokio::runtime::Handle) -> (f64, u64) {
+async fn through_the_log(
+    nodes: usize,
+    jobs: usize,
+    count: u32,
+    runtime: &tokio::runtime::Handle,
+) -> (f64, u64) {
     let dir = std::env::temp_dir().join(format!("troupe-bench-{:x}", RandomIds.uuid()));
     let raft = raft::Server::start(raft::Config::new(&dir, 1, "127.0.0.1:1"), runtime.clone())
         .await
