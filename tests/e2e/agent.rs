@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io,
     net::SocketAddr,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -102,6 +101,10 @@ impl Agent {
     }
 
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A command line of this program against this agent, under any name (`nomad`, `consul`).
     pub(crate) fn command(&self, name: &str) -> Command {
         let bin = self.dir.join("bin");
@@ -167,8 +170,7 @@ fn launch(program: &Path, dir: &Path, flags: &[String], start: u32) -> Result<Ch
         .stdin(Stdio::null())
         .stdout(log.try_clone().map_err(words)?)
         .stderr(log)
-        // Ctrl-C on the test must not reach the agent before its drop.
-        .process_group(0)
+        // In our process group, so that whoever ends the tests ends the agent, too.
         .spawn()
         .map_err(words)
 }
