@@ -16,7 +16,8 @@ use tracing::{info, warn};
 use super::{
     access::{LocalNode, NoNode},
     config::Config,
-    members,
+    identity,
+    members::{self, GossipMembers},
     node::{self, NodeSide},
     sources::{RandomIds, SystemClock},
 };
@@ -34,6 +35,7 @@ use crate::{
         consul::{ConsulAgent, ConsulContext},
     },
     net::{
+        gossip::Gossip,
         node_link::{RemoteServers, register_node_methods},
         rpc,
     },
@@ -79,6 +81,7 @@ pub(super) struct Running {
     node: Option<NodeSide>,
     http: Vec<actix_web::dev::ServerHandle>,
     dns: DnsServer,
+    gossip: Gossip,
     stop_rpc: CancellationToken,
     arbiters: Vec<Arbiter>,
     pub(super) addresses: Addresses,
@@ -163,6 +166,10 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         None
     };
 
+    let id = identity::node_id(&config.data_dir.join("client"), &RandomIds)
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    let gossip = members::start(&config, id.0, reachable, own_rpc, &runtime).await?;
+
     let dns_config = DnsConfig {
         listen: vec![SocketAddr::new(config.bind, config.dns_port)],
         domain: config.domain.clone(),
@@ -187,7 +194,7 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         }),
         None => Arc::new(NoNode),
     };
-    let members: Arc<dyn Members> = Arc::new(members::SelfMembers(members::own(&config, reachable, own_rpc)));
+    let members: Arc<dyn Members> = Arc::new(GossipMembers(gossip.clone()));
     let advertised = |port: u16| {
         let address = node.as_ref().map_or_else(|| reachable.to_string(), |side| side.node.address.clone());
         format!("{address}:{port}")
@@ -233,6 +240,7 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         node,
         http,
         dns,
+        gossip,
         stop_rpc,
         arbiters: vec![node_arbiter, server_arbiter],
         addresses,
@@ -283,6 +291,7 @@ impl Running {
             handle.stop(false).await;
         }
         self.dns.shutdown().await;
+        self.gossip.leave().await;
         if let Some(side) = &self.node {
             side.agent.tell(Stop);
         }

@@ -7,8 +7,8 @@
 //!
 //! Not here: room (that is `rank`), and `distinct_hosts`, which depends on what the plan has placed so far.
 
-pub mod constraint; // one requirement against one node
-pub mod version; // `>= 1.0, < 2`
+mod constraint; // one requirement against one node
+mod version; // `>= 1.0, < 2`
 
 use std::{cell::OnceCell, collections::BTreeSet};
 

@@ -17,18 +17,17 @@
 //! Plans are made in parallel from snapshots, so a plan may be out of date when it arrives: [`verify`] is the one
 //! place where it meets the newest state. Both sides ask the same function, [`fits`].
 
-mod reconcile; // what has to change
 mod feasible; // who could run it
-mod rank; // who runs it best
 mod fit; // does it fit: the one answer to that
 mod outcome; // the evaluation as it is stored, the blocked one, the delayed ones
+mod rank; // who runs it best
+mod reconcile; // what has to change
 mod verify; // a plan against the newest state
 
 use std::collections::BTreeMap;
 
 use model::{AllocStop, Evaluation, Placement, Plan, Timestamp, plan::Annotations};
 
-pub use feasible::constraint;
 pub use fit::{Change, Exhausted, fits};
 pub use verify::{Verified, verify};
 

@@ -102,6 +102,27 @@ pub fn nothing_runs_for_a_stopped_job(root: &Root) -> Result<(), String> {
     Ok(())
 }
 
+/// No allocation is counted on that sits on a node which is down or gone, once the evaluations of its job are
+/// complete. Not part of [`check`]: between the loss and its evaluation there are such.
+///
+/// # Errors
+/// Names allocation and node.
+pub fn nothing_waits_on_a_lost_node(root: &Root) -> Result<(), String> {
+    for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
+        let lost = root.nodes.get(&alloc.node).is_none_or(|node| node.status == model::NodeStatus::Down);
+        let settled = root
+            .evals_of_job(&alloc.job)
+            .all(|eval| eval.status.is_terminal() || eval.status == model::EvalStatus::Blocked);
+        if lost && settled {
+            return Err(format!(
+                "{} of {} is counted on, on the lost node {}",
+                alloc.id, alloc.job, alloc.node
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The usage kept incrementally equals what adding up gives.
 ///
 /// # Errors

@@ -9,14 +9,14 @@ use super::version::{self, Flavour};
 
 /// A constraint, made ready to be asked of many nodes.
 #[derive(Debug)]
-pub struct Test<'a> {
+pub(super) struct Test<'a> {
     constraint: &'a Constraint,
     /// Compiled once when the pattern is written out; `None` also when it does not compile, which no node meets.
     pattern: Option<Regex>,
 }
 
 impl<'a> Test<'a> {
-    pub fn new(constraint: &'a Constraint) -> Self {
+    pub(super) fn new(constraint: &'a Constraint) -> Self {
         let pattern = (constraint.operand == Operand::Regexp && !is_reference(&constraint.right))
             .then(|| Regex::new(&constraint.right).ok())
             .flatten();
@@ -24,12 +24,12 @@ impl<'a> Test<'a> {
     }
 
     /// As metrics and messages name it.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         text(self.constraint)
     }
 
     /// Its answer may differ between nodes of one class.
-    pub fn is_unique(&self) -> bool {
+    pub(super) fn is_unique(&self) -> bool {
         let unique = |target: &str| {
             ["${node.unique.", "${attr.unique.", "${meta.unique."]
                 .iter()
@@ -38,7 +38,7 @@ impl<'a> Test<'a> {
         unique(&self.constraint.left) || unique(&self.constraint.right)
     }
 
-    pub fn meets(&self, job: &Job, node: &Node) -> bool {
+    pub(super) fn meets(&self, job: &Job, node: &Node) -> bool {
         let left = resolve(&self.constraint.left, job, node);
         match self.constraint.operand {
             Operand::IsSet => return left.is_some(),
@@ -84,7 +84,7 @@ impl<'a> Test<'a> {
 }
 
 /// `<left> <operand> <right>`
-pub fn text(constraint: &Constraint) -> String {
+pub(super) fn text(constraint: &Constraint) -> String {
     format!("{} {} {}", constraint.left, constraint.operand.as_str(), constraint.right).trim().to_owned()
 }
 

@@ -6,7 +6,7 @@ use semver::Prerelease;
 
 /// How strictly versions are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
+pub(super) enum Flavour {
     /// Any number of segments; a pre-release only meets requirements that name a pre-release of the same version.
     Loose,
     /// Semantic Versioning 2.0: three segments, and pre-releases are ordered like any other version.
@@ -50,7 +50,7 @@ impl Version {
 }
 
 /// Whether the version meets every requirement of the list. Text that is no version, or no requirement, is not met.
-pub fn meets(flavour: Flavour, version: &str, requirements: &str) -> bool {
+pub(super) fn meets(flavour: Flavour, version: &str, requirements: &str) -> bool {
     let Some(version) = Version::parse(flavour, version) else { return false };
     requirements
         .split(',')

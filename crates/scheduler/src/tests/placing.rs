@@ -1,0 +1,212 @@
+use model::{Constraint, DriverInfo, EvalStatus, Job, JobType, NetworkAsk, NodeId, Operand, Port, Trigger};
+
+use crate::testing::{World, job, node, sizes};
+
+fn port(label: &str, fixed: Option<u16>) -> Port {
+    Port { label: label.into(), fixed, to: Some(80) }
+}
+
+fn with_ports(mut job: Job, ports: Vec<Port>) -> Job {
+    job.groups[0].network = Some(NetworkAsk { ports, ..NetworkAsk::default() });
+    job
+}
+
+#[test]
+fn a_new_job_is_placed_as_a_whole_and_again_nothing_changes() {
+    let mut world = World::new(3);
+    world.submit(&job("web", JobType::Service, 5));
+    let decision = world.run("web");
+    assert_eq!(sizes(&decision.plan), (5, 0, 0));
+    assert_eq!(decision.eval.status, EvalStatus::Complete);
+    assert_eq!(decision.eval.queued["group"], 0);
+    assert_eq!(decision.annotations["group"].place, 5);
+    assert_eq!(world.indexes("web"), [0, 1, 2, 3, 4]);
+    assert!(world.run("web").plan.is_noop());
+}
+
+#[test]
+fn instances_of_a_group_keep_apart() {
+    let mut world = World::new(5);
+    world.submit(&job("web", JobType::Service, 5));
+    let decision = world.run("web");
+    let nodes: std::collections::BTreeSet<NodeId> =
+        decision.plan.placements.iter().map(|one| one.node).collect();
+    assert_eq!(nodes.len(), 5);
+}
+
+#[test]
+fn what_finds_no_room_is_blocked_and_says_why() {
+    let mut world = World::new(1);
+    world.submit(&job("web", JobType::Service, 12));
+    let decision = world.run("web");
+    assert_eq!(decision.plan.placements.len(), 10);
+    assert_eq!(decision.eval.queued["group"], 2);
+    let metric = &decision.eval.failed_groups["group"];
+    assert_eq!(metric.coalesced_failures, 1);
+    assert_eq!(metric.nodes_evaluated, 1);
+    assert_eq!(metric.nodes_exhausted, 1);
+    assert_eq!(metric.dimension_exhausted["cpu"], 1);
+    let [blocked] = &decision.new_evals[..] else { panic!("{:?}", decision.new_evals) };
+    assert_eq!(decision.eval.blocked, Some(blocked.id));
+    assert_eq!((blocked.status, blocked.trigger), (EvalStatus::Blocked, Trigger::QueuedAllocs));
+    assert_eq!(blocked.status_description, "created to place remaining allocations");
+    assert_eq!(blocked.previous, Some(decision.eval.id));
+    assert_eq!(blocked.class_eligibility.values().collect::<Vec<_>>(), [&true]);
+    assert!(blocked.missing.contains("cpu"));
+
+    // Tried again without new room, it stays blocked under its own id; with room it completes.
+    let again = world.run_eval(blocked);
+    assert_eq!((again.eval.id, again.eval.status), (blocked.id, EvalStatus::Blocked));
+    assert!(again.new_evals.is_empty());
+    world.register(node(2));
+    let last = world.run_eval(blocked);
+    assert_eq!(last.eval.status, EvalStatus::Complete);
+    assert_eq!(world.indexes("web").len(), 12);
+}
+
+/// Registers one job on two nodes and expects it to be refused everywhere for the reason.
+fn check_filtered(reason: &str, edit: impl FnOnce(&mut Job)) {
+    let mut world = World::new(2);
+    let mut job = job("web", JobType::Service, 1);
+    edit(&mut job);
+    world.submit(&job);
+    let decision = world.run("web");
+    assert!(decision.plan.placements.is_empty(), "{reason}");
+    let metric = &decision.eval.failed_groups["group"];
+    assert_eq!((metric.nodes_evaluated, metric.nodes_filtered), (2, 2), "{reason}");
+    assert_eq!(metric.constraint_filtered.get(reason), Some(&2), "{:?}", metric.constraint_filtered);
+}
+
+fn constraint(left: &str, operand: Operand, right: &str) -> Constraint {
+    Constraint { left: left.into(), operand, right: right.into() }
+}
+
+#[test]
+fn nodes_are_filtered_by_what_the_job_asks() {
+    let windows = || constraint("${attr.kernel.name}", Operand::Equal, "windows");
+    check_filtered("${attr.kernel.name} = windows", |job| job.constraints.push(windows()));
+    check_filtered("${attr.kernel.name} = windows", |job| job.groups[0].constraints.push(windows()));
+    check_filtered("${attr.kernel.name} = windows", |job| job.groups[0].tasks[0].constraints.push(windows()));
+    check_filtered("missing drivers", |job| job.groups[0].tasks[0].driver = "docker".into());
+    check_filtered("${node.unique.name} = n9", |job| {
+        job.constraints.push(constraint("${node.unique.name}", Operand::Equal, "n9"));
+    });
+}
+
+#[test]
+fn a_unique_constraint_finds_its_node_and_escapes_classes() {
+    let mut world = World::new(3);
+    let mut web = job("web", JobType::Service, 11);
+    web.constraints.push(constraint("${node.unique.name}", Operand::Equal, "n2"));
+    world.submit(&web);
+    let decision = world.run("web");
+    assert_eq!(decision.plan.placements.len(), 10);
+    assert!(decision.plan.placements.iter().all(|one| one.node == NodeId(2)));
+    assert!(decision.new_evals[0].escaped_class);
+}
+
+#[test]
+fn other_datacenters_are_not_even_looked_at() {
+    let mut world = World::new(2);
+    let mut web = job("web", JobType::Service, 1);
+    web.datacenters = vec!["eu-*".into()];
+    world.submit(&web);
+    let decision = world.run("web");
+    assert_eq!(decision.eval.failed_groups["group"].nodes_evaluated, 0);
+    let mut far = node(9);
+    far.datacenter = "eu-1".into();
+    world.register(far);
+    let decision = world.run("web");
+    assert_eq!(decision.plan.placements[0].node, NodeId(9));
+    assert_eq!(decision.plan.placements[0].metric.as_ref().unwrap().nodes_available["eu-1"], 1);
+}
+
+#[test]
+fn an_unhealthy_driver_is_a_missing_one() {
+    let mut world = World::new(0);
+    let mut sick = node(1);
+    sick.drivers.insert("mock_driver".into(), DriverInfo { detected: true, ..DriverInfo::default() });
+    world.register(sick);
+    world.submit(&job("web", JobType::Service, 1));
+    assert!(world.run("web").plan.placements.is_empty());
+}
+
+#[test]
+fn distinct_hosts_takes_one_node_each() {
+    let check = |of_job: bool, expected: usize| {
+        let mut world = World::new(3);
+        let mut web = job("web", JobType::Service, 5);
+        let distinct = constraint("", Operand::DistinctHosts, "");
+        if of_job {
+            web.constraints.push(distinct);
+        } else {
+            web.groups[0].constraints.push(distinct);
+        }
+        let mut second = web.groups[0].clone();
+        second.name = "second".into();
+        second.count = 2;
+        web.groups.push(second);
+        world.submit(&web);
+        let decision = world.run("web");
+        assert_eq!(decision.plan.placements.len(), expected);
+        assert_eq!(decision.eval.failed_groups["group"].constraint_filtered["distinct_hosts"], 3);
+    };
+    check(true, 3);
+    check(false, 5);
+}
+
+#[test]
+fn dynamic_ports_differ_and_follow_the_order_of_the_asks() {
+    let mut world = World::new(1);
+    world.submit(&with_ports(job("web", JobType::Service, 3), vec![port("http", None), port("admin", None)]));
+    let decision = world.run("web");
+    let mut seen = std::collections::BTreeSet::new();
+    for placement in &decision.plan.placements {
+        let labels: Vec<&str> = placement.ports.iter().map(|port| &*port.label).collect();
+        assert_eq!(labels, ["http", "admin"]);
+        for port in &placement.ports {
+            assert!((20000..=32000).contains(&port.value) && port.to == 80);
+            assert!(seen.insert(port.value));
+        }
+    }
+    assert_eq!(seen.len(), 6);
+}
+
+#[test]
+fn a_fixed_port_is_given_once_per_node() {
+    let mut world = World::new(2);
+    world.submit(&with_ports(job("web", JobType::Service, 3), vec![port("http", Some(8080))]));
+    let decision = world.run("web");
+    assert_eq!(decision.plan.placements.len(), 2);
+    let metric = &decision.eval.failed_groups["group"];
+    assert_eq!(metric.dimension_exhausted["network: reserved port collision http=8080"], 2);
+}
+
+#[test]
+fn a_used_up_dynamic_range_is_a_reason() {
+    let mut world = World::new(0);
+    let mut small = node(1);
+    small.dynamic_ports = (20000, 20002);
+    small.reserved_ports = vec![20001];
+    world.register(small);
+    world.submit(&with_ports(job("web", JobType::Service, 3), vec![port("http", None)]));
+    let decision = world.run("web");
+    assert_eq!(decision.plan.placements.len(), 2);
+    let metric = &decision.eval.failed_groups["group"];
+    assert_eq!(metric.dimension_exhausted["network: dynamic port selection failed"], 1);
+}
+
+#[test]
+fn the_fuller_node_wins_between_jobs() {
+    let mut world = World::new(4);
+    world.submit(&job("first", JobType::Service, 1));
+    world.submit(&job("second", JobType::Service, 1));
+    let first = world.run("first").plan.placements[0].node;
+    let decision = world.run("second");
+    assert_eq!(decision.plan.placements[0].node, first);
+    let metric = decision.plan.placements[0].metric.clone().unwrap();
+    assert_eq!(metric.scores.len(), 4);
+    assert_eq!(metric.scores[0].node, first);
+    assert!(metric.scores[0].normalized > metric.scores[1].normalized);
+    assert_eq!(metric.scores[0].scores.keys().collect::<Vec<_>>(), ["binpack"]);
+}

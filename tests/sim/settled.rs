@@ -1,0 +1,80 @@
+//! What must be true when nothing moves any more.
+
+use std::collections::BTreeSet;
+
+use model::{AllocId, EvalId, Evaluation, JobKey, Trigger};
+use scheduler::{Input, schedule};
+use state::invariants;
+
+use crate::world::World;
+
+/// Far more than any world here needs to come to rest.
+const MOST_STEPS: usize = 50_000;
+
+impl World {
+    /// Lets everything come to rest, and looks.
+    pub fn settle(&mut self) -> Result<(), String> {
+        self.calm = true;
+        let mut steps = 0;
+        while self.has_events() {
+            self.step()?;
+            steps += 1;
+            if steps > MOST_STEPS {
+                return Err(format!("no rest after {MOST_STEPS} steps"));
+            }
+        }
+        if let Some(busy) = self.busy_with() {
+            return Err(busy);
+        }
+        invariants::nothing_runs_for_a_stopped_job(&self.root)?;
+        invariants::nothing_waits_on_a_lost_node(&self.root)?;
+        self.nothing_is_left_to_do()?;
+        self.machines_run_what_they_shall()
+    }
+
+    /// A fresh look at any job finds nothing to change: all that fits is placed, all that shall stop was stopped.
+    fn nothing_is_left_to_do(&mut self) -> Result<(), String> {
+        let mut jobs: BTreeSet<JobKey> = self.root.jobs.keys().cloned().collect();
+        jobs.extend(self.root.allocs.values().map(|alloc| alloc.job.clone()));
+        for job in jobs {
+            let kind = self.root.jobs.get(&job).map_or_else(Default::default, |job| job.kind);
+            let eval =
+                Evaluation::new(EvalId(self.id()), job.clone(), kind, 50, Trigger::JobRegister, self.now);
+            let root = self.root.clone();
+            let now = self.now;
+            let mut ids = || self.id();
+            let decision = schedule(Input { root: &root, eval: &eval, now, ids: &mut ids, rng_seed: 1 });
+            if !decision.plan.is_noop() {
+                let evals: Vec<_> = root
+                    .evals_of_job(&job)
+                    .map(|eval| (eval.id, eval.trigger, eval.status, eval.snapshot_index, eval.modify_index))
+                    .collect();
+                return Err(format!(
+                    "something is left to do for {job}: {:?}\nevaluations: {evals:?}",
+                    decision.plan
+                ));
+            }
+            let waits = root.evals_of_job(&job).any(|eval| !eval.status.is_terminal());
+            if !decision.eval.failed_groups.is_empty() && !waits {
+                return Err(format!("left to do: {job} wants more and no evaluation waits for room"));
+            }
+        }
+        Ok(())
+    }
+
+    fn machines_run_what_they_shall(&self) -> Result<(), String> {
+        for (id, machine) in self.machines.iter().filter(|(_, machine)| machine.online) {
+            let runs: BTreeSet<AllocId> = machine.runs().collect();
+            let shall: BTreeSet<AllocId> = self
+                .root
+                .allocs_of_node(*id)
+                .filter(|alloc| !alloc.is_terminal())
+                .map(|alloc| alloc.id)
+                .collect();
+            if runs != shall {
+                return Err(format!("node {id} runs {runs:?} and was told {shall:?}"));
+            }
+        }
+        Ok(())
+    }
+}

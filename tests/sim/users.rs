@@ -1,0 +1,205 @@
+//! What people and faults do to a cluster.
+
+use std::time::Duration;
+
+use model::{
+    Capacity, Constraint, DriverInfo, Eligibility, EphemeralDisk, EvalId, Evaluation, Job, JobKey, JobType,
+    NetworkAsk, Node, NodeId, Operand, Port, ReschedulePolicy, Resources, Task, TaskGroup, Trigger,
+    UpdateStrategy,
+};
+use rand::RngExt;
+use state::Command;
+
+use crate::{
+    nodes::Machine,
+    world::{After, Event, World},
+};
+
+const NODES: u128 = 5;
+const JOBS: usize = 6;
+
+impl World {
+    /// So many acts, with some time between them: often none, sometimes minutes.
+    pub fn disturb(&mut self, acts: usize) -> Result<(), String> {
+        self.calm = false;
+        for _ in 0..acts {
+            self.act();
+            let wait = match self.rng.random_range(0..10) {
+                0 => self.millis(10_000, 120_000),
+                1..4 => self.millis(100, 5_000),
+                _ => self.millis(0, 60),
+            };
+            self.run_until(self.now.plus(wait))?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self) {
+        let node = NodeId(self.rng.random_range(1..=NODES));
+        match self.rng.random_range(0..100) {
+            0..30 => {
+                let job = self.any_job();
+                self.register(job);
+            }
+            30..42 => self.scale(),
+            42..50 => self.stop(),
+            50..62 => self.join(node),
+            62..72 => self.lose(node),
+            72..78 => self.set_eligible(node, false),
+            78..84 => self.set_eligible(node, true),
+            84..97 => self.fail_a_task(),
+            _ => {
+                let before = model::Timestamp(self.now.as_nanos() - 60_000_000_000);
+                self.propose(vec![Command::Collect { before }], After::Nothing);
+            }
+        }
+    }
+
+    fn any_job(&mut self) -> Job {
+        let kind = if self.one_in(3) { JobType::Batch } else { JobType::Service };
+        let mut ports: Vec<Port> = (0..self.rng.random_range(0..3))
+            .map(|at| Port { label: format!("p{at}"), ..Port::default() })
+            .collect();
+        if self.one_in(3) {
+            ports.push(Port {
+                label: "fixed".into(),
+                fixed: Some(8000 + self.rng.random_range(0..2)),
+                to: None,
+            });
+        }
+        let mut env =
+            std::collections::BTreeMap::from([("V".to_owned(), self.rng.random_range(0..3).to_string())]);
+        if self.one_in(6) {
+            env.insert("FAILS".into(), "1".into());
+        }
+        let mut group = TaskGroup {
+            name: "group".into(),
+            count: self.rng.random_range(0..7),
+            network: Some(NetworkAsk { ports, ..NetworkAsk::default() }),
+            reschedule: Some(ReschedulePolicy::for_type(kind)),
+            ephemeral_disk: EphemeralDisk { size_mb: 10 },
+            tasks: vec![Task {
+                name: "task".into(),
+                driver: "mock_driver".into(),
+                env,
+                resources: Resources {
+                    cpu_mhz: self.rng.random_range(50..400),
+                    memory_mb: self.rng.random_range(50..400),
+                    network: None,
+                },
+                ..Task::default()
+            }],
+            ..TaskGroup::default()
+        };
+        if kind == JobType::Service && !self.one_in(3) {
+            let max_parallel = self.rng.random_range(1..4);
+            group.update = Some(UpdateStrategy { max_parallel, ..UpdateStrategy::default() });
+        }
+        if self.one_in(4) {
+            let (left, right) = (String::new(), String::new());
+            group.constraints.push(Constraint { left, operand: Operand::DistinctHosts, right });
+        }
+        if self.one_in(5) {
+            let right = self.rng.random_range(0..2).to_string();
+            group.constraints.push(Constraint {
+                left: "${attr.rack}".into(),
+                operand: Operand::Equal,
+                right,
+            });
+        }
+        let mut groups = vec![group];
+        if self.one_in(4) {
+            let mut second = groups[0].clone();
+            second.name = "second".into();
+            second.count = self.rng.random_range(0..3);
+            groups.push(second);
+        }
+        let id = format!("job{}", self.rng.random_range(0..JOBS));
+        let priority = self.rng.random_range(40..60);
+        Job { name: id.clone(), id, kind, priority, groups, all_at_once: self.one_in(10), ..Job::default() }
+    }
+
+    fn register(&mut self, job: Job) {
+        let mut eval = self.eval(job.key(), job.kind, Trigger::JobRegister);
+        eval.priority = job.priority;
+        let now = self.now;
+        let command = Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: Some(eval), now };
+        self.propose(vec![command], After::Nothing);
+    }
+
+    fn eval(&mut self, job: JobKey, kind: JobType, trigger: Trigger) -> Evaluation {
+        Evaluation::new(EvalId(self.id()), job, kind, 50, trigger, self.now)
+    }
+
+    fn known_job(&mut self) -> Option<Job> {
+        let jobs: Vec<_> = self.root.jobs.values().cloned().collect();
+        (!jobs.is_empty()).then(|| Job::clone(&jobs[self.rng.random_range(0..jobs.len())]))
+    }
+
+    fn scale(&mut self) {
+        let Some(mut job) = self.known_job() else { return };
+        job.groups[0].count = self.rng.random_range(0..9);
+        self.register(job);
+    }
+
+    fn stop(&mut self) {
+        let Some(job) = self.known_job() else { return };
+        let eval = Some(self.eval(job.key(), JobType::Service, Trigger::JobDeregister));
+        let (purge, now) = (self.one_in(3), self.now);
+        self.propose(vec![Command::DeregisterJob { job: job.key(), purge, eval, now }], After::Nothing);
+    }
+
+    /// A new machine, or one that comes back.
+    fn join(&mut self, id: NodeId) {
+        if !self.machines.contains_key(&id) {
+            let driver = DriverInfo { detected: true, healthy: true, ..DriverInfo::default() };
+            let node = Node {
+                id,
+                name: format!("n{}", id.0),
+                datacenter: "dc1".into(),
+                address: format!("10.0.0.{}", id.0),
+                attributes: [("rack".into(), (id.0 % 2).to_string())].into(),
+                drivers: [("mock_driver".into(), driver)].into(),
+                capacity: Capacity { cpu_mhz: 1500, memory_mb: 1500, disk_mb: 1000 },
+                dynamic_ports: (20000, 20009),
+                ..Node::default()
+            };
+            self.machines.insert(id, Machine::new(node));
+            self.connect(id);
+        } else if !self.machines[&id].online {
+            self.connect(id);
+        }
+    }
+
+    /// The machine no longer reaches the servers; what it runs goes on.
+    fn lose(&mut self, id: NodeId) {
+        if let Some(machine) = self.machines.get_mut(&id).filter(|machine| machine.online) {
+            machine.online = false;
+            self.declare_down(id);
+        }
+    }
+
+    fn set_eligible(&mut self, node: NodeId, eligible: bool) {
+        if !self.root.nodes.contains_key(&node) {
+            return;
+        }
+        let eligibility = if eligible { Eligibility::Eligible } else { Eligibility::Ineligible };
+        let now = self.now;
+        self.propose(
+            vec![Command::SetNodeEligibility { node, eligibility, evals: vec![], now }],
+            After::Nothing,
+        );
+    }
+
+    fn fail_a_task(&mut self) {
+        let live: Vec<_> = self.root.allocs.values().filter(|alloc| !alloc.is_terminal()).cloned().collect();
+        if live.is_empty() {
+            return;
+        }
+        let alloc = &live[self.rng.random_range(0..live.len())];
+        if let Some(machine) = self.machines.get_mut(&alloc.node) {
+            machine.failing.insert(alloc.id);
+            self.after(Duration::from_millis(1), Event::Node(alloc.node));
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! The event queue, the log, and what the leader does.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+    time::Duration,
+};
+
+use logic::{
+    blocked_evals::{self, BlockedEvals},
+    deployment_watcher::{self, DeploymentWatcher},
+    eval_broker::{self, Broker, LeaseToken},
+    plan_applier::{Batch, Submission, Verdict},
+    scheduler_worker::{Next, after_plan},
+};
+use model::{EvalId, EvalStatus, Evaluation, NodeId, Plan, Timestamp, Trigger};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use scheduler::{Input, schedule};
+use state::{Command, Outcome, Root, invariants};
+
+use crate::nodes::Machine;
+
+/// What verifies and commits plans: the real one, or one with a hole.
+pub type Applier = fn(&Root, Vec<Submission>) -> Batch;
+
+const WORKERS: usize = 3;
+/// Earlier states that a worker may still plan on.
+const STALE: usize = 8;
+
+pub enum Event {
+    /// A proposal becomes true.
+    Commit(Vec<Command>, After),
+    /// A free worker asks for work.
+    Ask {
+        worker: usize,
+    },
+    /// A worker has thought for long enough.
+    Submit {
+        worker: usize,
+        work: Box<Work>,
+        submission: Box<Submission>,
+    },
+    Broker,
+    Watcher,
+    /// A node looks at what it shall run.
+    Node(NodeId),
+}
+
+pub enum After {
+    Nothing,
+    Watcher,
+    Node(NodeId),
+    Plans(Vec<(usize, Work, Verdict)>),
+    GaveUp { worker: usize, work: Box<Work> },
+}
+
+/// An evaluation in the hands of a worker.
+pub struct Work {
+    eval: EvalId,
+    token: LeaseToken,
+    attempt: u32,
+    /// A state older than this will not do.
+    at_least: u64,
+}
+
+pub struct World {
+    pub root: Root,
+    pub now: Timestamp,
+    pub rng: StdRng,
+    /// Nothing fails and nobody acts: the world comes to rest.
+    pub calm: bool,
+    pub machines: BTreeMap<NodeId, Machine>,
+    pub steps: u64,
+    next_id: u128,
+    queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    events: BTreeMap<(Timestamp, u64), Event>,
+    history: VecDeque<Root>,
+    applier: Applier,
+    broker: Broker,
+    blocked: BlockedEvals,
+    watcher: DeploymentWatcher,
+    watcher_busy: bool,
+    watcher_wakes: Timestamp,
+    broker_wakes: Timestamp,
+    seen: u64,
+    idle: Vec<usize>,
+    submitted: Vec<(usize, Work, Submission)>,
+    writing: bool,
+}
+
+impl World {
+    pub fn new(seed: u64, applier: Applier) -> Self {
+        Self {
+            root: Root::default(),
+            now: Timestamp::from_secs(1_000_000),
+            rng: StdRng::seed_from_u64(seed),
+            calm: false,
+            machines: BTreeMap::new(),
+            steps: 0,
+            next_id: 1_000_000,
+            queue: BinaryHeap::new(),
+            events: BTreeMap::new(),
+            history: VecDeque::new(),
+            applier,
+            broker: Broker::default(),
+            blocked: BlockedEvals::default(),
+            watcher: DeploymentWatcher::default(),
+            watcher_busy: false,
+            watcher_wakes: Timestamp::ZERO,
+            broker_wakes: Timestamp::ZERO,
+            seen: 0,
+            idle: (0..WORKERS).collect(),
+            submitted: Vec::new(),
+            writing: false,
+        }
+    }
+
+    pub fn id(&mut self) -> u128 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Among `of`, or true once in so many times.
+    pub fn one_in(&mut self, of: u32) -> bool {
+        self.rng.random_range(0..of) == 0
+    }
+
+    pub fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.rng.random_range(from..to))
+    }
+
+    pub fn after(&mut self, wait: Duration, event: Event) {
+        let key = (self.now.plus(wait), self.steps);
+        self.steps += 1;
+        self.queue.push(Reverse(key));
+        self.events.insert(key, event);
+    }
+
+    /// Writes to the log: true after a while.
+    pub fn propose(&mut self, commands: Vec<Command>, after: After) {
+        let wait = self.millis(1, 40);
+        self.after(wait, Event::Commit(commands, after));
+    }
+
+    /// Runs the next event. False when there is none.
+    pub fn step(&mut self) -> Result<bool, String> {
+        let Some(Reverse(key)) = self.queue.pop() else { return Ok(false) };
+        let event = self.events.remove(&key).expect("every key in the queue has an event");
+        self.now = self.now.max(key.0);
+        match event {
+            Event::Commit(commands, after) => self.commit(commands, after)?,
+            Event::Ask { worker } => self.ask(worker),
+            Event::Submit { worker, work, submission } => {
+                self.submitted.push((worker, *work, *submission));
+                self.write_plans();
+            }
+            Event::Broker => self.tick_broker(),
+            Event::Watcher => self.look_at_deployments(),
+            Event::Node(node) => self.tick_node(node),
+        }
+        Ok(true)
+    }
+
+    /// Runs until the time is reached.
+    pub fn run_until(&mut self, until: Timestamp) -> Result<(), String> {
+        while self.queue.peek().is_some_and(|Reverse((at, _))| *at <= until) {
+            self.step()?;
+        }
+        self.now = self.now.max(until);
+        Ok(())
+    }
+
+    fn commit(&mut self, commands: Vec<Command>, after: After) -> Result<(), String> {
+        self.history.push_back(self.root.clone());
+        if self.history.len() > STALE {
+            self.history.pop_front();
+        }
+        let index = self.root.index + 1;
+        for command in commands {
+            let words = format!("{command:?}");
+            let command = Command::decode(&command.encode()).map_err(|error| format!("{error}: {words}"))?;
+            if let Outcome::Refused(reason) = self.root.apply(index, command) {
+                return Err(format!("refused: {reason}: {words}"));
+            }
+            invariants::check(&self.root)
+                .map_err(|broken| format!("{broken}\nafter entry {index}: {words}"))?;
+        }
+        match after {
+            After::Nothing => {}
+            After::Watcher => {
+                self.watcher_busy = false;
+                self.look_at_deployments();
+            }
+            After::Node(node) => self.node_reported(node),
+            After::Plans(plans) => {
+                self.writing = false;
+                for (worker, work, verdict) in plans {
+                    self.plan_answered(worker, work, verdict);
+                }
+                self.write_plans();
+            }
+            After::GaveUp { worker, work } => self.acknowledge(worker, &work),
+        }
+        self.notice();
+        Ok(())
+    }
+
+    /// What the leader's actors do when the state changed.
+    fn notice(&mut self) {
+        let root = self.root.clone();
+        self.blocked.drop_settled(&root);
+        let mut effects = self.blocked.wake(&root);
+        for eval in root.open_evals_since(self.seen) {
+            if eval.status == EvalStatus::Pending {
+                self.broker.enqueue(eval, self.now);
+            }
+            effects.extend(self.blocked.block(&root, eval));
+        }
+        let mut canceled = Vec::new();
+        for effect in effects {
+            match effect {
+                blocked_evals::Effect::Unblock(id) => {
+                    if let Some(eval) = root.evals.get(&id) {
+                        self.broker.enqueue(eval, self.now);
+                    }
+                }
+                blocked_evals::Effect::Cancel(id) => canceled.extend(ended(&root, id, EvalStatus::Canceled)),
+            }
+        }
+        if !canceled.is_empty() {
+            self.propose(vec![Command::UpdateEvals { evals: canceled }], After::Nothing);
+        }
+        self.look_at_deployments();
+        self.tick_broker();
+        let changed: Vec<NodeId> = root
+            .usage
+            .slots
+            .iter()
+            .filter(|slot| slot.assigned_index > self.seen)
+            .map(|slot| slot.node)
+            .collect();
+        self.seen = root.index;
+        for node in changed {
+            let wait = self.millis(1, 200);
+            self.after(wait, Event::Node(node));
+        }
+    }
+
+    fn tick_broker(&mut self) {
+        let effects = self.broker.tick(self.now);
+        self.perform(effects);
+        if self.broker.depths().ready > 0 {
+            while let Some(worker) = self.idle.pop() {
+                let wait = self.millis(0, 3);
+                self.after(wait, Event::Ask { worker });
+            }
+        }
+        if let Some(at) = self.broker.next_wake()
+            && (self.broker_wakes <= self.now || at < self.broker_wakes)
+        {
+            self.broker_wakes = at;
+            self.after(at.since(self.now), Event::Broker);
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<eval_broker::Effect>) {
+        let mut evals = Vec::new();
+        for effect in effects {
+            match effect {
+                eval_broker::Effect::Cancel(id) => evals.extend(ended(&self.root, id, EvalStatus::Canceled)),
+                eval_broker::Effect::Fail(id) => {
+                    let Some(mut eval) = ended(&self.root, id, EvalStatus::Failed) else { continue };
+                    let mut next = Evaluation::new(
+                        EvalId(self.id()),
+                        eval.job.clone(),
+                        eval.kind,
+                        eval.priority,
+                        Trigger::FailedFollowUp,
+                        self.now,
+                    );
+                    next.wait_until = self.now.plus(Duration::from_secs(60));
+                    eval.next = Some(next.id);
+                    evals.extend([eval, next]);
+                }
+            }
+        }
+        if !evals.is_empty() {
+            self.propose(vec![Command::UpdateEvals { evals }], After::Nothing);
+        }
+    }
+
+    fn ask(&mut self, worker: usize) {
+        match self.broker.dequeue(self.now) {
+            None => self.idle.push(worker),
+            Some((eval, token)) => {
+                self.plan(worker, Work { eval, token, attempt: 1, at_least: 0 });
+                self.tick_broker();
+            }
+        }
+    }
+
+    /// Plans on some state that knows the evaluation, and thinks for a while; now and then for longer than a lease.
+    fn plan(&mut self, worker: usize, work: Work) {
+        let wanted = work.at_least.max(self.root.evals.get(&work.eval).map_or(0, |eval| eval.create_index));
+        let old: Vec<&Root> = self.history.iter().filter(|root| root.index >= wanted).collect();
+        let pick = self.rng.random_range(0..=old.len() * 2);
+        let root = old.get(pick).map_or(&self.root, |root| root).clone();
+        let Some(eval) = root.evals.get(&work.eval).filter(|eval| !eval.status.is_terminal()).cloned() else {
+            self.acknowledge(worker, &work);
+            return;
+        };
+        let rng_seed = self.rng.random_range(0..1000);
+        let (now, next_id) = (self.now, &mut self.next_id);
+        let mut ids = || {
+            *next_id += 1;
+            *next_id
+        };
+        let decision = schedule(Input { root: &root, eval: &eval, now, ids: &mut ids, rng_seed });
+        let mut settles = vec![decision.eval];
+        settles.extend(decision.new_evals);
+        let submission = Box::new(Submission { plan: decision.plan, settles });
+        let wait =
+            if !self.calm && self.one_in(40) { self.millis(55_000, 70_000) } else { self.millis(1, 60) };
+        self.after(wait, Event::Submit { worker, work: Box::new(work), submission });
+    }
+
+    fn write_plans(&mut self) {
+        if self.writing || self.submitted.is_empty() {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.submitted);
+        waiting.sort_by_key(|(_, _, submission)| Reverse(submission.plan.priority));
+        let mut works = Vec::new();
+        let mut submissions = Vec::new();
+        for (worker, work, submission) in waiting {
+            works.push((worker, work));
+            submissions.push(submission);
+        }
+        let batch = (self.applier)(&self.root, submissions);
+        let plans =
+            works.into_iter().zip(batch.verdicts).map(|((worker, work), verdict)| (worker, work, verdict));
+        self.writing = true;
+        self.propose(batch.commands, After::Plans(plans.collect()));
+    }
+
+    fn plan_answered(&mut self, worker: usize, work: Work, verdict: Verdict) {
+        let Some(eval) = self.root.evals.get(&work.eval).cloned() else {
+            self.acknowledge(worker, &work);
+            return;
+        };
+        match after_plan(verdict.complete, verdict.progress, work.attempt, eval.kind) {
+            Next::Done => self.acknowledge(worker, &work),
+            Next::Retry => {
+                let attempt = if verdict.progress { 1 } else { work.attempt + 1 };
+                let at_least = self.root.index;
+                self.plan(worker, Work { attempt, at_least, ..work });
+            }
+            Next::GiveUp => {
+                let mut failed = Evaluation::clone(&eval);
+                failed.status = EvalStatus::Failed;
+                let mut blocked = Evaluation::new(
+                    EvalId(self.id()),
+                    eval.job.clone(),
+                    eval.kind,
+                    eval.priority,
+                    Trigger::MaxPlanAttempts,
+                    self.now,
+                );
+                blocked.status = EvalStatus::Blocked;
+                blocked.snapshot_index = self.root.index;
+                failed.blocked = Some(blocked.id);
+                let plan = Plan::new(eval.id, eval.job.clone(), eval.priority, 0, self.now);
+                debug_assert!(plan.is_noop());
+                let command = Command::UpdateEvals { evals: vec![failed, blocked] };
+                self.propose(vec![command], After::GaveUp { worker, work: Box::new(work) });
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, worker: usize, work: &Work) {
+        // A late one holds no lease any more; then there is nothing to say.
+        if let Ok(effects) = self.broker.ack(work.eval, work.token) {
+            self.perform(effects);
+        }
+        let wait = self.millis(0, 3);
+        self.after(wait, Event::Ask { worker });
+    }
+
+    fn look_at_deployments(&mut self) {
+        if self.watcher_busy {
+            return;
+        }
+        let root = self.root.clone();
+        let look = self.watcher.look(&root, self.now);
+        if let Some(at) = look.wake_at
+            && (self.watcher_wakes <= self.now || at < self.watcher_wakes)
+        {
+            self.watcher_wakes = at;
+            self.after(at.since(self.now), Event::Watcher);
+        }
+        let commands: Vec<Command> =
+            look.effects.into_iter().filter_map(|effect| self.deployment_command(&root, effect)).collect();
+        if !commands.is_empty() {
+            self.watcher_busy = true;
+            self.propose(commands, After::Watcher);
+        }
+    }
+
+    fn deployment_command(&mut self, root: &Root, effect: deployment_watcher::Effect) -> Option<Command> {
+        use deployment_watcher::Effect;
+        let (Effect::Finish { deployment: id, .. } | Effect::Continue { deployment: id }) = effect;
+        let deployment = root.deployments.get(&id)?;
+        let job = root.jobs.get(&deployment.job)?;
+        let eval = Evaluation::new(
+            EvalId(self.id()),
+            deployment.job.clone(),
+            job.kind,
+            job.priority,
+            Trigger::DeploymentWatcher,
+            self.now,
+        );
+        Some(match effect {
+            Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
+            Effect::Finish { status, description, stable, .. } => Command::UpdateDeployment {
+                deployment: id,
+                status,
+                description: description.into(),
+                stable,
+                evals: if stable { Vec::new() } else { vec![eval] },
+                now: self.now,
+            },
+        })
+    }
+
+    /// What must be empty once nothing moves.
+    pub fn busy_with(&self) -> Option<String> {
+        let depths = self.broker.depths();
+        let all_idle = self.idle.len() == WORKERS;
+        (depths != eval_broker::Depths::default() || !all_idle || self.writing)
+            .then(|| format!("not told to rest: {depths:?}, {} idle workers", self.idle.len()))
+    }
+
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+}
+
+fn ended(root: &Root, id: EvalId, status: EvalStatus) -> Option<Evaluation> {
+    let mut eval = Evaluation::clone(root.evals.get(&id).filter(|eval| !eval.status.is_terminal())?);
+    eval.status = status;
+    Some(eval)
+}
