@@ -173,9 +173,11 @@ async fn too_much_memory_is_told_as_that() {
     let bench = Real::new().await;
     let driver = bench.driver();
     let temp = tempfile::tempdir().unwrap();
-    let mut config = bench.tool(&["eat", "200"]);
+    let mut config = bench.tool(&["eat-after", "/alloc/data/go", "200"]);
     config.remove("init");
-    let handle = start(&driver, &battery::spec(temp.path(), config).await).await.unwrap();
+    let spec = battery::spec(temp.path(), config).await;
+    let handle = start(&driver, &spec).await.unwrap();
+    std::fs::write(spec.dirs.alloc.join("data/go"), "").unwrap();
     let exit = driver.wait(&handle).await.unwrap();
     assert!(exit.oom_killed && !exit.is_success(), "{exit:?}");
     assert_eq!(exit.message, "OOM Killed");

@@ -100,7 +100,6 @@ impl Agent {
         fs::read(self.log()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
-
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
