@@ -18,7 +18,8 @@ fn the_microservice_is_deployed_and_logs() {
     assert_eq!(world.page(address, "/"), "Hello from microservice-01@1.0.0");
     world.eventually("the request is logged", || {
         let logs = world.run(&format!("nomad logs {}", &alloc[..8])).ok().stdout;
-        (logs.starts_with("yarn start v0.23.4\n$ node .\n") && logs.contains("Called to microservice-01")).then_some(())
+        (logs.starts_with("yarn start v0.23.4\n$ node .\n") && logs.contains("Called to microservice-01"))
+            .then_some(())
     });
     world.run(&format!("nomad alloc-status {alloc}")).ok().has(&[
         "Task \"microservice-01\" is \"running\"",
@@ -67,7 +68,16 @@ fn commands_answer_under_their_old_names() {
     let world = World::dev();
     let version = world.run("nomad version").ok();
     assert!(!version.stdout.is_empty());
-    world.run("nomad node status").ok().has(&["ID", "DC", "Name", "Class", "Drain", "Eligibility", "Status", "ready"]);
+    world.run("nomad node status").ok().has(&[
+        "ID",
+        "DC",
+        "Name",
+        "Class",
+        "Drain",
+        "Eligibility",
+        "Status",
+        "ready",
+    ]);
     world.run("nomad node-status -self").ok().has(&["Driver Status", "raw_exec"]);
     world.run("nomad server members").ok().has(&["Name", "Address", "Status", "alive"]);
     world.run("consul members").ok().has(&["Node", "Address", "Status", "alive"]);

@@ -45,11 +45,21 @@ fn redis_from_run_to_stop() {
     assert_eq!(summary[1], ["cache", "0", "0", "1", "0", "0", "0"]);
     let listed = status.table("Allocations");
     assert_eq!(listed[0][..6], ["ID", "Node ID", "Task Group", "Version", "Desired", "Status"]);
-    assert_eq!((listed[1][0].as_str(), &listed[1][2..6]), (short, &["cache", "0", "run", "running"].map(String::from)[..]));
+    assert_eq!(
+        (listed[1][0].as_str(), &listed[1][2..6]),
+        (short, &["cache", "0", "run", "running"].map(String::from)[..])
+    );
     assert_eq!(status.table("Deployed")[1][..3], ["cache", "1", "1"]);
 
     let shown = world.run(&format!("nomad alloc status -stats {short}")).ok();
-    shown.has(&["Task \"redis\" is \"running\"", "/500 MHz", "MiB/256 MiB", "300 MiB", "db: 127.0.0.1:", "Memory Stats"]);
+    shown.has(&[
+        "Task \"redis\" is \"running\"",
+        "/500 MHz",
+        "MiB/256 MiB",
+        "300 MiB",
+        "db: 127.0.0.1:",
+        "Memory Stats",
+    ]);
     shown.has(&["Started", "Task started by client", "Task Setup", "Building Task Directory", "Received"]);
     let short_status = world.run(&format!("nomad status {short}")).ok();
     short_status.has(&["Task \"redis\" is \"running\"", "db: 127.0.0.1:"]);
@@ -83,7 +93,10 @@ fn redis_from_run_to_stop() {
         world.dig(&format!("+short SRV {SERVICE}")).contains(&port).then_some(())
     });
 
-    world.run("nomad stop redis").ok().has(&["==> Monitoring evaluation \"", "finished with status \"complete\""]);
+    world
+        .run("nomad stop redis")
+        .ok()
+        .has(&["==> Monitoring evaluation \"", "finished with status \"complete\""]);
     assert_eq!(world.dig(&format!("+short SRV {SERVICE}")), "", "gone from DNS at once");
     world.eventually("the container is gone", || containers(&alloc).is_empty().then_some(()));
     let after = world.run("nomad status redis").ok();
@@ -107,7 +120,8 @@ fn found_by_dns(world: &World, port: &str) {
     assert_eq!(srv[2..7], ["IN", "SRV", "1", "1", port]);
     let target = srv[7];
     let additional = section("ADDITIONAL");
-    let address = additional.lines().find(|line| line.starts_with(target)).unwrap_or_else(|| panic!("{answer}"));
+    let address =
+        additional.lines().find(|line| line.starts_with(target)).unwrap_or_else(|| panic!("{answer}"));
     assert!(address.contains("\tA\t127.0.0.1") || address.contains(" A "), "{answer}");
     let resolved = world.dig(&format!("+short A {target}"));
     assert_eq!(resolved, "127.0.0.1\n", "the target of the SRV record has an address of its own");
@@ -201,16 +215,21 @@ fn a_raw_process_is_run_followed_and_stopped() {
     });
     assert_eq!(world.run(&format!("troupe logs -stderr {alloc}")).ok().stdout, "oops\n");
     assert_eq!(world.run(&format!("troupe logs -tail -n 2 {alloc}")).ok().stdout.lines().count(), 2);
-    assert!(world.dig("+short SRV clock.service.consul").contains(&format!(" {port} ")), "no check, so at once");
+    assert!(
+        world.dig("+short SRV clock.service.consul").contains(&format!(" {port} ")),
+        "no check, so at once"
+    );
 
     let mut follow = world.agent.command("troupe");
     follow.args(["logs", "-f", "-tail", "-n", "1", &alloc]).stdout(std::process::Stdio::piped());
     let mut follow = follow.spawn().unwrap();
     let stdout = follow.stdout.take().unwrap();
-    let lines: Vec<String> = std::io::BufRead::lines(std::io::BufReader::new(stdout)).take(4).map(Result::unwrap).collect();
+    let lines: Vec<String> =
+        std::io::BufRead::lines(std::io::BufReader::new(stdout)).take(4).map(Result::unwrap).collect();
     follow.kill().unwrap();
     follow.wait().unwrap();
-    let numbers: Vec<u64> = lines.iter().map(|line| line.trim_start_matches("tick ").parse().unwrap()).collect();
+    let numbers: Vec<u64> =
+        lines.iter().map(|line| line.trim_start_matches("tick ").parse().unwrap()).collect();
     assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1), "followed without a gap: {lines:?}");
 
     world.run("troupe stop -detach clock").ok();

@@ -42,7 +42,13 @@ impl Ran {
     #[track_caller]
     pub(crate) fn has(&self, parts: &[&str]) -> &Self {
         for part in parts {
-            assert!(self.stdout.contains(part), "{}: lacks {part:?} in\n{}{}", self.line, self.stdout, self.stderr);
+            assert!(
+                self.stdout.contains(part),
+                "{}: lacks {part:?} in\n{}{}",
+                self.line,
+                self.stdout,
+                self.stderr
+            );
         }
         self
     }
@@ -54,15 +60,18 @@ impl Ran {
         let begin = lines.iter().position(|line| *line == heading);
         let begin = begin.unwrap_or_else(|| panic!("{}: no {heading:?} in\n{}", self.line, self.stdout));
         let rows = lines[begin + 1..].iter().take_while(|line| !line.trim().is_empty());
-        rows.map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(String::from).collect())
-            .collect()
+        rows.map(|line| {
+            line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(String::from).collect()
+        })
+        .collect()
     }
 
     /// The value of a line `Name = value`.
     #[track_caller]
     pub(crate) fn value(&self, name: &str) -> String {
         let pairs = self.stdout.lines().filter_map(|line| line.split_once('='));
-        let found = pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned()).next();
+        let found =
+            pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned()).next();
         found.unwrap_or_else(|| panic!("{}: no {name:?} in\n{}", self.line, self.stdout))
     }
 }
@@ -77,7 +86,8 @@ impl World {
     pub(crate) fn with(flags: &[&str], config: impl FnOnce(&Path) -> String) -> Self {
         let dir = tempfile::Builder::new().prefix("troupe-e2e-").tempdir().unwrap();
         let low = 20000 + std::process::id() % 100 * 120;
-        let ports = format!("client {{\n  min_dynamic_port = {low}\n  max_dynamic_port = {}\n}}\n", low + 119);
+        let ports =
+            format!("client {{\n  min_dynamic_port = {low}\n  max_dynamic_port = {}\n}}\n", low + 119);
         let text = format!("{ports}{}", config(dir.path()));
         let file = dir.path().join("agent.hcl");
         fs::write(&file, text).unwrap();
@@ -148,7 +158,8 @@ impl World {
 
     /// Allocations of a job, newest first, as the API lists them.
     pub(crate) fn allocs(&self, job: &str) -> Vec<Value> {
-        let mut allocs = self.get(&format!("/v1/job/{job}/allocations")).as_array().cloned().unwrap_or_default();
+        let mut allocs =
+            self.get(&format!("/v1/job/{job}/allocations")).as_array().cloned().unwrap_or_default();
         allocs.sort_by_key(|alloc| std::cmp::Reverse(alloc["CreateIndex"].as_u64()));
         allocs
     }
@@ -173,7 +184,9 @@ impl World {
         let id = alloc["ID"].as_str().unwrap();
         let shown = self.run(&format!("troupe alloc status {id}")).ok().stdout;
         let found = shown.split(&format!("{label}: ")).nth(1).and_then(|rest| rest.split_whitespace().next());
-        found.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address of {label} in\n{shown}"))
+        found
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("no address of {label} in\n{shown}"))
     }
 
     /// The answer of a service at an address, once it gives one.
@@ -196,7 +209,8 @@ impl Drop for World {
         if std::thread::panicking() {
             let mut all = String::new();
             for path in ["/v1/jobs", "/v1/evaluations", "/v1/allocations"] {
-                let body = web::get(self.agent.http, path).map_or_else(|error| error.to_string(), |found| found.body);
+                let body = web::get(self.agent.http, path)
+                    .map_or_else(|error| error.to_string(), |found| found.body);
                 writeln!(all, "--- {path}\n{body}").unwrap();
             }
             eprintln!("{all}--- log of the agent\n{}", self.agent.output());
@@ -229,7 +243,11 @@ pub(crate) fn ran(line: &str, command: &mut Command) -> Ran {
 }
 
 pub(crate) fn docker(words: &[&str]) -> String {
-    ran(&format!("docker {}", words.join(" ")), Command::new("docker").args(words)).ok().stdout.trim().to_owned()
+    ran(&format!("docker {}", words.join(" ")), Command::new("docker").args(words))
+        .ok()
+        .stdout
+        .trim()
+        .to_owned()
 }
 
 /// Images that a test needs.

@@ -49,7 +49,8 @@ fn make(image: Image, dir: &Path) -> Result<(), String> {
     let mut hasher = DefaultHasher::new();
     (image, WEB_SOURCE, include_str!("images.rs")).hash(&mut hasher);
     if redis {
-        let path = which("redis-server").ok_or("redis-server is not installed: apt-get install redis-server")?;
+        let path =
+            which("redis-server").ok_or("redis-server is not installed: apt-get install redis-server")?;
         let facts = fs::metadata(path).map_err(words)?;
         (facts.len(), facts.modified().map_err(words)?).hash(&mut hasher);
     }
@@ -71,11 +72,11 @@ fn make(image: Image, dir: &Path) -> Result<(), String> {
         fs::copy(web_program(dir)?, stage.join(image.program)).map_err(words)?;
         format!("[\"/{}\"]", image.program)
     };
-    let made = import(&stage, image.name, &[
-        format!("ENTRYPOINT {entry}"),
-        "ENV PATH=/usr/bin:/bin:/".into(),
-        format!("LABEL {LABEL}={hash}"),
-    ]);
+    let made = import(
+        &stage,
+        image.name,
+        &[format!("ENTRYPOINT {entry}"), "ENV PATH=/usr/bin:/bin:/".into(), format!("LABEL {LABEL}={hash}")],
+    );
     let _ = fs::remove_dir_all(&stage);
     made
 }

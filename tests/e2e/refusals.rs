@@ -35,7 +35,9 @@ fn a_bad_job_file_registers_nothing() {
     world.file("broken.nomad", text);
     let run = world.run("nomad run broken.nomad");
     assert_eq!(run.code, 1, "{run:?}");
-    for part in ["broken.nomad:4:", "many", "broken.nomad:13:", "70000", "broken.nomad:17:", "colour", "help: "] {
+    for part in
+        ["broken.nomad:4:", "many", "broken.nomad:13:", "70000", "broken.nomad:17:", "colour", "help: "]
+    {
         assert!(run.stderr.contains(part), "all problems at once, {part:?} lacks in\n{}", run.stderr);
     }
     world.file("open.nomad", "job \"open\" {\n  group \"web\" {\n");
@@ -101,7 +103,9 @@ fn garbage_does_not_end_dns() {
     let label_too_long = [&header(1)[..], &[63, b'a', b'b']].concat();
     let no_question = header(200).to_vec();
     let mut answer = [0u8; 4096];
-    for packet in [vec![], vec![0], vec![0xff; 11], vec![0xff; 600], pointer_to_itself, label_too_long, no_question] {
+    for packet in
+        [vec![], vec![0], vec![0xff; 11], vec![0xff; 600], pointer_to_itself, label_too_long, no_question]
+    {
         socket.send(&packet).unwrap();
         if let Ok(length) = socket.recv(&mut answer) {
             let code = answer[3] & 0x0f;
@@ -121,7 +125,8 @@ fn a_port_in_use_is_said_with_the_flag_that_changes_it() {
     let mut second = world.agent.command("troupe");
     let port = format!("-http-port={}", world.agent.http.port());
     let others = ["rpc", "gossip", "consul", "dns"].map(|name| format!("-{name}-port=0"));
-    let output = second.args(["agent", "-dev"]).env("TMPDIR", world.dir()).arg(port).args(others).output().unwrap();
+    let output =
+        second.args(["agent", "-dev"]).env("TMPDIR", world.dir()).arg(port).args(others).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("-http-port") && said.contains(&world.agent.http.to_string()), "{said}");

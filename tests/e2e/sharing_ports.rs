@@ -79,7 +79,10 @@ fn a_static_port_is_given_once() {
     ]);
     let status = world.run("nomad status http-echo").ok();
     assert_eq!(status.table("Summary")[1][..4], ["echo", "4", "0", "1"]);
-    assert_eq!(world.allocs("http-echo").iter().filter(|alloc| alloc["ClientStatus"] == "running").count(), 1);
+    assert_eq!(
+        world.allocs("http-echo").iter().filter(|alloc| alloc["ClientStatus"] == "running").count(),
+        1
+    );
 
     // And the way out: ports chosen by the scheduler.
     world.file("http-echo.nomad", &job(3, ""));
@@ -100,7 +103,9 @@ fn a_static_port_is_given_once() {
     world.eventually("no container is left", || {
         let left: Vec<String> = allocs
             .iter()
-            .map(|alloc| docker(&["ps", "-aq", "--filter", &format!("name={}", alloc["ID"].as_str().unwrap())]))
+            .map(|alloc| {
+                docker(&["ps", "-aq", "--filter", &format!("name={}", alloc["ID"].as_str().unwrap())])
+            })
             .collect();
         left.iter().all(String::is_empty).then_some(())
     });

@@ -84,8 +84,11 @@ job "count" {
         let text = lines(&world);
         (text.lines().count() > seen + 5).then_some(text)
     });
-    let pairs: Vec<(&str, usize)> =
-        text.lines().filter_map(|line| line.split_once(' ')).map(|(pid, n)| (pid, n.parse().unwrap())).collect();
+    let pairs: Vec<(&str, usize)> = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(pid, n)| (pid, n.parse().unwrap()))
+        .collect();
     assert!(pairs.iter().all(|(pid, _)| *pid == pairs[0].0), "one process from beginning to end");
     assert!(pairs.iter().zip(1..).all(|((_, n), expected)| *n == expected), "no line lost, none twice");
     let pid = pairs[0].0.to_owned();
@@ -96,7 +99,8 @@ job "count" {
 }
 
 fn alloc_log(dir: &Path, alloc: &str) -> PathBuf {
-    let found = ran("find", Command::new("find").arg(dir).args(["-path", &format!("*{alloc}*/t.stdout.0")])).stdout;
+    let found =
+        ran("find", Command::new("find").arg(dir).args(["-path", &format!("*{alloc}*/t.stdout.0")])).stdout;
     PathBuf::from(found.lines().next().unwrap_or_else(|| panic!("no log of {alloc}")))
 }
 
@@ -122,7 +126,9 @@ impl Proxy {
                 if !open.load(Ordering::SeqCst) {
                     return;
                 }
-                let (Ok(client), Ok(engine)) = (client, UnixStream::connect("/var/run/docker.sock")) else { return };
+                let (Ok(client), Ok(engine)) = (client, UnixStream::connect("/var/run/docker.sock")) else {
+                    return;
+                };
                 for (from, to) in [(&client, &engine), (&engine, &client)] {
                     let (from, to, open) = (from.try_clone().unwrap(), to.try_clone().unwrap(), open.clone());
                     std::thread::spawn(move || carry(from, to, &open));
@@ -170,7 +176,10 @@ fn an_engine_that_goes_away_is_said_and_found_again() {
     let healthy = |world: &World| {
         let node = world.get("/v1/nodes")[0]["ID"].as_str().unwrap().to_owned();
         let node = world.get(&format!("/v1/node/{node}"));
-        (node["Drivers"]["docker"]["Healthy"] == true, node["Drivers"]["docker"]["HealthDescription"].to_string())
+        (
+            node["Drivers"]["docker"]["Healthy"] == true,
+            node["Drivers"]["docker"]["HealthDescription"].to_string(),
+        )
     };
     assert!(healthy(&world).0);
 
@@ -182,13 +191,24 @@ fn an_engine_that_goes_away_is_said_and_found_again() {
     assert!(reason.len() > 10, "with a reason: {reason}");
     let verbose = world.run("nomad node status -self -verbose").ok();
     verbose.has(&["docker"]);
-    assert!(world.run("nomad node status -self").ok().stdout.contains("docker (unhealthy)"), "shown to people");
-    assert_eq!(docker(&["ps", "-q", "--filter", &format!("name={alloc}")]), container, "the container goes on");
+    assert!(
+        world.run("nomad node status -self").ok().stdout.contains("docker (unhealthy)"),
+        "shown to people"
+    );
+    assert_eq!(
+        docker(&["ps", "-q", "--filter", &format!("name={alloc}")]),
+        container,
+        "the container goes on"
+    );
 
     proxy.open();
     world.eventually("docker is healthy again", || healthy(&world).0.then_some(()));
     assert_eq!(world.running("whoami", 1)[0]["ID"], alloc.as_str(), "the same allocation runs");
-    assert_eq!(docker(&["ps", "-q", "--filter", &format!("name={alloc}")]), container, "in the same container");
+    assert_eq!(
+        docker(&["ps", "-q", "--filter", &format!("name={alloc}")]),
+        container,
+        "in the same container"
+    );
     world.run("nomad stop whoami").ok();
     world.eventually("it can be stopped", || {
         docker(&["ps", "-aq", "--filter", &format!("name={alloc}")]).is_empty().then_some(())

@@ -52,7 +52,9 @@ fn the_todo_list_runs_as_one_group() {
     let alloc = allocs[0]["ID"].as_str().unwrap();
     let status = world.eventually("both tasks run", || {
         let status = world.run(&format!("nomad alloc status {alloc}")).ok();
-        let both = ["db", "web"].iter().all(|task| status.stdout.contains(&format!("Task \"{task}\" is \"running\"")));
+        let both = ["db", "web"]
+            .iter()
+            .all(|task| status.stdout.contains(&format!("Task \"{task}\" is \"running\"")));
         both.then_some(status)
     });
     status.has(&[&format!("{}", ports[0]), &format!("{}", ports[1])]);
