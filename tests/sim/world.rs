@@ -10,6 +10,7 @@ use logic::{
     blocked_evals::{self, BlockedEvals},
     deployment_watcher::{self, DeploymentWatcher},
     eval_broker::{self, Broker, LeaseToken},
+    node_gateway::evals_for_lost,
     plan_applier::{Batch, Submission, Verdict},
     scheduler_worker::{Next, after_plan},
 };
@@ -49,6 +50,7 @@ pub(crate) enum Event {
 pub(crate) enum After {
     Nothing,
     Watcher,
+    Gateway,
     Node(NodeId),
     Plans(Vec<(usize, Work, Verdict)>),
     GaveUp { worker: usize, work: Box<Work> },
@@ -82,6 +84,7 @@ pub(crate) struct World {
     blocked: BlockedEvals,
     watcher: DeploymentWatcher,
     watcher_busy: bool,
+    gateway_busy: bool,
     watcher_wakes: Timestamp,
     broker_wakes: Timestamp,
     seen: u64,
@@ -111,6 +114,7 @@ impl World {
             blocked: BlockedEvals::default(),
             watcher: DeploymentWatcher::default(),
             watcher_busy: false,
+            gateway_busy: false,
             watcher_wakes: Timestamp::ZERO,
             broker_wakes: Timestamp::ZERO,
             seen: 0,
@@ -198,6 +202,7 @@ impl World {
                 self.watcher_busy = false;
                 self.look_at_deployments();
             }
+            After::Gateway => self.gateway_busy = false,
             After::Node(node) => self.node_reported(node),
             After::Plans(plans) => {
                 self.writing = false;
@@ -238,6 +243,7 @@ impl World {
             self.propose(vec![Command::UpdateEvals { evals: canceled }], After::Nothing);
         }
         self.look_at_deployments();
+        self.look_for_lost();
         self.tick_broker();
         let changed: Vec<NodeId> = root
             .usage
@@ -250,6 +256,18 @@ impl World {
         for node in changed {
             let wait = self.millis(1, 200);
             self.after(wait, Event::Node(node));
+        }
+    }
+
+    fn look_for_lost(&mut self) {
+        if self.gateway_busy {
+            return;
+        }
+        let (root, now) = (self.root.clone(), self.now);
+        let evals = evals_for_lost(&root, now, &mut || self.id());
+        if !evals.is_empty() {
+            self.gateway_busy = true;
+            self.propose(vec![Command::UpdateEvals { evals }], After::Gateway);
         }
     }
 
