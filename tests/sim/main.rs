@@ -38,7 +38,8 @@ fn live(seed: u64, applier: Applier, rounds: usize, steps: usize) -> Result<Worl
     let mut world = World::new(seed, applier);
     for _ in 0..rounds {
         if let Err(broken) = world.disturb(steps).and_then(|()| world.settle()) {
-            let trace = std::env::var_os("TROUPE_SIM_TRACE").map(|_| world.trace.join("\n")).unwrap_or_default();
+            let trace =
+                std::env::var_os("TROUPE_SIM_TRACE").map(|_| world.trace.join("\n")).unwrap_or_default();
             return Err(format!("{broken}\n{trace}"));
         }
     }

@@ -11,12 +11,21 @@ pub(crate) fn line(command: &Command) -> String {
         Command::SetNodeStatus { node, status, evals, .. } => {
             format!("node {:x} is {}{}", node.0, status.as_str(), all(evals))
         }
-        Command::SetNodeEligibility { node, eligibility, .. } => format!("node {:x} is {eligibility:?}", node.0),
+        Command::SetNodeEligibility { node, eligibility, .. } => {
+            format!("node {:x} is {eligibility:?}", node.0)
+        }
         Command::RegisterJob { job, eval, .. } => {
             let groups: Vec<String> = job
                 .groups
                 .iter()
-                .map(|group| format!("{} x{} update {:?}", group.name, group.count, group.update.as_ref().map(|update| update.max_parallel)))
+                .map(|group| {
+                    format!(
+                        "{} x{} update {:?}",
+                        group.name,
+                        group.count,
+                        group.update.as_ref().map(|update| update.max_parallel)
+                    )
+                })
                 .collect();
             format!("job {} {} {groups:?}{}", job.id, job.kind.as_str(), all(eval.as_slice()))
         }
@@ -28,7 +37,14 @@ pub(crate) fn line(command: &Command) -> String {
         Command::UpdateAllocs { updates, evals } => {
             let reports: Vec<String> = updates
                 .iter()
-                .map(|one| format!("{:x} {} {:?}", one.id.0, one.client.as_str(), one.health.map(|health| health.healthy)))
+                .map(|one| {
+                    format!(
+                        "{:x} {} {:?}",
+                        one.id.0,
+                        one.client.as_str(),
+                        one.health.map(|health| health.healthy)
+                    )
+                })
                 .collect();
             format!("reports {reports:?}{}", all(evals))
         }
@@ -37,13 +53,18 @@ pub(crate) fn line(command: &Command) -> String {
 }
 
 fn plan_line(plan: &Plan) -> String {
-    let mut text = format!("of {:x} for {} v@{} on {}:", plan.eval.0, plan.job, plan.job_index, plan.snapshot_index);
+    let mut text =
+        format!("of {:x} for {} v@{} on {}:", plan.eval.0, plan.job, plan.job_index, plan.snapshot_index);
     for stop in &plan.stops {
         let _ = write!(text, " -{:x} ({})", stop.id.0, stop.description);
     }
     for one in &plan.placements {
         let previous = one.previous.map(|id| format!("{:x}", id.0));
-        let _ = write!(text, " +{:x} {}[{}] on {:x} for {previous:?}", one.id.0, one.group, one.index, one.node.0);
+        let _ = write!(
+            text,
+            " +{:x} {}[{}] on {:x} for {previous:?}",
+            one.id.0, one.group, one.index, one.node.0
+        );
     }
     let in_place: Vec<String> = plan.in_place.iter().map(|id| format!("{:x}", id.0)).collect();
     let deployment = plan.deployment.as_ref().map(|deployment| format!("{:x}", deployment.id.0));

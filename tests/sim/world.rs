@@ -188,7 +188,11 @@ impl World {
         let index = self.root.index + 1;
         for command in commands {
             let words = format!("{command:?}");
-            self.trace.push(format!("{} {index} {}", self.now.as_nanos() / 1_000_000, crate::trace::line(&command)));
+            self.trace.push(format!(
+                "{} {index} {}",
+                self.now.as_nanos() / 1_000_000,
+                crate::trace::line(&command)
+            ));
             let command = Command::decode(&command.encode()).map_err(|error| format!("{error}: {words}"))?;
             if let Outcome::Refused(reason) = self.root.apply(index, command) {
                 return Err(format!("refused: {reason}: {words}"));

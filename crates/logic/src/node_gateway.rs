@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AllocUpdate, ClientStatus, DesiredStatus, EvalId, EvalStatus, Evaluation, JobKey, JobType, Node, NodeStatus,
-    Timestamp, Trigger,
+    AllocUpdate, ClientStatus, DesiredStatus, EvalId, EvalStatus, Evaluation, JobKey, JobType, Node,
+    NodeStatus, Timestamp, Trigger,
 };
 use state::Root;
 
-/// One evaluation for each job of which an allocation newly failed (and shall still run), or newly ended although
-/// the node was not told to stop it.
+/// One evaluation for each job of which an allocation newly ended although it shall still run; the success of a batch
+/// job's allocation calls for none.
 pub fn evals_for_report(
     root: &Root,
     updates: &[AllocUpdate],
@@ -19,11 +19,15 @@ pub fn evals_for_report(
     let mut evals: BTreeMap<JobKey, Evaluation> = BTreeMap::new();
     for update in updates {
         let Some(alloc) = root.allocs.get(&update.id) else { continue };
-        let newly_failed = update.client == ClientStatus::Failed && alloc.client != ClientStatus::Failed;
-        if !newly_failed || alloc.desired != DesiredStatus::Run {
+        let newly_ended = update.client.is_terminal() && !alloc.client.is_terminal();
+        if !newly_ended || alloc.desired != DesiredStatus::Run {
             continue;
         }
         let Some(job) = root.jobs.get(&alloc.job).filter(|job| !job.stop) else { continue };
+        // Success is what a batch job is for; a service shall go on.
+        if update.client == ClientStatus::Complete && job.kind == JobType::Batch {
+            continue;
+        }
         evals.entry(alloc.job.clone()).or_insert_with(|| {
             let mut eval = Evaluation::new(
                 EvalId(ids()),
