@@ -136,6 +136,8 @@ pub struct AllocRunner {
     health: Option<HealthBrain>,
     health_timer: Option<SpawnHandle>,
     killing: BTreeSet<String>,
+    /// The record is on disk and the tasks have their runners; before that there is nothing to tell or to kill.
+    begun: bool,
     /// Ends with this runner; children that find it gone end too, so that a rebuilt runner has no rivals.
     leash: Arc<()>,
     saved: Vec<u8>,
@@ -163,6 +165,7 @@ impl AllocRunner {
             health: None,
             health_timer: None,
             killing: BTreeSet::new(),
+            begun: false,
             leash: Arc::new(()),
             saved: Vec::new(),
             saving: false,
@@ -214,6 +217,9 @@ impl AllocRunner {
 
     /// Everything that follows from a change of a task, a check or the row.
     fn changed(&mut self, context: &mut Context<Self>) {
+        if !self.begun {
+            return;
+        }
         let Some(group) = self.record.group().cloned() else { return };
         for kill in kills(&group, &self.record.tasks) {
             if self.killing.insert(kill.task.clone())
@@ -399,10 +405,9 @@ impl AllocRunner {
     }
 
     fn kill(&mut self, context: &mut Context<Self>) {
-        if self.record.killed {
+        if std::mem::replace(&mut self.record.killed, true) || !self.begun {
             return;
         }
-        self.record.killed = true;
         // The report that follows takes the services out of the catalog before any signal is sent.
         self.changed(context);
         let delay = self.record.group().map_or(Duration::ZERO, |group| group.shutdown_delay);
@@ -441,33 +446,23 @@ impl Actor for AllocRunner {
     fn started(&mut self, context: &mut Self::Context) {
         if self.record.is_over() {
             // Nothing left to do but to answer for it until the servers forget it.
+            self.begun = true;
             self.changed(context);
             return;
         }
         // On disk before the first task starts: a task without a record would have no owner after a crash.
-        for task in self.record.group().map(|group| group.tasks.clone()).unwrap_or_default() {
-            self.record.tasks.entry(task.name).or_default();
-        }
-        let bytes = {
-            let mut record = self.record.clone();
-            if record.handles.is_empty() {
-                record.tasks.clear();
-            }
-            record.encode()
-        };
+        let bytes = self.record.encode();
         self.saved = bytes.clone();
         let (store, id) = (self.kit.store.clone(), self.record.alloc.id);
-        let was_killed = std::mem::take(&mut self.record.killed);
-        if self.record.handles.is_empty() {
-            self.record.tasks.clear();
-        }
         let write = async move { store.put(id, bytes).await };
-        context.spawn(write.into_actor(self).map(move |result, actor, context| {
+        context.spawn(write.into_actor(self).map(|result, actor, context| {
             if let Err(error) = result {
                 warn!(%error, "record could not be written");
             }
+            actor.begun = true;
             actor.start_tasks();
-            if was_killed {
+            // By an earlier agent, or while the record was written.
+            if std::mem::take(&mut actor.record.killed) {
                 actor.kill(context);
             }
             actor.changed(context);

@@ -3,16 +3,16 @@
 pub mod kit; // links, ask and tell, supervision
 pub mod ports; // what actors ask of the outside
 
-pub mod blocked_evals; // evaluations that wait for room
-pub mod collector;
-pub mod deployment_watcher; // when a roll-out goes on, ends or fails
+pub mod server_leader; // starts and stops what only the leader does
 pub mod eval_broker; // hands each evaluation to one worker at a time
+pub mod blocked_evals; // evaluations that wait for room
 pub mod plan_applier; // the only place where plans become true
 pub mod scheduler_worker; // evaluation in, plan out
-pub mod server_leader; // starts and stops what only the leader does // forgets what is over
+pub mod deployment_watcher; // when a roll-out goes on, ends or fails
+pub mod collector; // forgets what is over
 
-pub mod alloc_runner; // one allocation on this node
-pub mod check_runner;
-pub mod node_agent; // desired against running on this node
 pub mod node_gateway; // the servers, as nodes see them
-pub mod task_runner; // one task of it // one check of one of its services
+pub mod node_agent; // desired against running on this node
+pub mod alloc_runner; // one allocation on this node
+pub mod task_runner; // one task of it
+pub mod check_runner; // one check of one of its services

@@ -52,6 +52,8 @@ pub struct Config {
     pub docker: bool,
     /// Path of the Docker Engine's socket.
     pub docker_socket: PathBuf,
+    /// Whether containers may mount paths of the host. Default: no.
+    pub docker_volumes: bool,
     /// The mock driver, for tests and benchmarks. Default: only in dev mode.
     pub mock: bool,
     /// Threads that plan. Default: number of cores.
@@ -93,6 +95,7 @@ impl Config {
             raw_exec: false,
             docker: true,
             docker_socket: "/var/run/docker.sock".into(),
+            docker_volumes: false,
             mock: false,
             schedulers: std::thread::available_parallelism().map_or(1, usize::from),
         }

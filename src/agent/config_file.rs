@@ -230,6 +230,9 @@ fn set(config: &mut Config, path: &str, value: &Found) -> Result<(), String> {
             let text = typed.text()?;
             config.docker_socket = text.strip_prefix("unix://").unwrap_or(&text).into();
         }
+        "client.options.docker.volumes.enabled" | "plugin.docker.config.volumes.enabled" => {
+            config.docker_volumes = typed.bool()?;
+        }
         "plugin.raw_exec.config.enabled" => config.raw_exec = typed.bool()?,
         "plugin.mock_driver.config.enabled" => config.mock = typed.bool()?,
         "server" | "client" | "ports" if matches!(value, Found::Other("an empty block")) => {}

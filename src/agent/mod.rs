@@ -1,13 +1,13 @@
 //! The composition root: configuration, start order, stop order. The only place that knows all the others.
 
-mod access; // what HTTP asks of the node
 mod config; // defaults, files, flags
 mod config_file; // one file of settings
 mod identity; // ids that are kept on disk
-mod logging; // where the log goes
-mod members; // gossip, and what HTTP shows of it
-mod node; // the node side
 mod sources; // time and ids, from the machine
+mod logging; // where the log goes
+mod members; // who is in the cluster, as HTTP shows it
+mod node; // the node side
+mod access; // what HTTP asks of the node
 mod start; // connects everything
 
 use std::{

@@ -20,7 +20,12 @@ use crate::{
         ports::{AllocDisk, HostProbe, NodeStore, ServerLink, TaskDriver},
     },
     driver::{
-        alloc_disk::Disk, host::LinuxHost, mock::MockDriver, node_store::RedbNodeStore, prober::NetProber,
+        alloc_disk::Disk,
+        docker::{Docker, Options},
+        host::LinuxHost,
+        mock::MockDriver,
+        node_store::RedbNodeStore,
+        prober::NetProber,
         raw_exec::RawExec,
     },
 };
@@ -77,6 +82,14 @@ pub(super) async fn start(
 
 fn drivers(config: &Config, runtime: &Handle) -> Result<BTreeMap<String, Arc<dyn TaskDriver>>, StartError> {
     let mut drivers: Vec<Arc<dyn TaskDriver>> = Vec::new();
+    if config.docker {
+        let options = Options {
+            socket: config.docker_socket.display().to_string(),
+            volumes_enabled: config.docker_volumes,
+            ..Options::default()
+        };
+        drivers.push(Arc::new(Docker::new(options, runtime.clone())));
+    }
     if config.raw_exec {
         let program = std::env::current_exe()
             .map_err(|error| StartError::Other(format!("the path of this program is unknown: {error}")))?;

@@ -16,7 +16,8 @@ use tracing::{info, warn};
 use super::{
     access::{LocalNode, NoNode},
     config::Config,
-    members,
+    identity,
+    members::{self, GossipMembers},
     node::{self, NodeSide},
     sources::{RandomIds, SystemClock},
 };
@@ -29,8 +30,12 @@ use crate::{
         server_leader::{LeaderLinks, Parts, ServerLeader},
     },
     dns::{DnsConfig, DnsServer},
-    http::{self, AgentInfo},
+    http::{
+        self, AgentInfo,
+        consul::{ConsulAgent, ConsulContext},
+    },
     net::{
+        gossip::Gossip,
         node_link::{RemoteServers, register_node_methods},
         rpc,
     },
@@ -39,6 +44,9 @@ use crate::{
 
 /// Short and waiting calls that a server answers at the same time.
 const CALLS: (usize, usize) = (1024, 16384);
+
+/// The Consul release whose API is answered; clients compare it.
+const CONSUL_VERSION: &str = "1.21.3";
 
 /// How long a server waits for its own election before it says so.
 const ELECTION: Duration = Duration::from_secs(10);
@@ -73,6 +81,7 @@ pub(super) struct Running {
     node: Option<NodeSide>,
     http: Vec<actix_web::dev::ServerHandle>,
     dns: DnsServer,
+    gossip: Gossip,
     stop_rpc: CancellationToken,
     arbiters: Vec<Arbiter>,
     pub(super) addresses: Addresses,
@@ -157,6 +166,10 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         None
     };
 
+    let id = identity::node_id(&config.data_dir.join("client"), &RandomIds)
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    let gossip = members::start(&config, id.0, reachable, own_rpc, &runtime).await?;
+
     let dns_config = DnsConfig {
         listen: vec![SocketAddr::new(config.bind, config.dns_port)],
         domain: config.domain.clone(),
@@ -181,7 +194,7 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         }),
         None => Arc::new(NoNode),
     };
-    let members: Arc<dyn Members> = Arc::new(members::SelfMembers(members::own(&config, reachable, own_rpc)));
+    let members: Arc<dyn Members> = Arc::new(GossipMembers(gossip.clone()));
     let advertised = |port: u16| {
         let address = node.as_ref().map_or_else(|| reachable.to_string(), |side| side.node.address.clone());
         format!("{address}:{port}")
@@ -202,9 +215,23 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
     let context = http::Context::new(state.clone(), proposer, clock, ids, access, members.clone(), info);
     let nomad =
         http::serve(context, http_listener, 2).map_err(|error| StartError::Other(error.to_string()))?;
-    let _ = (&consul_listener, &members);
-    let http = vec![nomad.handle()];
+    let consul_agent = ConsulAgent {
+        name: config.name.clone(),
+        datacenter: config.datacenter.clone(),
+        address: node.as_ref().map_or_else(|| reachable.to_string(), |side| side.node.address.clone()),
+        version: CONSUL_VERSION.into(),
+        is_server: config.server,
+        node: node.as_ref().map(|side| side.node.id),
+        rpc_address: advertised(addresses.rpc.port()),
+        dns_port: addresses.dns.port(),
+        pretty: config.dev,
+        leadership: raft.leadership(),
+    };
+    let consul = http::consul::serve(ConsulContext::new(state, members, consul_agent), consul_listener, 1)
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    let http = vec![nomad.handle(), consul.handle()];
     actix::spawn(nomad);
+    actix::spawn(consul);
     Ok(Running {
         config,
         raft,
@@ -213,6 +240,7 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         node,
         http,
         dns,
+        gossip,
         stop_rpc,
         arbiters: vec![node_arbiter, server_arbiter],
         addresses,
@@ -263,6 +291,7 @@ impl Running {
             handle.stop(false).await;
         }
         self.dns.shutdown().await;
+        self.gossip.leave().await;
         if let Some(side) = &self.node {
             side.agent.tell(Stop);
         }

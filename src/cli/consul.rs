@@ -237,7 +237,8 @@ pub(super) fn services(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
             ctx.output.line(name)?;
         }
     }
-    if flags.on("tags") {
+    let table = table.to_string();
+    if !table.is_empty() {
         ctx.output.line(table)?;
     }
     Ok(0)

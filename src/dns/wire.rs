@@ -108,8 +108,8 @@ impl Request {
             }
         }
         let mut packet = self.emit(&reply, recursion, compress);
-        if packet.is_err() {
-            cut = true;
+        cut |= packet.is_err();
+        if packet.is_err() && !reply.authority.is_empty() {
             reply.authority.clear();
             packet = self.emit(&reply, recursion, compress);
         }
@@ -145,7 +145,7 @@ impl Request {
         recursion: bool,
         compress: bool,
     ) -> Result<Vec<u8>, usize> {
-        let (mut fits, mut too_many) = (0, reply.answers.len());
+        let (mut fits, mut too_many) = (0, reply.answers.len().min(written + 1));
         let mut best = Err(0);
         // From the top with growing steps (addresses are nearly right at once), then halving what is left.
         let (mut attempt, mut step) = (written.min(too_many.saturating_sub(1)), 1);

@@ -24,6 +24,9 @@ const DAMAGED: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("damaged"
 /// More would only make the first of them wait longer.
 const BATCH: usize = 1024;
 
+/// `None` removes the record.
+type Write = (AllocId, Option<Vec<u8>>, Reply<()>);
+
 type Reply<T> = oneshot::Sender<io::Result<T>>;
 
 #[derive(Debug)]
@@ -92,10 +95,8 @@ fn serve(database: &Database, inbox: &mpsc::Receiver<Work>) {
         if !writes.is_empty() {
             let result = guarded(|| commit(database, &writes));
             for (_, _, reply) in writes {
-                let copy = result
-                    .as_ref()
-                    .map(|()| ())
-                    .map_err(|error| io::Error::new(error.kind(), error.to_string()));
+                let copy =
+                    result.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string())).copied();
                 let _ = reply.send(copy);
             }
         }
@@ -113,7 +114,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> io::Result<T> {
     }
 }
 
-fn commit(database: &Database, writes: &[(AllocId, Option<Vec<u8>>, Reply<()>)]) -> Result<(), redb::Error> {
+fn commit(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(RECORDS)?;

@@ -20,6 +20,8 @@ pub(super) async fn answer(
         Ok(call) => route(&ctx, &call, &request).await.unwrap_or_else(|failure| failure.response()),
         Err(failure) => failure.response(),
     };
+    // Scripts search for `X-Nomad-Index` in what `curl -i` prints.
+    response.head_mut().set_camel_case_headers(true);
     // Browsers may read what nodes know, from any page.
     if request.uri().path().starts_with("/v1/client/") {
         let headers = response.headers_mut();

@@ -4,4 +4,5 @@ mod errors; // refusals, limits, methods
 mod jobs; // register, versions, stop
 mod logs; // frames, rotation, following
 mod reads; // lists, objects, blocking queries
+mod server; // on a socket; clients that go away
 mod world; // a state that commits at once, a node with files

@@ -15,6 +15,7 @@ use openraft::{
 
 use super::{
     log_disk::{Change, LogFile},
+    snapshot::SnapshotDir,
     types::{Entry, LogId, Types, Vote, encode_entry},
 };
 
@@ -27,6 +28,7 @@ const MAX_CACHED_BYTES: usize = 64 << 20;
 pub(super) struct LogStore {
     file: Arc<LogFile>,
     cache: Arc<Mutex<Cache>>,
+    snapshots: Option<Arc<SnapshotDir>>,
 }
 
 /// The tail of the log.
@@ -104,7 +106,27 @@ impl LogStore {
         };
         cache.recount();
         cache.trim();
-        Ok(Self { file: Arc::new(file), cache: Arc::new(Mutex::new(cache)) })
+        Ok(Self { file: Arc::new(file), cache: Arc::new(Mutex::new(cache)), snapshots: None })
+    }
+
+    /// Keeps what the older of two snapshots needs after it, whatever openraft wants to have removed.
+    pub(super) fn keep_for(&mut self, snapshots: Arc<SnapshotDir>) {
+        self.snapshots = Some(snapshots);
+    }
+
+    /// Up to where the log may be removed when `wanted` is asked for.
+    async fn removable(&mut self, wanted: LogId) -> io::Result<LogId> {
+        let Some(floor) = self.snapshots.as_ref().and_then(|snapshots| snapshots.previous()) else {
+            return Ok(wanted);
+        };
+        if floor >= wanted {
+            return Ok(wanted);
+        }
+        // A log that does not lead to the wanted entry is replaced by a snapshot from elsewhere, and must go.
+        let index = wanted.index();
+        let found = self.try_get_log_entries(index..=index).await?;
+        let leads_there = found.first().is_some_and(|entry| entry.log_id == wanted);
+        Ok(if leads_there { floor } else { wanted })
     }
 
     /// Writes what is waiting and closes the file.
@@ -225,6 +247,10 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
+        let log_id = self.removable(log_id).await?;
+        if self.cache().purged.is_some_and(|purged| purged >= log_id) {
+            return Ok(());
+        }
         self.file.write_durably(Change::Purge(log_id)).await?;
         let mut cache = self.cache();
         while cache.entries.front().is_some_and(|entry| entry.log_id.index() <= log_id.index()) {

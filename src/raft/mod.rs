@@ -15,6 +15,7 @@ mod snapshot; // snapshot files
 mod types; // openraft's type parameters, and records on disk
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
@@ -41,6 +42,9 @@ use self::{
     types::{Peer, Types},
 };
 use crate::actors::ports::{Committed, Leadership, ProposeError, Proposer, StateReader};
+use crate::net::rpc::Router;
+
+const SNAPSHOTS: &str = "snapshots";
 
 /// How a server takes part.
 #[derive(Debug, Clone)]
@@ -56,15 +60,17 @@ pub struct Config {
     /// A server that heard no leader for a random time between these two asks for votes.
     pub election_timeout: (Duration, Duration),
     /// Log entries between two snapshots; four times as many commands lead to one, too, unless the state is larger
-    /// than that. Twice as many entries stay in the log behind the newest one: for slow servers, and so that the
-    /// snapshot before it is of use.
+    /// than that. Twice as many entries stay in the log behind the newest one, for slow servers, and all after the
+    /// snapshot before it, so that it is of use.
     pub snapshot_after: u64,
     /// How long a write may take before its outcome counts as unknown.
     pub propose_timeout: Duration,
     /// Writes that may wait for their turn; more are refused.
     pub max_waiting: usize,
-    /// Whether to found a cluster of this server alone when the directory is empty.
+    /// Whether to found a cluster when the directory is empty: of this server alone, or with `founders`.
     pub bootstrap: bool,
+    /// Ids and RPC addresses of the other servers that found the cluster. The same on all of them.
+    pub founders: Vec<(u64, String)>,
 }
 
 impl Config {
@@ -80,6 +86,7 @@ impl Config {
             propose_timeout: Duration::from_secs(10),
             max_waiting: 4096,
             bootstrap: true,
+            founders: Vec::new(),
         }
     }
 }
@@ -123,6 +130,8 @@ struct Inner {
     leadership: watch::Receiver<Leadership>,
     fatal: watch::Receiver<Option<Error>>,
     saving: AbortHandle,
+    /// Where snapshots of other servers are received.
+    incoming: PathBuf,
 }
 
 impl Drop for Inner {
@@ -162,16 +171,19 @@ impl Server {
             .map_err(storage)?;
         let (meta, root) = found.unzip();
         let published = Arc::new(Published::new(root.unwrap_or_default()));
-        let machine = Machine::new(published.clone(), Arc::new(snapshots), meta);
+        let machine = Machine::new(published.clone(), snapshots, meta);
         let stopped = |fatal: &Fatal<Types>| Error::of(&config.dir, fatal);
-        let raft = openraft::Raft::new(node_id, Arc::new(settings), network::Alone, log.clone(), machine)
+        let peers = network::Peers { own: node_id, max_backoff: config.election_timeout.0 };
+        let raft = openraft::Raft::new(node_id, Arc::new(settings), peers, log.clone(), machine)
             .await
             .map_err(|fatal| stopped(&fatal))?;
 
         let empty = !raft.is_initialized().await.map_err(|fatal| stopped(&fatal))?;
         if empty && config.bootstrap {
-            let members = [(node_id, Peer { address: config.address.clone() })];
-            match raft.initialize(std::collections::BTreeMap::from(members)).await {
+            let own = (node_id, config.address.clone());
+            let founders = config.founders.iter().cloned().chain([own]);
+            let members: BTreeMap<_, _> = founders.map(|(id, address)| (id, Peer { address })).collect();
+            match raft.initialize(members).await {
                 // Somebody else may have made us a member between the two calls.
                 Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
                 Err(RaftError::APIError(error)) => return Err(Error::Config(error.to_string())),
@@ -189,12 +201,19 @@ impl Server {
         tokio::spawn(follow(raft.metrics(), config.clone(), tell_leadership, tell_fatal));
         let saving = tokio::spawn(save_often(raft.clone(), published.clone(), config.snapshot_after));
         let saving = saving.abort_handle();
-        Ok(Self { inner: Arc::new(Inner { raft, log, published, waiting, leadership, fatal, saving }) })
+        let incoming = config.dir.join(SNAPSHOTS);
+        let inner = Inner { raft, log, published, waiting, leadership, fatal, saving, incoming };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Who leads. This server counts as leader once everything that was committed before is in its state.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.leadership.clone()
+    }
+
+    /// Answers the other servers through `router`, which must be reachable at the address in [`Config`].
+    pub fn register_methods(&self, router: &mut Router) {
+        network::register(&self.inner.raft, self.inner.incoming.clone(), router);
     }
 
     /// Waits until the log cannot go on, which is for ever: the process should exit with this error.
@@ -248,6 +267,9 @@ impl Server {
 #[async_trait]
 impl Proposer for Server {
     async fn propose(&self, commands: Vec<Command>) -> Result<Committed, ProposeError> {
+        if let Some(error) = &*self.inner.fatal.borrow() {
+            return Err(ProposeError::Closed(error.to_string()));
+        }
         let commands = commands.iter().map(|command| command.encode().into()).collect();
         let (answer, answered) = oneshot::channel();
         self.inner.waiting.try_send(Proposal { commands, answer }).map_err(|error| match error {
@@ -286,10 +308,12 @@ pub fn warm_up() {
 
 type Found = Option<(types::SnapshotMeta, Root)>;
 
-fn open(dir: &Path, node_id: u64) -> io::Result<(LogStore, SnapshotDir, Found)> {
+fn open(dir: &Path, node_id: u64) -> io::Result<(LogStore, Arc<SnapshotDir>, Found)> {
     std::fs::create_dir_all(dir)?;
-    let log = LogStore::open(&dir.join("log.redb"), node_id)?;
-    let (snapshots, found) = SnapshotDir::open(&dir.join("snapshots"))?;
+    let mut log = LogStore::open(&dir.join("log.redb"), node_id)?;
+    let (snapshots, found) = SnapshotDir::open(&dir.join(SNAPSHOTS))?;
+    let snapshots = Arc::new(snapshots);
+    log.keep_for(snapshots.clone());
     Ok((log, snapshots, found))
 }
 

@@ -33,6 +33,8 @@ pub(super) struct SnapshotFile(pub(super) File);
 pub(super) struct SnapshotDir {
     path: PathBuf,
     newest: Mutex<Option<(SnapshotMeta, PathBuf)>>,
+    /// The last entry in the snapshot before the newest: the log after it must stay.
+    previous: Mutex<Option<LogId>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,14 +70,18 @@ impl SnapshotDir {
     /// Opens or makes the directory and reads the newest whole snapshot. Damaged ones are set aside. Blocks.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Option<(SnapshotMeta, Root)>)> {
         fs::create_dir_all(path).map_err(|error| at(path, &error))?;
-        let dir = Self { path: path.to_owned(), newest: Mutex::new(None) };
+        let dir = Self { path: path.to_owned(), newest: Mutex::new(None), previous: Mutex::new(None) };
         for leftover in dir.files("tmp")? {
             fs::remove_file(&leftover).map_err(|error| at(&leftover, &error))?;
         }
-        for file in dir.files("snapshot")?.into_iter().rev() {
+        let mut files = dir.files("snapshot")?;
+        while let Some(file) = files.pop() {
             match File::open(&file).and_then(|opened| read(&opened)) {
                 Ok((meta, root)) => {
                     *dir.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((meta.clone(), file));
+                    // A damaged one is of no use, so nothing need stay for it.
+                    let previous = files.pop().and_then(|file| last_of(&File::open(file).ok()?).ok()?);
+                    *dir.previous.lock().unwrap_or_else(PoisonError::into_inner) = previous;
                     return Ok((dir, Some((meta, root))));
                 }
                 Err(error) => {
@@ -122,6 +128,11 @@ impl SnapshotDir {
         Ok(Some((meta, SnapshotFile(file))))
     }
 
+    /// The last entry in the snapshot to fall back on.
+    pub(super) fn previous(&self) -> Option<LogId> {
+        *self.previous.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn place(
         &self,
         meta: &SnapshotMeta,
@@ -147,7 +158,10 @@ impl SnapshotDir {
         })?;
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if newest.as_ref().is_none_or(|(known, _)| known.last_log_id <= meta.last_log_id) {
-            *newest = Some((meta.clone(), path));
+            let before = newest.replace((meta.clone(), path)).and_then(|(before, _)| before.last_log_id);
+            if before < meta.last_log_id {
+                *self.previous.lock().unwrap_or_else(PoisonError::into_inner) = before;
+            }
         }
         drop(newest);
         for old in self.files("snapshot")?.into_iter().rev().skip(KEPT) {
@@ -182,15 +196,24 @@ fn write_record<T: Serialize>(file: &mut impl Write, record: &T) -> io::Result<(
     file.write_all(&bytes)
 }
 
-/// Reads a whole snapshot, from its first byte.
-fn read(file: &File) -> io::Result<(SnapshotMeta, Root)> {
-    let mut file = BufReader::with_capacity(1 << 20, Rewound::new(file));
+fn read_head(file: &mut impl Read) -> io::Result<Head> {
     let mut magic = [0; 8];
     file.read_exact(&mut magic)?;
     if magic != *MAGIC {
         return Err(damaged("not a snapshot of this version"));
     }
-    let head: Head = unseal(&next_record(&mut file)?)?;
+    unseal(&next_record(file)?)
+}
+
+/// The last entry in a snapshot, without reading all of it.
+fn last_of(file: &File) -> io::Result<Option<LogId>> {
+    Ok(read_head(&mut Rewound::new(file))?.last.map(LogId::from))
+}
+
+/// Reads a whole snapshot, from its first byte.
+fn read(file: &File) -> io::Result<(SnapshotMeta, Root)> {
+    let mut file = BufReader::with_capacity(1 << 20, Rewound::new(file));
+    let head = read_head(&mut file)?;
     let mut failure = None;
     let rows = std::iter::from_fn(|| match next_record(&mut file).and_then(|bytes| unseal::<Row>(&bytes)) {
         Ok(row) => Some(row),

@@ -69,6 +69,8 @@ pub(super) struct Tasks {
     dir: PathBuf,
     runs: RefCell<HashMap<String, Rc<Run>>>,
     by_pid: RefCell<HashMap<i32, String>>,
+    /// The newest run of each task.
+    by_key: RefCell<HashMap<String, String>>,
     /// The limit of open files that processes get; ours is higher.
     soft_files: u64,
     null: File,
@@ -84,6 +86,7 @@ impl Tasks {
             dir: dir.join("runs"),
             runs: RefCell::default(),
             by_pid: RefCell::default(),
+            by_key: RefCell::default(),
             soft_files,
             null: File::options().read(true).write(true).open("/dev/null")?,
             buffer: RefCell::new(vec![0; 64 * 1024]),
@@ -150,20 +153,18 @@ impl Tasks {
         run.signal(Signal::SIGKILL);
         run.ended().await;
         self.runs.borrow_mut().remove(name);
+        let key = run.record.borrow().key.clone();
+        if self.by_key.borrow().get(&key).is_some_and(|newest| newest == name) {
+            self.by_key.borrow_mut().remove(&key);
+        }
         self.remove_files(name);
         self.changed.notify_one();
         Answer::Done
     }
 
     pub(super) async fn start(self: &Rc<Self>, launch: Launch) -> Answer {
-        let leftover: Vec<String> = self
-            .runs
-            .borrow()
-            .iter()
-            .filter(|(_, run)| run.record.borrow().key == launch.key && run.alive.get())
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in leftover {
+        let leftover = self.by_key.borrow().get(&launch.key).cloned();
+        if let Some(name) = leftover.filter(|name| self.find(name).is_some_and(|run| run.alive.get())) {
             tracing::warn!(key = launch.key, "a run nobody stopped is ended before the next begins");
             self.destroy(&name).await;
         }
@@ -229,6 +230,7 @@ impl Tasks {
         self.copy(&run, read_out, log_out);
         self.copy(&run, read_err, log_err);
         self.by_pid.borrow_mut().insert(pid, launch.run.clone());
+        self.by_key.borrow_mut().insert(launch.key.clone(), launch.run.clone());
         self.runs.borrow_mut().insert(launch.run.clone(), run);
         Ok(process)
     }
@@ -377,6 +379,9 @@ impl Tasks {
         let process = record.process;
         let alive = known.is_none() && process.is_alive();
         let run = Run::new(record.clone(), alive);
+        if alive {
+            self.by_key.borrow_mut().insert(record.key.clone(), name.to_owned());
+        }
         self.runs.borrow_mut().insert(name.to_owned(), Rc::clone(&run));
         if let Some(exit) = known {
             run.exit.send_replace(Some(exit));

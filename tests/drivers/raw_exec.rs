@@ -152,7 +152,6 @@ async fn a_thousand_tasks_start_quickly_in_a_small_supervisor() {
         .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
         .unwrap();
     let before = stat(supervisor).unwrap();
-    eprintln!("1000 starts: {took:?}; supervisor: {rss} KiB");
     futures::future::join_all(handles.iter().map(|handle| async {
         driver.stop(handle, "SIGKILL", Duration::from_secs(5)).await.unwrap();
         driver.destroy(handle).await.unwrap();

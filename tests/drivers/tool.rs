@@ -36,7 +36,11 @@ fn main() {
             }
         }
         ["write", path, text] => std::fs::write(path, text).unwrap(),
-        ["eat", mebibytes] => {
+        // Waits for a file, then takes memory: an engine does not yet watch a container that it is starting.
+        ["eat-after", path, mebibytes] => {
+            while !std::path::Path::new(path).exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
             let mut kept = Vec::new();
             for _ in 0..mebibytes.parse::<usize>().unwrap() {
                 kept.push(vec![1u8; 1024 * 1024]);

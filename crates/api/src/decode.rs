@@ -153,6 +153,7 @@ const KEYS: &[&str] = &[
     "Operand",
     "ParameterizedJob",
     "ParentID",
+    "Passing",
     "Path",
     "Payload",
     "Periodic",
@@ -219,6 +220,7 @@ const KEYS: &[&str] = &[
     "VersionTag",
     "VolumeMounts",
     "Volumes",
+    "Warning",
     "Weights",
     "Actions",
     "Address",
@@ -349,6 +351,41 @@ mod tests {
         assert_eq!((job.id.as_str(), job.priority), ("web", Some(7)));
         assert_eq!(job.task_groups[0].name, "a");
         assert_eq!(job.task_groups[0].count, None);
+    }
+
+    #[test]
+    fn every_key_that_comes_in_is_known() {
+        fn check<T: serde::Serialize + Default>() {
+            let Ok(Value::Object(members)) = serde_json::to_value(T::default()) else {
+                panic!("not an object")
+            };
+            for key in members.keys() {
+                assert!(KEYS.contains(&key.as_str()), "{key} of {}", std::any::type_name::<T>());
+            }
+        }
+        use crate::{job, request};
+        check::<job::Job>();
+        check::<job::TaskGroup>();
+        check::<job::Task>();
+        check::<job::Resources>();
+        check::<job::Service>();
+        check::<job::ServiceWeights>();
+        check::<job::ServiceCheck>();
+        check::<job::CheckRestart>();
+        check::<job::UpdateStrategy>();
+        check::<job::RestartPolicy>();
+        check::<job::ReschedulePolicy>();
+        check::<job::MigrateStrategy>();
+        check::<job::EphemeralDisk>();
+        check::<job::LogConfig>();
+        check::<job::Constraint>();
+        check::<request::JobRegisterRequest>();
+        check::<request::JobEvaluateRequest>();
+        check::<request::EvalOptions>();
+        check::<request::JobsParseRequest>();
+        check::<request::JobValidateRequest>();
+        check::<request::JobPlanRequest>();
+        check::<crate::SearchRequest>();
     }
 
     #[test]

@@ -91,6 +91,9 @@ impl Finding {
     }
 }
 
+/// Nobody reads more; and each carries its line.
+const MAX_DIAGNOSTICS: usize = 200;
+
 /// A named text that knows where its lines begin.
 pub(crate) struct Source<'a> {
     name: &'a str,
@@ -127,6 +130,7 @@ impl<'a> Source<'a> {
     pub(crate) fn diagnostics(&self, mut findings: Vec<Finding>) -> Diagnostics {
         findings.sort_by_key(|finding| finding.span.start);
         findings.dedup();
+        findings.truncate(MAX_DIAGNOSTICS);
         Diagnostics(
             findings
                 .into_iter()

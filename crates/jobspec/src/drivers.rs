@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::Value;
 
-use crate::{codes, decode::nearest, duration};
+use crate::{codes, duration, suggest::nearest};
 
 /// The type of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,7 +190,11 @@ pub(crate) fn check(driver: &str, config: &BTreeMap<String, Value>) -> Vec<Fault
         };
         faults.push(Fault::config("", message, help));
     }
+    // Whoever has more wrong settings than that has another problem.
     for (name, value) in config {
+        if faults.len() >= 20 {
+            break;
+        }
         match known.settings.iter().find(|setting| setting.name == name) {
             Some(setting) => {
                 if let Some((message, help)) = setting.form.fault(name, value) {

@@ -13,6 +13,7 @@ mod drivers; // settings of each driver
 mod duration; // "1h30m"
 mod pages; // `explain`
 mod problem; // a broken rule
+mod suggest; // "did you mean ..?"
 mod syntax; // text -> tree
 mod validate; // rules
 

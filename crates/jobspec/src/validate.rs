@@ -3,7 +3,7 @@
 mod policies; // restart, reschedule, update, migrate, constraints
 mod services; // services, checks
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Job, Task, TaskGroup};
 
@@ -104,10 +104,11 @@ impl Checker {
                 format!("total count was greater than configured job_max_count: {total} > {MAX_COUNT}");
             self.report(codes::OUT_OF_RANGE, "", message, "lower `count`, or split the job");
         }
+        let mut names = BTreeSet::new();
         for (index, group) in job.groups.iter().enumerate() {
             self.enter("group", index, &group.name);
             self.object_name("group", &group.name);
-            if job.groups[..index].iter().any(|other| other.name == group.name) {
+            if !names.insert(group.name.as_str()) {
                 self.report(
                     codes::DUPLICATE,
                     "",
@@ -178,9 +179,10 @@ impl Checker {
         self.ports(group);
         let group_ports: Vec<&str> = labels(group.network.as_ref());
         self.services(&group.services, &group_ports, group, true);
+        let mut names = BTreeSet::new();
         for (index, task) in group.tasks.iter().enumerate() {
             self.enter("task", index, &task.name);
-            if group.tasks[..index].iter().any(|other| other.name == task.name) {
+            if !names.insert(task.name.as_str()) {
                 self.report(
                     codes::DUPLICATE,
                     "",

@@ -1,15 +1,15 @@
 //! The brains of the actors: inputs and `now` in, effects out. One file per actor, named like its shell in
 //! `src/actors`, and the pure pieces that several of them use.
 
-pub mod alloc_health; // when a deployment may count on it
-pub mod alloc_runner; // the status of an allocation from its tasks
-pub mod blocked_evals; // evaluations that wait for room
-pub mod check_runner; // from probe results to a check's status
-pub mod deployment_watcher; // when a roll-out goes on, ends or fails
-pub mod environment;
 pub mod eval_broker; // hands each evaluation to one worker at a time
-pub mod node_agent; // desired against running
-pub mod node_gateway; // which evaluations a node's report calls for
+pub mod blocked_evals; // evaluations that wait for room
 pub mod plan_applier; // the only place where plans become true
 pub mod scheduler_worker; // what to do with a plan's result
-pub mod task_runner; // start, exit, restart, kill // what a task sees: NOMAD_* and ${...}
+pub mod deployment_watcher; // when a roll-out goes on, ends or fails
+pub mod node_gateway; // which evaluations a node's report calls for
+pub mod node_agent; // desired against running
+pub mod alloc_runner; // the status of an allocation from its tasks
+pub mod alloc_health; // when a deployment may count on it
+pub mod task_runner; // start, exit, restart, kill
+pub mod check_runner; // from probe results to a check's status
+pub mod environment; // what a task sees: NOMAD_* and ${...}

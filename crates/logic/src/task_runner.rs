@@ -86,6 +86,8 @@ pub enum Effect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     New,
+    /// Left running by an earlier agent; the driver is looking for it.
+    Recovering,
     SettingUp,
     Starting,
     Running,
@@ -125,7 +127,7 @@ impl TaskLife {
 
     /// Takes up a life that an earlier agent led.
     pub fn restore(policy: RestartPolicy, kind: JobType, kill_timeout: Duration, state: TaskState) -> Self {
-        let stage = if state.phase == TaskPhase::Dead { Stage::Over } else { Stage::New };
+        let stage = if state.phase == TaskPhase::Dead { Stage::Over } else { Stage::Recovering };
         Self { stage, state, ..Self::new(policy, kind, kill_timeout) }
     }
 
@@ -202,12 +204,19 @@ impl TaskLife {
             }
             Input::Kill { event, reason } => self.kill(event, reason, now),
             Input::Recovered => {
-                self.stage = Stage::Running;
                 self.state.phase = TaskPhase::Running;
+                if self.kill_pending {
+                    self.stage = Stage::Killing;
+                    return vec![Effect::Watch, Effect::Stop];
+                }
+                self.stage = Stage::Running;
                 vec![Effect::Watch]
             }
             Input::NotRecovered { message, jitter } => {
                 self.event(event_type::FAILED_RESTORING, message, now, &[]);
+                if self.kill_pending {
+                    return self.die(false, now);
+                }
                 self.restart_or_die(false, now, jitter)
             }
         }
@@ -286,7 +295,7 @@ impl TaskLife {
                 self.stage = Stage::Killing;
                 if stopping { Vec::new() } else { vec![Effect::Stop] }
             }
-            Stage::Starting => {
+            Stage::Starting | Stage::Recovering => {
                 self.kill_pending = true;
                 Vec::new()
             }
@@ -453,6 +462,18 @@ mod tests {
         assert_eq!(life.step(Input::Started, at(3)), [Effect::Watch, Effect::Stop]);
         assert!(life.step(exit(143), at(4)).contains(&Effect::Over));
         assert!(!life.state().failed);
+    }
+
+    #[test]
+    fn a_kill_while_the_task_is_looked_for_waits_until_it_is_found() {
+        let state = TaskState { phase: TaskPhase::Running, ..TaskState::default() };
+        let policy = policy(1, RestartMode::Fail);
+        let mut life = TaskLife::restore(policy, JobType::Service, Duration::from_secs(5), state);
+        assert!(
+            life.step(Input::Kill { event: event_type::KILLING, reason: String::new() }, at(2)).is_empty()
+        );
+        assert_eq!(life.step(Input::Recovered, at(3)), [Effect::Watch, Effect::Stop]);
+        assert!(life.step(exit(143), at(4)).contains(&Effect::Over));
     }
 
     #[test]

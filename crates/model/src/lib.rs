@@ -3,17 +3,17 @@
 //! No behaviour that needs a clock, a socket or a random source lives here: ids, times and choices
 //! come in as values.
 
-pub mod alloc; // an instance of a task group on a node
-pub mod deployment; // the roll-out of a job version
-pub mod eval; // a reason to look at a job
 pub mod ids; // typed identifiers
-pub mod job; // job, task group, task and their policies
-pub mod metric; // why a placement went as it did
-pub mod node; // a machine and its drivers
-pub mod plan;
+pub mod time; // Timestamp: nanoseconds since the epoch, always passed in
 pub mod resources; // what tasks ask for and nodes offer
 pub mod service; // services and their checks
-pub mod time; // Timestamp: nanoseconds since the epoch, always passed in // what the scheduler decided
+pub mod job; // job, task group, task and their policies
+pub mod node; // a machine and its drivers
+pub mod alloc; // an instance of a task group on a node
+pub mod eval; // a reason to look at a job
+pub mod deployment; // the roll-out of a job version
+pub mod metric; // why a placement went as it did
+pub mod plan; // what the scheduler decided
 
 pub use alloc::{
     AllocHealth, AllocUpdate, Allocation, AssignedPort, CheckState, CheckStatus, ClientStatus, DesiredStatus,

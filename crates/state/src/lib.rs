@@ -4,13 +4,13 @@
 //! order, no I/O. Ids and times travel inside the commands. A [`Root`] is immutable once published; a snapshot is a
 //! clone of a few pointers.
 
-mod apply; // one command, one file
-pub mod catalog; // services derived from allocations
 pub mod command; // everything that may go through the log
-pub mod invariants;
 pub mod root; // the tables, and how to read them
+pub mod usage; // dense per-node usage and node classes, kept incrementally
+pub mod catalog; // services derived from allocations
+mod apply; // one command, one file
 pub mod snapshot; // the whole state as a stream of rows
-pub mod usage; // dense per-node usage and node classes, kept incrementally // what must hold after every step
+pub mod invariants; // what must hold after every step
 
 pub use catalog::ServiceInstance;
 pub use command::{Command, DecodeError, Outcome, Refusal};

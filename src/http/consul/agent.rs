@@ -1,6 +1,9 @@
 //! The agent itself, its members and what runs on its node.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use api::consul::HealthCheck;
 use serde::Serialize;
@@ -234,7 +237,7 @@ pub(super) fn peers(ctx: &ConsulContext, call: &Call) -> Answer {
         .filter(|member| {
             member.status == "alive" && member.tags.get("role").is_some_and(|role| role == "nomad")
         })
-        .filter_map(|member| member.tags.get("rpc_addr").cloned())
+        .filter_map(rpc_address)
         .collect();
     if peers.is_empty() && ctx.agent.is_server {
         peers.push(ctx.agent.rpc_address.clone());
@@ -242,4 +245,13 @@ pub(super) fn peers(ctx: &ConsulContext, call: &Call) -> Answer {
     peers.sort_unstable();
     peers.dedup();
     Ok(answer(ctx, call, &peers))
+}
+
+/// The tag holds the port as well, or there is a tag for it.
+fn rpc_address(member: &Member) -> Option<String> {
+    let address = member.tags.get("rpc_addr")?;
+    match (address.parse::<IpAddr>(), member.tags.get("port").and_then(|port| port.parse().ok())) {
+        (Ok(ip), Some(port)) => Some(SocketAddr::new(ip, port).to_string()),
+        _ => Some(address.clone()),
+    }
 }

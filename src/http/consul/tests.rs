@@ -281,9 +281,16 @@ async fn members_under_consuls_names() {
         address: "10.0.0.1".into(),
         port: 4648,
         status: status.into(),
-        tags: [("role", role), ("region", "global"), ("dc", "dc1"), ("build", "0.1.0")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
+        tags: [
+            ("role", role),
+            ("region", "global"),
+            ("dc", "dc1"),
+            ("build", "0.1.0"),
+            ("rpc_addr", "10.0.0.7"),
+            ("port", "4647"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into(),
     };
     let members = vec![member("n2.global", "node", "failed"), member("n1.global", "nomad", "alive")];
     let site = Site::with(&world(), |_| {}, members);
@@ -294,6 +301,7 @@ async fn members_under_consuls_names() {
     assert_eq!(column(&rows, "/Tags/build"), ["0.1.0:", "0.1.0:"]);
     assert_eq!(column(&site.json("/v1/agent/members?wan=1").await, "/Name"), ["n1.dc1"]);
     assert_eq!(site.json("/v1/agent/self").await["Member"]["Port"], 4648);
+    assert_eq!(site.json("/v1/status/peers").await, json!(["10.0.0.7:4647"]));
 }
 
 #[actix_web::test]

@@ -22,7 +22,7 @@ use model::{
 };
 use serde_json::Value;
 use state::{Command, Root};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     actors::ports::{
@@ -40,6 +40,10 @@ pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
 pub(super) struct Log {
     root: Mutex<Arc<Root>>,
     changes: watch::Sender<u64>,
+    /// Proposals begun so far.
+    pub(super) begun: watch::Sender<u64>,
+    /// A proposal needs a permit to go on.
+    pub(super) gate: Semaphore,
     /// What the next proposal fails with.
     pub(super) failure: Mutex<Option<ProposeError>>,
 }
@@ -61,6 +65,8 @@ impl Log {
 #[async_trait]
 impl Proposer for Log {
     async fn propose(&self, commands: Vec<Command>) -> Result<Committed, ProposeError> {
+        self.begun.send_modify(|count| *count += 1);
+        let _permit = self.gate.acquire().await.unwrap();
         match self.failure.lock().unwrap().take() {
             Some(error) => Err(error),
             None => Ok(self.apply(commands)),
@@ -171,8 +177,9 @@ impl Reply {
 
 impl World {
     pub(super) fn new() -> Self {
-        let (changes, _) = watch::channel(0);
-        let log = Arc::new(Log { root: Mutex::default(), changes, failure: Mutex::default() });
+        let (changes, begun) = (watch::Sender::new(0), watch::Sender::new(0));
+        let gate = Semaphore::new(1);
+        let log = Arc::new(Log { root: Mutex::default(), changes, begun, gate, failure: Mutex::default() });
         let led =
             Leadership { is_leader: true, term: 1, leader_address: Some(String::from("10.0.0.1:4647")) };
         let (leadership, follower) = watch::channel(led);

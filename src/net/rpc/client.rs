@@ -195,6 +195,8 @@ impl Connection {
             let mut writing = std::pin::pin!(write_all(writing, queued));
             let mut responses = FramedRead::new(reading, codec());
             let mut ticks = tokio::time::interval(silence);
+            // After a stall of this process, the other side gets its time all the same.
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut asked = false;
             loop {
                 tokio::select! {

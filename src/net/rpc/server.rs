@@ -45,6 +45,7 @@ pub struct Router {
 enum Patience {
     Short,
     Long,
+    None,
 }
 
 impl fmt::Debug for Router {
@@ -90,6 +91,19 @@ impl Router {
         self.add::<C, F, A>(handler, Patience::Long);
     }
 
+    /// Answers a call that is never refused: of few callers, and without which nothing works (raft).
+    ///
+    /// # Panics
+    /// When the method has a handler already.
+    pub fn register_urgent<C, F, A>(&mut self, handler: F)
+    where
+        C: Call,
+        F: Fn(C) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<C::Answer, Error>> + Send + 'static,
+    {
+        self.add::<C, F, A>(handler, Patience::None);
+    }
+
     fn add<C, F, A>(&mut self, handler: F, patience: Patience)
     where
         C: Call,
@@ -112,10 +126,11 @@ impl Router {
             return Err(Error::new(ErrorKind::NotFound, format!("this agent has no method {method}")));
         };
         let places = match patience {
-            Patience::Short => &self.short,
-            Patience::Long => &self.long,
+            Patience::Short => Some(&self.short),
+            Patience::Long => Some(&self.long),
+            Patience::None => None,
         };
-        let Ok(_place) = places.try_acquire() else {
+        let Ok(_place) = places.map(|places| places.try_acquire()).transpose() else {
             return Err(Error::new(ErrorKind::Overloaded, "too many calls are being answered"));
         };
         let answering = AssertUnwindSafe(async { handler(body).await }).catch_unwind();

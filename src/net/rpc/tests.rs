@@ -290,9 +290,9 @@ async fn a_silent_peer_is_given_up() {
 #[tokio::test]
 async fn a_living_peer_may_be_slow() {
     let server = server().await;
-    let silence = Duration::from_millis(20);
+    let silence = Duration::from_millis(200);
     let client = Client::new(server.address.to_string(), ClientConfig { silence, ..ClientConfig::default() });
-    let error = client.call(&Behave::Wait, Duration::from_millis(300)).await.unwrap_err();
+    let error = client.call(&Behave::Wait, Duration::from_millis(900)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unknown);
     assert!(!error.message.contains("lost"), "{error}");
     assert_eq!(server.seen.waiting.load(Ordering::SeqCst), 1);

@@ -5,8 +5,12 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use super::Decoder;
 use crate::{
     codes, duration,
+    suggest::nearest,
     syntax::{Attribute, Body, Kind, Name, Span, Value},
 };
+
+/// Whoever has more unknown names than that in one block has another problem.
+const MAX_UNKNOWN: usize = 20;
 
 /// Names that belong elsewhere, and where.
 const ELSEWHERE: [(&str, &str); 22] = [
@@ -379,11 +383,11 @@ impl<'a> Fields<'a> {
     pub(super) fn finish(self, d: &mut Decoder) {
         let attributes = self.body.attributes.iter().map(|attribute| (&attribute.name, "argument"));
         let blocks = self.body.blocks.iter().map(|block| (&block.kind, "block"));
-        for (name, form) in attributes.chain(blocks) {
+        let unknown = attributes.chain(blocks).filter(|(name, _)| {
+            !self.known.contains(&name.text.as_str()) && !self.refused.contains(&name.text.as_str())
+        });
+        for (name, form) in unknown.take(MAX_UNKNOWN) {
             let text = name.text.as_str();
-            if self.known.contains(&text) || self.refused.contains(&text) {
-                continue;
-            }
             if text == "dynamic" {
                 d.report(
                     codes::EXPRESSION,
@@ -473,36 +477,4 @@ pub(super) fn one_of(words: &[&str]) -> String {
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
     }
-}
-
-/// The known word that was probably meant.
-pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
-    if word.len() > 64 {
-        return None;
-    }
-    let reach = (word.chars().count() / 3).clamp(1, 3);
-    let scored = known.iter().map(|other| (distance(&word.to_lowercase(), other), *other));
-    scored.filter(|(distance, _)| *distance <= reach).min().map(|(_, other)| other)
-}
-
-/// Letters to insert, remove, replace or swap to make `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().collect();
-    let b: Vec<char> = b.chars().collect();
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }

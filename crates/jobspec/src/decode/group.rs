@@ -6,12 +6,13 @@ use model::{EphemeralDisk, Job, JobType, NetworkAsk, ReschedulePolicy, RestartPo
 
 use super::{
     Decoder,
-    fields::{Fields, Noop, Section, label, nearest, one_of},
+    fields::{Fields, Noop, Section, label, one_of},
     policy::{self, Inherited},
     service, task,
 };
 use crate::{
     codes,
+    suggest::nearest,
     syntax::{Block, Kind},
 };
 

@@ -6,8 +6,6 @@ mod policy; // update, restart, reschedule, migrate, constraints
 mod service; // services and checks
 mod task; // tasks, resources, driver config
 
-pub(crate) use fields::nearest;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Job;
@@ -16,6 +14,7 @@ use crate::{
     codes,
     diagnostic::{Finding, Source},
     problem::{Place, Problem},
+    suggest::nearest,
     syntax::{Body, Span},
 };
 
@@ -48,6 +47,10 @@ impl Decoder {
     fn enter(&mut self, kind: &'static str, index: usize, name: &str, span: Span) {
         self.place.enter(kind, index, name);
         self.positions.insert(self.place.key(), span);
+        if name.is_empty() && matches!(kind, "group" | "task" | "port") {
+            // That it has no name was reported by the reader of its label.
+            self.taint("");
+        }
     }
 
     fn leave(&mut self) {
@@ -69,7 +72,7 @@ impl Decoder {
             return None;
         }
         let span = loop {
-            if let Some(span) = self.positions.get(&key) {
+            if let Some(span) = self.positions.get(&key).or_else(|| self.inherited(&key)) {
                 break *span;
             }
             match key.rfind('/') {
@@ -79,6 +82,13 @@ impl Decoder {
         };
         let context = problem.place.context();
         Some(Finding { code: problem.code, span, message: problem.message, help: problem.help, context })
+    }
+
+    /// Where a group's policy stands that was written in the job: `/job0/group1/update0/stagger` there is
+    /// `/job0/update0/stagger`.
+    fn inherited(&self, key: &str) -> Option<&Span> {
+        let at = ["/update0", "/reschedule0", "/migrate0"].iter().find_map(|policy| key.find(policy))?;
+        self.positions.get(&format!("/job0{}", &key[at..]))
     }
 
     /// Adds what is odd about the job as a whole.

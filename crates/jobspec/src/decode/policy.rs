@@ -241,6 +241,7 @@ fn constraint(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool, span: Span)
     for shorthand in SHORTHANDS {
         if let Some(value) = fields.text(d, shorthand) {
             right = Some(value);
+            d.set_position("value", fields.span(shorthand));
             operator = Some((shorthand.to_string(), fields.span(shorthand)));
         }
     }
@@ -252,6 +253,9 @@ fn constraint(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool, span: Span)
     let distinct = fields.bool(d, "distinct_hosts");
     let help = "use `distinct_hosts = true`, or leave it out";
     fields.refuse(d, "distinct_property", Noop::Never, help);
+    if fields.raw("distinct_property").is_some() {
+        return None;
+    }
     match distinct {
         Some(true) => operator = Some((String::from("distinct_hosts"), fields.span("distinct_hosts"))),
         // Said explicitly that nothing is demanded.

@@ -6,9 +6,10 @@
 //! Arithmetic on literals is handed to hcl-rs.
 
 mod expression; // what is not a plain value
-mod parser; // bodies, blocks, attributes, values
+mod parser; // bodies, blocks, attributes
 mod template; // what stands between quotes
-mod tree;
+mod tree; // what comes out
+mod values; // text, numbers, lists, maps
 
 pub(crate) use parser::{MAX_BYTES, parse};
 pub(crate) use tree::{Attribute, Block, Body, Kind, Name, Span, Value, shorten};

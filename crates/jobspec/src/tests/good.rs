@@ -1,1 +1,242 @@
-//! Files that parse.
+//! Files that parse, and what they mean.
+
+use std::{path::Path, time::Duration};
+
+use model::{CheckKind, DelayFunction, HealthCheck, Job, JobType, Operand, RestartMode, Value};
+
+use super::{around, job};
+use crate::parse;
+
+fn example(name: &str) -> Job {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
+    job(&std::fs::read_to_string(path).expect("the example is there"))
+}
+
+#[test]
+fn the_job_files_people_learn_with() {
+    for name in ["redis", "http-echo", "whoami", "microservice", "todo", "sleep", "batch"] {
+        insta::assert_json_snapshot!(name, example(&format!("{name}.nomad")));
+    }
+}
+
+#[test]
+fn defaults_of_a_service() {
+    insta::assert_json_snapshot!(job(&around("", "", "service { }")));
+}
+
+#[test]
+fn old_spellings_mean_the_same() {
+    let new = job("job \"j\" {
+      datacenters = [\"dc1\"]
+      group \"g\" {
+        count = 5
+        network {
+          port \"http\" {
+            static = 80
+            to     = 8080
+          }
+        }
+        task \"t\" {
+          driver = \"docker\"
+          config {
+            image    = \"x\"
+            port_map = { http = 8080 }
+            labels   = { a = \"1\", \"b.c\" = \"true\" }
+            args     = [\"-p\", \"80\"]
+          }
+          env {
+            FOO = \"bar\"
+            N   = \"1\"
+          }
+          leader = true
+        }
+      }
+    }");
+    let old = job("job j { datacenters = [\"dc1\",], group \"g\" { \"count\" = \"5\" network = { } 
+        task \"t\" { driver = \"docker\" leader = \"true\"
+          config { image = \"x\" port_map { http = \"8080\" } labels { a = 1 } labels { b.c = true } args = [\"-p\", 80] }
+          env = { \"FOO\" = \"bar\", N = 1 } }
+      } }"
+        .replace("network = { }", "network { port \"http\" { static = \"80\" to = \"8080\" } }")
+        .as_str());
+    assert_eq!(old, new);
+    let map = old.groups[0].tasks[0].config.get("port_map");
+    assert_eq!(map, Some(&Value::Map([(String::from("http"), Value::Int(8080))].into())));
+}
+
+#[test]
+fn port_maps_in_every_form() {
+    for form in [
+        "port_map { db = 6379 web = 80 }",
+        "port_map = { db = 6379, web = \"80\" }",
+        "port_map = [{ db = 6379 }, { web = 80 }]",
+        "port_map { db = 6379 }\nport_map { web = 80 }",
+        "port_map {\n  \"db\" = 6379\n  \"web\" = 80\n}",
+    ] {
+        let job = job(&format!(
+            "job \"j\" {{ group \"g\" {{ network {{ port \"db\" {{}} port \"web\" {{}} }}
+             task \"t\" {{ driver = \"docker\" config {{ image = \"x\"\n{form} }} }} }} }}"
+        ));
+        let map = [(String::from("db"), Value::Int(6379)), (String::from("web"), Value::Int(80))];
+        assert_eq!(job.groups[0].tasks[0].config["port_map"], Value::Map(map.into()), "{form}");
+    }
+}
+
+#[test]
+fn what_is_known_at_run_time_survives() {
+    let text = around(
+        "constraint { attribute = \"${attr.unique.network.ip-address}\" value = \"x\" }",
+        "",
+        r#"env { A = "${NOMAD_PORT_http}" B = "%${NOMAD_PORT_http}" C = "$${HOME}" D = "${env["HOME"]}-${meta.x}" E = "${1 + 1}" F = "a\tb\u00e9\\" }
+        service { name = "${TASKGROUP}-redis" tags = ["${node.unique.name}"] }
+        user = <<-EOF
+            one ${NOMAD_ALLOC_ID}
+              two \n
+            EOF"#,
+    );
+    let job = job(&text);
+    let task = &job.groups[0].tasks[0];
+    assert_eq!(job.constraints[0].left, "${attr.unique.network.ip-address}");
+    let env: Vec<&str> = task.env.values().map(String::as_str).collect();
+    let expected = [
+        "${NOMAD_PORT_http}",
+        "%${NOMAD_PORT_http}",
+        "${HOME}",
+        "${env[\"HOME\"]}-${meta.x}",
+        "2",
+        "a\tbé\\",
+    ];
+    assert_eq!(env, expected);
+    assert_eq!(task.user, "one ${NOMAD_ALLOC_ID}\n  two \\n\n");
+    assert_eq!(task.services[0].name, "${TASKGROUP}-redis");
+}
+
+#[test]
+fn literal_arithmetic_is_worked_out() {
+    let job = job(&around(
+        "priority = 10 * (2 + 3)",
+        "count = true ? 3 : 1",
+        "resources { memory = 2 * 1024 # two GB\n }",
+    ));
+    assert_eq!((job.priority, job.groups[0].count), (50, 3));
+    assert_eq!(job.groups[0].tasks[0].resources.memory_mb, 2048);
+}
+
+#[test]
+fn policies_are_merged_from_the_outside_in() {
+    let job = job(&around(
+        "update { max_parallel = 2 stagger = \"10s\" health_check = \"task_states\" }",
+        "update { max_parallel = 3 } restart { attempts = 5 mode = \"delay\" }
+         reschedule { attempts = 3 interval = \"24h\" unlimited = false delay_function = \"constant\" }",
+        "restart { attempts = 1 }",
+    ));
+    let group = &job.groups[0];
+    let update = group.update.as_ref().expect("services have one");
+    assert_eq!((update.max_parallel, update.stagger), (3, Duration::from_secs(10)));
+    assert_eq!(update.health_check, HealthCheck::TaskStates);
+    assert_eq!((group.restart.attempts, group.restart.mode), (5, RestartMode::Delay));
+    assert_eq!((group.tasks[0].restart.attempts, group.tasks[0].restart.mode), (1, RestartMode::Delay));
+    let reschedule = group.reschedule.as_ref().expect("three attempts");
+    assert_eq!((reschedule.attempts, reschedule.delay_function), (3, DelayFunction::Constant));
+}
+
+#[test]
+fn policies_can_be_turned_off() {
+    let job =
+        job(&around("update { max_parallel = 0 }", "reschedule { attempts = 0 unlimited = false }", ""));
+    assert_eq!((&job.groups[0].update, &job.groups[0].reschedule), (&None, &None));
+}
+
+#[test]
+fn batch_has_its_own_defaults() {
+    let job = job(&around("type = \"batch\"", "", ""));
+    let group = &job.groups[0];
+    assert_eq!((job.kind, group.restart.attempts), (JobType::Batch, 3));
+    assert_eq!(group.reschedule.as_ref().map(|policy| policy.attempts), Some(1));
+    assert_eq!((&group.update, &group.migrate), (&None, &None));
+}
+
+#[test]
+fn a_task_in_the_job_gets_a_group() {
+    let job = job("job \"j\" { task \"web\" { driver = \"mock_driver\" service { } } }");
+    assert_eq!((job.groups[0].name.as_str(), job.groups[0].count), ("web", 1));
+    assert_eq!(job.groups[0].tasks[0].services[0].name, "j-web-web");
+    assert!(job.groups[0].update.is_some());
+}
+
+#[test]
+fn constraints_in_every_spelling() {
+    let job = job(&around(
+        "constraint { distinct_hosts = true }
+         constraint { distinct_hosts = false }
+         constraint { operator = \"distinct_hosts\" value = \"true\" }
+         constraint { attribute = \"${attr.v}\" version = \">= 1.0, < 2\" }
+         constraint { attribute = \"${attr.v}\" operator = \"regexp\" value = \"^a\" }
+         constraint { attribute = \"${meta.x}\" operator = \"is_set\" }
+         constraint = { attribute = \"${meta.x}\", set_contains = \"a,b\" }",
+        "",
+        "",
+    ));
+    let operands: Vec<Operand> = job.constraints.iter().map(|constraint| constraint.operand).collect();
+    assert_eq!(
+        operands,
+        [
+            Operand::SetContains,
+            Operand::DistinctHosts,
+            Operand::DistinctHosts,
+            Operand::Version,
+            Operand::Regexp,
+            Operand::IsSet
+        ]
+    );
+}
+
+#[test]
+fn checks_take_what_their_service_says() {
+    let job = job(&around(
+        "",
+        "network { port \"http\" {} }",
+        "service { port = \"http\" check_restart { limit = 3 }
+          check { type = \"http\" path = \"health\" interval = \"10s\" timeout = 2000000000 header { X = [\"a\", \"b\"] Y = \"c\" } }
+          check { type = \"script\" command = \"/bin/true\" interval = \"10s\" timeout = \"2s\" check_restart { limit = 1 grace = \"5s\" } } }",
+    ));
+    let [http, script] = job.groups[0].tasks[0].services[0].checks.as_slice() else { panic!("two checks") };
+    assert_eq!((http.kind, http.path.as_str(), http.method.as_str()), (CheckKind::Http, "/health", "GET"));
+    assert_eq!((http.timeout, http.headers.len()), (Duration::from_secs(2), 2));
+    assert_eq!(http.restart.as_ref().map(|restart| restart.limit), Some(3));
+    assert_eq!(script.restart.as_ref().map(|restart| restart.grace), Some(Duration::from_secs(5)));
+    assert_eq!(http.name, "service: \"j-g-t\" check");
+    assert_ne!(http.name, script.name);
+}
+
+#[test]
+fn values_that_change_nothing_are_accepted() {
+    job(&around(
+        "update { canary = 0 auto_revert = false auto_promote = false } node_pool = \"default\" region = null",
+        "ephemeral_disk { sticky = false migrate = false } network { mode = \"host\" port \"a\" { static = 0 to = -1 } }",
+        "service { provider = \"consul\" address_mode = \"auto\" enable_tag_override = false }
+         logs { disabled = false } restart { render_templates = false }",
+    ));
+}
+
+#[test]
+fn odd_things_are_mentioned() {
+    let text =
+        around("update { max_parallel = 5 }", "update {\nmax_parallel = 4 }", "resources { iops = 0 }");
+    let parsed = parse("odd.nomad", &text).expect("odd, not wrong");
+    insta::assert_snapshot!(parsed.warnings.join("\n"));
+}
+
+#[test]
+fn marks_and_line_ends_of_other_systems() {
+    let text = format!("\u{feff}{}", around("", "count = 2", "").replace('\n', "\r\n"));
+    assert_eq!(job(&text).groups[0].count, 2);
+}
+
+#[test]
+fn comments_anywhere() {
+    let job = job(
+        "# a\n// b\n/* c\n d */ job \"j\" { # e\n group \"g\" { count = 2 // f\n task \"t\" /* g */ { driver = /* h */ \"mock_driver\" } } } # i",
+    );
+    assert_eq!(job.groups[0].count, 2);
+}

@@ -74,6 +74,47 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(WORDS), 0..60).prop_map(|words| words.concat())
 }
 
+/// A file that is made to be slow to read is read as fast as any other.
+#[test]
+fn hostile_files_are_cheap() {
+    let size = 256 * 1024;
+    for piece in [
+        "a=1 ",
+        "\"${",
+        "${",
+        "a=\"${",
+        "{",
+        "a{",
+        "a{}",
+        "[",
+        "job \"x\"{}",
+        "a=[[",
+        "/*",
+        "a=<<E\n",
+        "#\n",
+        "((",
+        "a=(",
+        "a=-",
+        "x=1+",
+    ] {
+        let noise = piece.repeat(size / piece.len());
+        let began = std::time::Instant::now();
+        for text in
+            [noise.clone(), format!("job \"j\" {{ {noise}"), format!("job \"j\" {{ meta {{ {noise} }} }}")]
+        {
+            let _ = parse("hostile.nomad", &text);
+        }
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_secs(10), "{piece:?} took {took:?}");
+    }
+    let mut names = String::from("job \"j\" { ");
+    for number in 0..50_000 {
+        names.push_str(&format!("group \"g{number}\" {{}} "));
+    }
+    names.push('}');
+    assert!(parse("many.nomad", &names).is_err());
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in any::<String>()) {

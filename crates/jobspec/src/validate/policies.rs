@@ -154,28 +154,22 @@ impl Checker {
             );
         }
         match constraint.operand {
-            Operand::IsSet | Operand::IsNotSet => {
-                if !right.is_empty() {
-                    let message = format!("operator \"{}\" takes no value", constraint.operand.as_str());
-                    self.report(codes::CONSTRAINT, "value", message, "leave `value` out");
-                }
+            Operand::IsSet | Operand::IsNotSet if !right.is_empty() => {
+                let message = format!("operator \"{}\" takes no value", constraint.operand.as_str());
+                self.report(codes::CONSTRAINT, "value", message, "leave `value` out");
             }
-            Operand::Regexp => {
-                if regex::Regex::new(right).is_err() {
-                    let message = format!("\"{right}\" is not a regular expression");
-                    self.report(
-                        codes::CONSTRAINT,
-                        "value",
-                        message,
-                        "close its brackets, and write \\\\ for a backslash",
-                    );
-                }
+            Operand::Regexp if regex::Regex::new(right).is_err() => {
+                let message = format!("\"{right}\" is not a regular expression");
+                self.report(
+                    codes::CONSTRAINT,
+                    "value",
+                    message,
+                    "close its brackets, and write \\\\ for a backslash",
+                );
             }
-            Operand::Version | Operand::Semver => {
-                if !is_version_constraint(right) {
-                    let message = format!("\"{right}\" is not a version constraint");
-                    self.report(codes::CONSTRAINT, "value", message, "write it as \">= 1.2, < 2.0\"");
-                }
+            Operand::Version | Operand::Semver if !is_version_constraint(right) => {
+                let message = format!("\"{right}\" is not a version constraint");
+                self.report(codes::CONSTRAINT, "value", message, "write it as \">= 1.2, < 2.0\"");
             }
             Operand::SetContains | Operand::SetContainsAny if right.is_empty() => {
                 let message = format!("operator \"{}\" needs a value", constraint.operand.as_str());

@@ -88,7 +88,7 @@ impl Checker {
     }
 
     fn check(&mut self, check: &Check, service: &Service, ports: &[&str]) {
-        self.port_label(&check.port_label, ports, &format!("check \"{}\"", check.name));
+        self.port_label(&check.port_label, ports, &title(check));
         for (field, value) in [("interval", check.interval), ("timeout", check.timeout)] {
             if value < Duration::from_secs(1) {
                 let message = format!("`{field}` must be at least 1s, found {}", show(value));
@@ -99,18 +99,18 @@ impl Checker {
             CheckKind::Tcp | CheckKind::Http
                 if service.port_label.is_empty() && check.port_label.is_empty() =>
             {
-                let message = format!("check \"{}\" has no port to connect to", check.name);
+                let message = format!("{} has no port to connect to", title(check));
                 self.report(codes::CHECK, "", message, "set `port` in the service, or in the check");
             }
             CheckKind::Script if check.command.is_empty() => {
-                let message = format!("script check \"{}\" has no `command`", check.name);
+                let message = format!("{} runs a script and has no `command`", title(check));
                 self.report(codes::CHECK, "command", message, "write `command = \"/bin/sh\"` and its `args`");
             }
             _ => {}
         }
         if check.kind == CheckKind::Http {
             if check.path.is_empty() {
-                let message = format!("http check \"{}\" has no `path`", check.name);
+                let message = format!("{} is for http and has no `path`", title(check));
                 self.report(codes::CHECK, "path", message, "write `path = \"/\"`");
             } else if check.path.contains("://") {
                 let message = format!("`path` must be relative to the service, found \"{}\"", check.path);
@@ -129,6 +129,15 @@ impl Checker {
             );
             self.report(codes::CHECK, "initial_status", message, "");
         }
+    }
+}
+
+/// `check "alive"`; for one without a name of its own, `the check`.
+fn title(check: &Check) -> String {
+    if check.name.starts_with("service: ") {
+        String::from("the check")
+    } else {
+        format!("check \"{}\"", check.name)
     }
 }
 

@@ -1,0 +1,129 @@
+use std::path::PathBuf;
+
+use model::{AllocId, Resources, Task, Value};
+
+use super::*;
+use crate::actors::ports::{TaskDirs, TaskPort};
+
+fn spec(config: &str) -> TaskSpec {
+    let config: BTreeMap<String, Value> = serde_json::from_str(config).unwrap();
+    let task = PathBuf::from("/data/a/web");
+    let resources = Resources { cpu_mhz: 500, memory_mb: 256, network: None };
+    TaskSpec {
+        alloc: AllocId(1),
+        job: String::from("job"),
+        namespace: String::from("default"),
+        group: String::from("group"),
+        task: Task { name: String::from("web"), config, ..Task::default() },
+        env: [(String::from("A"), String::from("1"))].into(),
+        ports: vec![
+            TaskPort {
+                label: String::from("http"),
+                host_ip: String::from("10.0.0.1"),
+                host_port: 20_001,
+                to: 80,
+            },
+            TaskPort { label: String::from("db"), host_ip: String::new(), host_port: 20_002, to: 0 },
+        ],
+        dirs: TaskDirs {
+            alloc: "/data/a/alloc".into(),
+            local: task.join("local"),
+            secrets: task.join("secrets"),
+            logs: "/data/a/alloc/logs".into(),
+            task,
+        },
+        resources,
+    }
+}
+
+fn body(config: &str) -> ContainerCreateBody {
+    container(&spec(config), "redis:3.2", &Options::default()).unwrap()
+}
+
+fn refusal(config: &str) -> String {
+    container(&spec(config), "redis:3.2", &Options::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn limits_mounts_and_names() {
+    let spec = spec("{}");
+    assert_eq!(container_name(&spec), "web-00000000-0000-0000-0000-000000000001");
+    let body = container(&spec, "redis:3.2", &Options::default()).unwrap();
+    let host = body.host_config.unwrap();
+    assert_eq!((host.memory, host.memory_swap), (Some(256 << 20), Some(256 << 20)));
+    assert_eq!(host.cpu_shares, Some(500));
+    assert_eq!(
+        host.binds.unwrap(),
+        ["/data/a/alloc:/alloc", "/data/a/web/local:/local", "/data/a/web/secrets:/secrets"]
+    );
+    let env = body.env.unwrap();
+    for wanted in ["A=1", "NOMAD_ALLOC_DIR=/alloc", "NOMAD_TASK_DIR=/local", "NOMAD_SECRETS_DIR=/secrets"] {
+        assert!(env.iter().any(|own| own == wanted), "{wanted} in {env:?}");
+    }
+    let labels = body.labels.unwrap();
+    assert_eq!(labels["com.hashicorp.nomad.alloc_id"], "00000000-0000-0000-0000-000000000001");
+    assert_eq!((body.cmd, body.entrypoint, body.exposed_ports), (None, None, None));
+    assert_eq!(host.cap_drop.unwrap(), ["NET_RAW"]);
+}
+
+#[test]
+fn ports_go_where_they_belong() {
+    let inside = |config: &str| {
+        let bindings = body(config).host_config.unwrap().port_bindings.unwrap_or_default();
+        let mut flat: Vec<String> = bindings
+            .into_iter()
+            .flat_map(|(key, list)| {
+                list.unwrap().into_iter().map(move |one| {
+                    format!("{}:{}->{key}", one.host_ip.unwrap_or_default(), one.host_port.unwrap())
+                })
+            })
+            .collect();
+        flat.sort();
+        flat
+    };
+    assert_eq!(inside(r#"{"ports":["http"]}"#), ["10.0.0.1:20001->80/tcp", "10.0.0.1:20001->80/udp"]);
+    assert_eq!(inside(r#"{"port_map":[{"db":6379}]}"#), [":20002->6379/tcp", ":20002->6379/udp"]);
+    assert_eq!(inside(r#"{"ports":["db"]}"#), [":20002->20002/tcp", ":20002->20002/udp"]);
+    assert!(inside(r#"{"ports":["http"],"network_mode":"host"}"#).is_empty());
+    assert!(inside("{}").is_empty());
+    assert!(refusal(r#"{"ports":["nope"]}"#).contains("`nope`"));
+    assert!(refusal(r#"{"port_map":{"db":0}}"#).contains("port_map"));
+}
+
+#[test]
+fn every_key_arrives() {
+    let body = body(
+        r#"{"command":"run","args":["-p","80"],"entrypoint":["/init"],"work_dir":"/w","hostname":"h","tty":true,
+            "interactive":true,"labels":{"a":"b"},"extra_hosts":["x:1.2.3.4"],"dns_servers":["8.8.8.8"],
+            "dns_search_domains":["lab"],"cap_add":["CHOWN"],"cap_drop":["kill"],"readonly_rootfs":true,"init":true,
+            "shm_size":1000,"ulimit":{"nofile":"10:20","core":"0"},"sysctl":{"net.core.somaxconn":"128"},
+            "ipc_mode":"host","pid_mode":"host","uts_mode":"host","group_add":["audio"],"security_opt":["x=y"],
+            "memory_hard_limit":512,"cpu_hard_limit":true,"pids_limit":9,"volumes":["data:/data:ro"]}"#,
+    );
+    assert_eq!(body.cmd.unwrap(), ["run", "-p", "80"]);
+    assert_eq!(body.entrypoint.unwrap(), ["/init"]);
+    assert_eq!((body.working_dir.unwrap(), body.hostname.unwrap()), (String::from("/w"), String::from("h")));
+    assert_eq!((body.tty, body.open_stdin), (Some(true), Some(true)));
+    assert_eq!(body.labels.unwrap()["a"], "b");
+    let host = body.host_config.unwrap();
+    assert_eq!((host.memory, host.memory_reservation), (Some(512 << 20), Some(256 << 20)));
+    assert!(host.cpu_quota.unwrap() >= 1000);
+    assert_eq!(host.pids_limit, Some(9));
+    assert_eq!(host.binds.unwrap()[3], "/data/a/web/data:/data:ro");
+    let limits = host.ulimits.unwrap();
+    assert_eq!((limits[1].soft, limits[1].hard), (Some(10), Some(20)));
+    assert_eq!(host.sysctls.unwrap()["net.core.somaxconn"], "128");
+    assert_eq!((host.init, host.readonly_rootfs, host.shm_size), (Some(true), Some(true), Some(1000)));
+    assert_eq!((host.dns.unwrap(), host.dns_search.unwrap()), (vec!["8.8.8.8".into()], vec!["lab".into()]));
+    assert_eq!((host.ipc_mode.unwrap(), host.pid_mode.unwrap()), ("host".into(), "host".into()));
+}
+
+#[test]
+fn what_the_node_forbids_is_refused_with_a_reason() {
+    assert!(refusal(r#"{"volumes":["/etc:/etc"]}"#).contains("volumes are not enabled"));
+    assert!(refusal(r#"{"volumes":["../../x:/x"]}"#).contains("leads out"));
+    assert!(refusal(r#"{"privileged":true}"#).contains("allow_privileged"));
+    assert!(refusal(r#"{"cap_add":["SYS_ADMIN"]}"#).contains("SYS_ADMIN"));
+    let free = Options { volumes_enabled: true, allow_privileged: true, ..Options::default() };
+    container(&spec(r#"{"volumes":["/etc:/etc"],"privileged":true}"#), "x", &free).unwrap();
+}

@@ -1,0 +1,122 @@
+//! Having the image there: looking, pulling, and what is said when that fails.
+
+use std::time::Duration;
+
+use bollard::{auth::DockerCredentials, errors::Error, query_parameters::CreateImageOptionsBuilder};
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use super::engine::{Engine, status};
+use crate::{
+    actors::ports::{DriverError, DriverNotes},
+    driver::config::Config,
+};
+
+const DEFAULT_PULL_LIMIT: Duration = Duration::from_secs(300);
+
+/// Name and tag of an image, the tag empty where the name ends in a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reference {
+    pub(super) name: String,
+    pub(super) tag: String,
+}
+
+impl Reference {
+    pub(super) fn parse(text: &str) -> Self {
+        let text = text.trim();
+        let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+        if text.contains('@') {
+            return Self { name: text.to_owned(), tag: String::new() };
+        }
+        // A colon before a slash belongs to a registry's port.
+        let (name, tag) = match text.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, tag),
+            _ => (text, "latest"),
+        };
+        Self { name: name.to_owned(), tag: tag.to_owned() }
+    }
+
+    pub(super) fn full(&self) -> String {
+        if self.tag.is_empty() { self.name.clone() } else { format!("{}:{}", self.name, self.tag) }
+    }
+}
+
+/// Returns the full name of the image, which is there now.
+pub(super) async fn ensure(
+    engine: &Engine,
+    config: Config<'_>,
+    notes: &DriverNotes,
+) -> Result<String, DriverError> {
+    let image = config
+        .text("image")?
+        .ok_or_else(|| DriverError::Fatal(String::from("config field `image` is required")))?;
+    let reference = Reference::parse(&image);
+    let full = reference.full();
+    let limit = config.duration("image_pull_timeout")?.unwrap_or(DEFAULT_PULL_LIMIT);
+    let forced = config.flag("force_pull")?.unwrap_or(false);
+    let credentials = credentials(config)?;
+    let client = engine.client().await.map_err(|error| engine.recoverable(&error))?;
+    let local = match client.inspect_image(&full).await {
+        Ok(_) => true,
+        Err(error) if status(&error) == Some(404) => false,
+        Err(error) => return Err(engine.recoverable(&error)),
+    };
+    // `latest` is a different image every week, so what is here may be old.
+    let moving = reference.tag == "latest";
+    if local && !forced && !moving {
+        return Ok(full);
+    }
+    let _ = notes.send(format!("Downloading image {full}"));
+    let options =
+        CreateImageOptionsBuilder::default().from_image(&reference.name).tag(&reference.tag).build();
+    let pull = async {
+        let mut progress = client.create_image(Some(options), None, credentials);
+        while let Some(step) = progress.next().await {
+            step?;
+        }
+        Ok::<(), Error>(())
+    };
+    let why = match timeout(limit, pull).await {
+        Ok(Ok(())) => return Ok(full),
+        Ok(Err(error)) => engine.words(&error),
+        Err(_) => format!("it was not there within {limit:?}"),
+    };
+    if local && !forced {
+        let _ = notes.send(format!("Using the local image {full}, because it cannot be pulled: {why}"));
+        return Ok(full);
+    }
+    Err(DriverError::Recoverable(format!("Failed to pull `{full}`: {why}")))
+}
+
+fn credentials(config: Config<'_>) -> Result<Option<DockerCredentials>, DriverError> {
+    let mut auth = config.map("auth")?;
+    if auth.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(DockerCredentials {
+        username: auth.remove("username"),
+        password: auth.remove("password"),
+        email: auth.remove("email"),
+        serveraddress: auth.remove("server_address"),
+        ..DockerCredentials::default()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_references() {
+        for (text, full) in [
+            ("redis", "redis:latest"),
+            ("redis:3.2", "redis:3.2"),
+            ("localhost:5000/a/b", "localhost:5000/a/b:latest"),
+            ("localhost:5000/a/b:1", "localhost:5000/a/b:1"),
+            ("https://gcr.io/x/y:2", "gcr.io/x/y:2"),
+            ("a@sha256:0123", "a@sha256:0123"),
+        ] {
+            assert_eq!(Reference::parse(text).full(), full, "{text}");
+        }
+    }
+}

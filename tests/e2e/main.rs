@@ -1,0 +1,16 @@
+//! Real processes, real containers: what the tutorials do, and what must not break an agent.
+//!
+//! Each test has an agent of its own, on ports from the system and in a directory of its own, so all run in
+//! parallel. Docker tests use the machine's engine and images made by `images.rs`; without an engine they fail.
+
+mod agent; // starts and ends agents
+mod harness; // an agent per test, commands, waiting
+mod images; // what the tasks run
+mod web; // a small HTTP client
+
+mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program
+mod first_steps; // the tutorial of redis, and raw processes
+mod refusals; // bad job files, bad bodies, garbage
+mod sharing_ports; // the training: http-echo, static ports
+mod surviving; // kill -9, a Docker Engine that goes away
+mod two_tasks; // whoami, the to-do list
