@@ -155,7 +155,7 @@ impl TaskDriver for MockDriver {
             alloc: spec.alloc,
             task: spec.task.name.clone(),
             started_at: now(),
-            state: uuid::Uuid::new_v4().simple().to_string(),
+            state: super::fresh_id(),
         };
         let task = Arc::new(MockTask {
             exit: watch::Sender::new(None),

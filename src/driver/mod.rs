@@ -19,7 +19,14 @@ use std::future::Future;
 use model::Timestamp;
 use tokio::runtime::Handle;
 
+/// Names one start of one task.
+#[expect(clippy::disallowed_methods, reason = "no decision depends on it: it only has to be new")]
+fn fresh_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 /// The present, as stored times want it. Edges may read the clock; the core may not.
+#[expect(clippy::disallowed_methods, reason = "an edge: the actors get their time from a Clock")]
 fn now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))

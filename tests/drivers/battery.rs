@@ -46,10 +46,15 @@ pub(crate) fn list(words: &[&str]) -> Value {
     Value::List(words.iter().map(|word| text(word)).collect())
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests run side by side on one engine")]
+fn fresh_alloc() -> AllocId {
+    AllocId(uuid::Uuid::new_v4().as_u128())
+}
+
 /// Directories on disk and all that a task needs.
 pub(crate) async fn spec(root: &Path, config: BTreeMap<String, Value>) -> TaskSpec {
     let disk = Disk::new(root, Handle::current());
-    let alloc = AllocId(uuid::Uuid::new_v4().as_u128());
+    let alloc = fresh_alloc();
     disk.create(alloc, &[String::from("web")]).await.unwrap();
     let resources = Resources { cpu_mhz: 100, memory_mb: 64, network: None };
     TaskSpec {

@@ -5,10 +5,11 @@
 //! random delay) and the nodes. Users, failures, slow workers and stale snapshots come from the seed. All invariants
 //! are checked after each command; once everything is quiet, so is that nothing is left to do.
 //!
-//! A failure prints the line that repeats it.
+//! A failure prints the line that repeats it; with `TROUPE_SIM_TRACE` set, also every command that became true.
 
 mod nodes; // machines and their tasks
 mod settled; // what must be true when nothing moves any more
+mod trace; // commands in one line each
 mod users; // what people and faults do
 mod world; // the event queue, the log, and the leader
 
@@ -36,8 +37,11 @@ fn for_seeds(test: &str, seeds: std::ops::Range<u64>, run: fn(u64)) {
 fn live(seed: u64, applier: Applier, rounds: usize, steps: usize) -> Result<World, String> {
     let mut world = World::new(seed, applier);
     for _ in 0..rounds {
-        world.disturb(steps)?;
-        world.settle()?;
+        if let Err(broken) = world.disturb(steps).and_then(|()| world.settle()) {
+            let trace =
+                std::env::var_os("TROUPE_SIM_TRACE").map(|_| world.trace.join("\n")).unwrap_or_default();
+            return Err(format!("{broken}\n{trace}"));
+        }
     }
     Ok(world)
 }

@@ -17,29 +17,29 @@ use crate::world::{After, Event, World};
 /// A task is healthy after this long.
 const MIN_HEALTHY: Duration = Duration::from_secs(10);
 
-pub struct Machine {
-    pub node: Node,
+pub(crate) struct Machine {
+    pub(crate) node: Node,
     /// Reaches the servers.
-    pub online: bool,
+    pub(crate) online: bool,
     reporting: bool,
     running: BTreeMap<AllocId, Timestamp>,
     /// Told to fail by a fault.
-    pub failing: BTreeSet<AllocId>,
+    pub(crate) failing: BTreeSet<AllocId>,
 }
 
 impl Machine {
-    pub fn new(node: Node) -> Self {
+    pub(crate) fn new(node: Node) -> Self {
         Self { node, online: true, reporting: false, running: BTreeMap::new(), failing: BTreeSet::new() }
     }
 
-    pub fn runs(&self) -> impl Iterator<Item = AllocId> + '_ {
+    pub(crate) fn runs(&self) -> impl Iterator<Item = AllocId> + '_ {
         self.running.keys().copied()
     }
 }
 
 impl World {
     /// Registers the machine, again if it was there before.
-    pub fn connect(&mut self, id: NodeId) {
+    pub(crate) fn connect(&mut self, id: NodeId) {
         let Some(machine) = self.machines.get_mut(&id) else { return };
         machine.online = true;
         machine.node.status = NodeStatus::Ready;
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// The servers notice that the machine is gone.
-    pub fn declare_down(&mut self, id: NodeId) {
+    pub(crate) fn declare_down(&mut self, id: NodeId) {
         let Some(node) = self.root.nodes.get(&id) else { return };
         if node.status == NodeStatus::Down {
             return;
@@ -63,14 +63,14 @@ impl World {
         self.propose(vec![command], After::Nothing);
     }
 
-    pub fn node_reported(&mut self, id: NodeId) {
+    pub(crate) fn node_reported(&mut self, id: NodeId) {
         if let Some(machine) = self.machines.get_mut(&id) {
             machine.reporting = false;
             self.after(Duration::from_millis(1), Event::Node(id));
         }
     }
 
-    pub fn tick_node(&mut self, id: NodeId) {
+    pub(crate) fn tick_node(&mut self, id: NodeId) {
         let Some(mut machine) = self.machines.remove(&id) else { return };
         if machine.online && !machine.reporting {
             self.look_at_tasks(id, &mut machine);

@@ -13,7 +13,7 @@ const MOST_STEPS: usize = 50_000;
 
 impl World {
     /// Lets everything come to rest, and looks.
-    pub fn settle(&mut self) -> Result<(), String> {
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.calm = true;
         let mut steps = 0;
         while self.has_events() {

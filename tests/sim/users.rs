@@ -20,7 +20,7 @@ const JOBS: usize = 6;
 
 impl World {
     /// So many acts, with some time between them: often none, sometimes minutes.
-    pub fn disturb(&mut self, acts: usize) -> Result<(), String> {
+    pub(crate) fn disturb(&mut self, acts: usize) -> Result<(), String> {
         self.calm = false;
         for _ in 0..acts {
             self.act();

@@ -10,10 +10,11 @@ use logic::{
     blocked_evals::{self, BlockedEvals},
     deployment_watcher::{self, DeploymentWatcher},
     eval_broker::{self, Broker, LeaseToken},
+    node_gateway::evals_for_lost,
     plan_applier::{Batch, Submission, Verdict},
     scheduler_worker::{Next, after_plan},
 };
-use model::{EvalId, EvalStatus, Evaluation, NodeId, Plan, Timestamp, Trigger};
+use model::{EvalId, EvalStatus, Evaluation, JobKey, NodeId, Plan, Timestamp, Trigger};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use scheduler::{Input, schedule};
 use state::{Command, Outcome, Root, invariants};
@@ -21,13 +22,13 @@ use state::{Command, Outcome, Root, invariants};
 use crate::nodes::Machine;
 
 /// What verifies and commits plans: the real one, or one with a hole.
-pub type Applier = fn(&Root, Vec<Submission>) -> Batch;
+pub(crate) type Applier = fn(&Root, Vec<Submission>) -> Batch;
 
 const WORKERS: usize = 3;
 /// Earlier states that a worker may still plan on.
 const STALE: usize = 8;
 
-pub enum Event {
+pub(crate) enum Event {
     /// A proposal becomes true.
     Commit(Vec<Command>, After),
     /// A free worker asks for work.
@@ -46,16 +47,17 @@ pub enum Event {
     Node(NodeId),
 }
 
-pub enum After {
+pub(crate) enum After {
     Nothing,
     Watcher,
+    Gateway,
     Node(NodeId),
     Plans(Vec<(usize, Work, Verdict)>),
     GaveUp { worker: usize, work: Box<Work> },
 }
 
 /// An evaluation in the hands of a worker.
-pub struct Work {
+pub(crate) struct Work {
     eval: EvalId,
     token: LeaseToken,
     attempt: u32,
@@ -63,14 +65,16 @@ pub struct Work {
     at_least: u64,
 }
 
-pub struct World {
-    pub root: Root,
-    pub now: Timestamp,
-    pub rng: StdRng,
+pub(crate) struct World {
+    pub(crate) root: Root,
+    pub(crate) now: Timestamp,
+    pub(crate) rng: StdRng,
     /// Nothing fails and nobody acts: the world comes to rest.
-    pub calm: bool,
-    pub machines: BTreeMap<NodeId, Machine>,
-    pub steps: u64,
+    pub(crate) calm: bool,
+    pub(crate) machines: BTreeMap<NodeId, Machine>,
+    pub(crate) steps: u64,
+    /// What became true, in order.
+    pub(crate) trace: Vec<String>,
     next_id: u128,
     queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -80,16 +84,19 @@ pub struct World {
     blocked: BlockedEvals,
     watcher: DeploymentWatcher,
     watcher_busy: bool,
+    gateway_busy: bool,
     watcher_wakes: Timestamp,
     broker_wakes: Timestamp,
     seen: u64,
+    /// Per job, the state that held the result of its last evaluation: a later one is not planned on less.
+    acknowledged: BTreeMap<JobKey, u64>,
     idle: Vec<usize>,
     submitted: Vec<(usize, Work, Submission)>,
     writing: bool,
 }
 
 impl World {
-    pub fn new(seed: u64, applier: Applier) -> Self {
+    pub(crate) fn new(seed: u64, applier: Applier) -> Self {
         Self {
             root: Root::default(),
             now: Timestamp::from_secs(1_000_000),
@@ -97,6 +104,7 @@ impl World {
             calm: false,
             machines: BTreeMap::new(),
             steps: 0,
+            trace: Vec::new(),
             next_id: 1_000_000,
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
@@ -106,30 +114,32 @@ impl World {
             blocked: BlockedEvals::default(),
             watcher: DeploymentWatcher::default(),
             watcher_busy: false,
+            gateway_busy: false,
             watcher_wakes: Timestamp::ZERO,
             broker_wakes: Timestamp::ZERO,
             seen: 0,
+            acknowledged: BTreeMap::new(),
             idle: (0..WORKERS).collect(),
             submitted: Vec::new(),
             writing: false,
         }
     }
 
-    pub fn id(&mut self) -> u128 {
+    pub(crate) fn id(&mut self) -> u128 {
         self.next_id += 1;
         self.next_id
     }
 
     /// Among `of`, or true once in so many times.
-    pub fn one_in(&mut self, of: u32) -> bool {
+    pub(crate) fn one_in(&mut self, of: u32) -> bool {
         self.rng.random_range(0..of) == 0
     }
 
-    pub fn millis(&mut self, from: u64, to: u64) -> Duration {
+    pub(crate) fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_millis(self.rng.random_range(from..to))
     }
 
-    pub fn after(&mut self, wait: Duration, event: Event) {
+    pub(crate) fn after(&mut self, wait: Duration, event: Event) {
         let key = (self.now.plus(wait), self.steps);
         self.steps += 1;
         self.queue.push(Reverse(key));
@@ -137,13 +147,13 @@ impl World {
     }
 
     /// Writes to the log: true after a while.
-    pub fn propose(&mut self, commands: Vec<Command>, after: After) {
+    pub(crate) fn propose(&mut self, commands: Vec<Command>, after: After) {
         let wait = self.millis(1, 40);
         self.after(wait, Event::Commit(commands, after));
     }
 
     /// Runs the next event. False when there is none.
-    pub fn step(&mut self) -> Result<bool, String> {
+    pub(crate) fn step(&mut self) -> Result<bool, String> {
         let Some(Reverse(key)) = self.queue.pop() else { return Ok(false) };
         let event = self.events.remove(&key).expect("every key in the queue has an event");
         self.now = self.now.max(key.0);
@@ -162,7 +172,7 @@ impl World {
     }
 
     /// Runs until the time is reached.
-    pub fn run_until(&mut self, until: Timestamp) -> Result<(), String> {
+    pub(crate) fn run_until(&mut self, until: Timestamp) -> Result<(), String> {
         while self.queue.peek().is_some_and(|Reverse((at, _))| *at <= until) {
             self.step()?;
         }
@@ -178,6 +188,11 @@ impl World {
         let index = self.root.index + 1;
         for command in commands {
             let words = format!("{command:?}");
+            self.trace.push(format!(
+                "{} {index} {}",
+                self.now.as_nanos() / 1_000_000,
+                crate::trace::line(&command)
+            ));
             let command = Command::decode(&command.encode()).map_err(|error| format!("{error}: {words}"))?;
             if let Outcome::Refused(reason) = self.root.apply(index, command) {
                 return Err(format!("refused: {reason}: {words}"));
@@ -191,6 +206,7 @@ impl World {
                 self.watcher_busy = false;
                 self.look_at_deployments();
             }
+            After::Gateway => self.gateway_busy = false,
             After::Node(node) => self.node_reported(node),
             After::Plans(plans) => {
                 self.writing = false;
@@ -231,6 +247,7 @@ impl World {
             self.propose(vec![Command::UpdateEvals { evals: canceled }], After::Nothing);
         }
         self.look_at_deployments();
+        self.look_for_lost();
         self.tick_broker();
         let changed: Vec<NodeId> = root
             .usage
@@ -243,6 +260,18 @@ impl World {
         for node in changed {
             let wait = self.millis(1, 200);
             self.after(wait, Event::Node(node));
+        }
+    }
+
+    fn look_for_lost(&mut self) {
+        if self.gateway_busy {
+            return;
+        }
+        let (root, now) = (self.root.clone(), self.now);
+        let evals = evals_for_lost(&root, now, &mut || self.id());
+        if !evals.is_empty() {
+            self.gateway_busy = true;
+            self.propose(vec![Command::UpdateEvals { evals }], After::Gateway);
         }
     }
 
@@ -293,7 +322,9 @@ impl World {
         match self.broker.dequeue(self.now) {
             None => self.idle.push(worker),
             Some((eval, token)) => {
-                self.plan(worker, Work { eval, token, attempt: 1, at_least: 0 });
+                let job = self.root.evals.get(&eval).map(|eval| eval.job.clone());
+                let at_least = job.and_then(|job| self.acknowledged.get(&job)).copied().unwrap_or(0);
+                self.plan(worker, Work { eval, token, attempt: 1, at_least });
                 self.tick_broker();
             }
         }
@@ -380,6 +411,9 @@ impl World {
     fn acknowledge(&mut self, worker: usize, work: &Work) {
         // A late one holds no lease any more; then there is nothing to say.
         if let Ok(effects) = self.broker.ack(work.eval, work.token) {
+            if let Some(eval) = self.root.evals.get(&work.eval) {
+                self.acknowledged.insert(eval.job.clone(), self.root.index);
+            }
             self.perform(effects);
         }
         let wait = self.millis(0, 3);
@@ -433,14 +467,14 @@ impl World {
     }
 
     /// What must be empty once nothing moves.
-    pub fn busy_with(&self) -> Option<String> {
+    pub(crate) fn busy_with(&self) -> Option<String> {
         let depths = self.broker.depths();
         let all_idle = self.idle.len() == WORKERS;
         (depths != eval_broker::Depths::default() || !all_idle || self.writing)
             .then(|| format!("not told to rest: {depths:?}, {} idle workers", self.idle.len()))
     }
 
-    pub fn has_events(&self) -> bool {
+    pub(crate) fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 }

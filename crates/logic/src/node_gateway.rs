@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use model::{AllocUpdate, ClientStatus, DesiredStatus, EvalId, Evaluation, JobKey, Node, Timestamp, Trigger};
+use model::{
+    AllocUpdate, ClientStatus, DesiredStatus, EvalId, EvalStatus, Evaluation, JobKey, JobType, Node,
+    NodeStatus, Timestamp, Trigger,
+};
 use state::Root;
 
-/// One evaluation for each job of which an allocation newly failed (and shall still run), or newly ended although
-/// the node was not told to stop it.
+/// One evaluation for each job of which an allocation newly ended although it shall still run; the success of a batch
+/// job's allocation calls for none.
 pub fn evals_for_report(
     root: &Root,
     updates: &[AllocUpdate],
@@ -16,11 +19,15 @@ pub fn evals_for_report(
     let mut evals: BTreeMap<JobKey, Evaluation> = BTreeMap::new();
     for update in updates {
         let Some(alloc) = root.allocs.get(&update.id) else { continue };
-        let newly_failed = update.client == ClientStatus::Failed && alloc.client != ClientStatus::Failed;
-        if !newly_failed || alloc.desired != DesiredStatus::Run {
+        let newly_ended = update.client.is_terminal() && !alloc.client.is_terminal();
+        if !newly_ended || alloc.desired != DesiredStatus::Run {
             continue;
         }
         let Some(job) = root.jobs.get(&alloc.job).filter(|job| !job.stop) else { continue };
+        // Success is what a batch job is for; a service shall go on.
+        if update.client == ClientStatus::Complete && job.kind == JobType::Batch {
+            continue;
+        }
         evals.entry(alloc.job.clone()).or_insert_with(|| {
             let mut eval = Evaluation::new(
                 EvalId(ids()),
@@ -64,6 +71,42 @@ pub fn evals_for_node(
             eval.job_index = job.job_modify_index;
             eval
         });
+    }
+    evals.into_values().collect()
+}
+
+/// One evaluation for each job that is counted on somewhere where nothing runs any more, and that nobody looks at.
+///
+/// [`evals_for_node`] speaks for what was on the node when it went. A plan that was verified before and became true
+/// after that puts allocations on a node of which all are told already; this finds them. To be asked after changes
+/// of nodes and allocations; walks the usage table and only looks into nodes that are down and not empty.
+pub fn evals_for_lost(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Vec<Evaluation> {
+    let mut evals: BTreeMap<JobKey, Evaluation> = BTreeMap::new();
+    for slot in root.usage.slots.iter().filter(|slot| !slot.schedulable && slot.allocs > 0) {
+        if root.nodes.get(&slot.node).is_some_and(|node| node.status != NodeStatus::Down) {
+            continue;
+        }
+        for alloc in root.allocs_of_node(slot.node).filter(|alloc| !alloc.is_terminal()) {
+            let looked_at = || {
+                root.evals_of_job(&alloc.job)
+                    .any(|eval| eval.status == EvalStatus::Pending && eval.wait_until <= now)
+            };
+            if evals.contains_key(&alloc.job) || looked_at() {
+                continue;
+            }
+            let job = root.jobs.get(&alloc.job);
+            let mut eval = Evaluation::new(
+                EvalId(ids()),
+                alloc.job.clone(),
+                job.map_or(JobType::Service, |job| job.kind),
+                job.map_or(50, |job| job.priority),
+                Trigger::NodeUpdate,
+                now,
+            );
+            eval.node = Some(slot.node);
+            eval.job_index = job.map_or(0, |job| job.job_modify_index);
+            evals.insert(alloc.job.clone(), eval);
+        }
     }
     evals.into_values().collect()
 }

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AllocId, NodeId, Plan};
+use model::{AllocId, NodeId, NodeStatus, Plan};
 use state::Root;
 
 use crate::fit::{Change, fits};
@@ -41,16 +41,16 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Places nothing for a job that was stopped, changed or handled by another plan since.
+    /// Does nothing for a job that was stopped, started or changed since, and places nothing in a roll-out that ended.
     fn job(&mut self) {
-        let job = self.root.jobs.get(&self.plan.job);
-        let current = job.is_some_and(|job| !job.stop && job.job_modify_index == self.plan.job_index);
-        if !current
-            && (!self.plan.placements.is_empty()
-                || !self.plan.in_place.is_empty()
-                || self.plan.deployment.is_some())
-        {
+        let job = self.root.jobs.get(&self.plan.job).filter(|job| !job.stop);
+        if job.map_or(0, |job| job.job_modify_index) != self.plan.job_index {
+            // Also its stops: the version that is wanted now may want them to run.
             self.refuse_all();
+            self.plan.stops.clear();
+            self.plan.deployment_updates.clear();
+            self.plan.followups.clear();
+            return;
         }
         let cancelled: Vec<_> = self.plan.deployment_updates.iter().map(|(id, _, _)| *id).collect();
         if let Some(new) = &self.plan.deployment {
@@ -76,11 +76,23 @@ impl Check<'_> {
         self.complete &= before == self.plan.deployment_updates.len();
     }
 
-    /// Refuses names that are taken, and drops what speaks of allocations that are gone.
+    /// Refuses names that are taken, and drops what speaks of allocations that are gone, or lost and back again.
     fn allocations(&mut self) {
         let root = self.root;
         let before = (self.plan.stops.len(), self.plan.in_place.len(), self.plan.followups.len());
-        self.plan.stops.retain(|stop| root.allocs.contains_key(&stop.id));
+        let came_back: BTreeSet<AllocId> = self
+            .plan
+            .stops
+            .iter()
+            .filter(|stop| stop.client.is_some())
+            .filter(|stop| root.nodes.get(&stop.node).is_some_and(|node| node.status != NodeStatus::Down))
+            .map(|stop| stop.id)
+            .collect();
+        let replaced: Vec<usize> = (0..self.plan.placements.len())
+            .filter(|&at| self.plan.placements[at].previous.is_some_and(|id| came_back.contains(&id)))
+            .collect();
+        self.refuse(&replaced);
+        self.plan.stops.retain(|stop| root.allocs.contains_key(&stop.id) && !came_back.contains(&stop.id));
         self.plan.in_place.retain(|id| root.allocs.get(id).is_some_and(|alloc| !alloc.is_terminal()));
         self.plan.followups.retain(|(id, _)| root.allocs.contains_key(id));
         self.complete &=

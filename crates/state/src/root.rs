@@ -54,6 +54,9 @@ pub struct JobCounters {
     pub modify_index: u64,
 }
 
+/// Name and id of each service that an allocation has in the catalog.
+pub(crate) type NamedServices = Vec<(Arc<str>, String)>;
+
 /// The state at one log index.
 #[derive(Debug, Clone, Default)]
 pub struct Root {
@@ -80,7 +83,7 @@ pub struct Root {
     pub(crate) active_deployments: OrdSet<DeploymentId>,
     pub(crate) deployments_by_job: OrdMap<JobKey, OrdSet<DeploymentId>>,
     pub(crate) services: OrdMap<ServiceKey, Arc<ServiceInstance>>,
-    pub(crate) services_by_alloc: OrdMap<AllocId, Arc<Vec<(Arc<str>, String)>>>,
+    pub(crate) services_by_alloc: OrdMap<AllocId, Arc<NamedServices>>,
     pub(crate) service_indexes: OrdMap<Arc<str>, u64>,
     /// By lower-case name, the ways in which services with capitals in their names were written.
     pub(crate) service_spellings: OrdMap<Arc<str>, OrdSet<Arc<str>>>,

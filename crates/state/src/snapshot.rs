@@ -109,10 +109,9 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
     let mut rows = rows.into_iter();
     let Some(Row::Head { index, indexes }) = rows.next() else { return Err(Error::NoHead) };
     let mut root = Root::default();
-    let mut found = 0;
     let mut counters = Vec::new();
     let mut service_indexes = Vec::new();
-    for row in rows {
+    for (found, row) in (0u64..).zip(rows) {
         match row {
             Row::Head { .. } => return Err(Error::NoHead),
             Row::Node(node) => {
@@ -175,7 +174,6 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                 return Ok(root);
             }
         }
-        found += 1;
     }
     Err(Error::Torn)
 }

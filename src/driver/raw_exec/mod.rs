@@ -144,7 +144,7 @@ impl TaskDriver for RawExec {
             .ok_or_else(|| DriverError::Fatal(String::from("config field `command` is required")))?;
         let around = Surroundings::of(spec)?;
         let program = around.find(&command)?;
-        let run = uuid::Uuid::new_v4().simple().to_string();
+        let run = super::fresh_id();
         let launch = Launch {
             run: run.clone(),
             key: format!("{}/{}", spec.alloc, spec.task.name),

@@ -1,6 +1,9 @@
 //! The buckets of one group.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use model::{Allocation, ClientStatus, DesiredStatus, Evaluation, Job, JobType, TaskGroup, Timestamp};
 use state::Root;
@@ -62,12 +65,7 @@ impl<'a> Task<'a, '_> {
 
         let missing = (self.group.count as usize).saturating_sub(buckets.held.len());
         let replacements = self.replacements(&buckets, missing, work);
-        let fresh = if self.rollout.has_failed() && self.group.update.is_some() {
-            // What a failed roll-out has not brought up stays down until somebody decides.
-            Vec::new()
-        } else {
-            self.fresh(&buckets.held, &replacements, missing - replacements.len())
-        };
+        let fresh = self.fresh(&buckets.held, &replacements, missing - replacements.len());
 
         let placed = replacements.len() + fresh.len();
         created.count(self.rollout, self.job, self.group, allocs, placed, in_place.len(), destructive.len());
@@ -80,6 +78,10 @@ impl<'a> Task<'a, '_> {
         annotation.in_place += in_place.len() as u32;
         annotation.destructive += updating as u32;
 
+        // A failed one that may not be replaced by the new version yet is tried again when its time comes.
+        for alloc in &destructive[updating..] {
+            work.later.extend(buckets.later.get(&alloc.id).map(|&due| (alloc.id, due)));
+        }
         let updates = destructive.into_iter().take(updating).map(|old| Want {
             index: old.index,
             replaces: Some(old),
@@ -142,28 +144,23 @@ impl<'a> Task<'a, '_> {
         }
     }
 
-    /// Stops what is above the count: a second holder of a name first, then the highest indexes.
+    /// Stops what holds a name twice, then what is above the count: the highest indexes first.
     fn scale_down(&self, buckets: &mut Buckets<'a>, work: &mut Work<'a>) {
-        let mut surplus = buckets.held.len().saturating_sub(self.group.count as usize);
-        let mut stopped: BTreeSet<model::AllocId> = BTreeSet::new();
+        // The one that runs stays, then the newer one. There are two when a failed one of an earlier version had been
+        // put aside.
+        let mut by_worth = buckets.held.clone();
+        by_worth.sort_by_key(|alloc| (alloc.index, alloc.is_terminal(), Reverse(alloc.job_index)));
         let mut seen: BTreeSet<u32> = BTreeSet::new();
-        // Of two holders the one of the newest version stays.
-        let mut by_version = buckets.held.clone();
-        by_version.sort_by_key(|alloc| (alloc.index, alloc.is_terminal(), u64::MAX - alloc.job_index));
-        let doubles =
-            by_version.iter().filter(|alloc| !seen.insert(alloc.index)).copied().collect::<Vec<_>>();
-        let highest = buckets.held.iter().rev().copied().collect::<Vec<_>>();
-        for alloc in doubles.into_iter().chain(highest) {
-            if surplus == 0 {
-                break;
-            }
-            if stopped.insert(alloc.id) {
-                surplus -= 1;
-                work.stops.push(Stop { alloc, description: description::NOT_NEEDED, client: None });
-                work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
-            }
+        let (single, mut stopped): (Vec<&'a Allocation>, Vec<&'a Allocation>) =
+            by_worth.into_iter().partition(|alloc| seen.insert(alloc.index));
+        let surplus = single.len().saturating_sub(self.group.count as usize);
+        stopped.extend(single.iter().rev().take(surplus));
+        let ids: BTreeSet<model::AllocId> = stopped.iter().map(|alloc| alloc.id).collect();
+        buckets.held.retain(|alloc| !ids.contains(&alloc.id));
+        for alloc in stopped {
+            work.stops.push(Stop { alloc, description: description::NOT_NEEDED, client: None });
+            work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
         }
-        buckets.held.retain(|alloc| !stopped.contains(&alloc.id));
     }
 
     fn change_of(&self, alloc: &Allocation) -> Change {

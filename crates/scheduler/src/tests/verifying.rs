@@ -102,3 +102,27 @@ fn all_at_once_is_all_or_nothing() {
     world.run("one");
     assert!(verify(&world.root, late).plan.is_noop());
 }
+
+#[test]
+fn a_late_plan_stops_nothing_that_is_wanted_again() {
+    let check = |before: fn(&mut World), after: fn(&mut World)| {
+        let mut world = World::new(2);
+        world.submit(&job("one", JobType::Service, 3));
+        world.run("one");
+        before(&mut world);
+        let eval = world.eval("one");
+        let late = world.decide(&eval).plan;
+        assert!(!late.stops.is_empty());
+        after(&mut world);
+        let verified = verify(&world.root, late);
+        assert!(!verified.complete);
+        assert_eq!(sizes(&verified.plan), (0, 0, 0));
+    };
+    // The node came back, the count went up again, the job was started again.
+    check(|world| world.set_node(1, NodeStatus::Down), |world| world.set_node(1, NodeStatus::Ready));
+    check(
+        |world| world.submit(&job("one", JobType::Service, 1)),
+        |world| world.submit(&job("one", JobType::Service, 3)),
+    );
+    check(|world| world.stop("one"), |world| world.submit(&job("one", JobType::Service, 3)));
+}
