@@ -78,7 +78,7 @@ impl ClientError {
 pub(super) enum Event {
     /// Bytes from the stream of that number.
     Bytes(usize, Bytes),
-    /// Nothing came for a while.
+    /// Another span has passed, with or without bytes.
     Idle,
 }
 
@@ -221,9 +221,14 @@ impl Client {
                 select_all(answers.into_iter().enumerate().map(|(number, answer)| {
                     Box::pin(answer.bytes_stream().map(move |piece| (number, piece)))
                 }));
+            // Counted from the last tick, not from the last piece: a task that never pauses has ticks, too.
+            let mut tick = tokio::time::Instant::now() + idle;
             loop {
-                match tokio::time::timeout(idle, pieces.next()).await {
-                    Err(_) => on(Event::Idle)?,
+                match tokio::time::timeout_at(tick, pieces.next()).await {
+                    Err(_) => {
+                        tick += idle;
+                        on(Event::Idle)?;
+                    }
                     Ok(None) => return Ok(()),
                     Ok(Some((number, Ok(piece)))) => on(Event::Bytes(number, piece))?,
                     Ok(Some((number, Err(error)))) => {

@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io,
     net::SocketAddr,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -101,6 +100,10 @@ impl Agent {
         fs::read(self.log()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A command line of this program against this agent, under any name (`nomad`, `consul`).
     pub(crate) fn command(&self, name: &str) -> Command {
         let bin = self.dir.join("bin");
@@ -146,8 +149,7 @@ impl Agent {
     fn stop_jobs(&self) {
         let jobs = web::get(self.http, "/v1/jobs").map(|answer| answer.json()).unwrap_or_default();
         for job in jobs.as_array().map(Vec::as_slice).unwrap_or_default() {
-            let _ =
-                web::ask(self.http, "DELETE", &format!("/v1/job/{}", job["ID"].as_str().unwrap_or("")), "");
+            let _ = web::ask(self.http, "DELETE", &format!("/v1/job/{}", job["ID"].as_str().unwrap_or("")), "");
         }
     }
 }
@@ -167,8 +169,7 @@ fn launch(program: &Path, dir: &Path, flags: &[String], start: u32) -> Result<Ch
         .stdin(Stdio::null())
         .stdout(log.try_clone().map_err(words)?)
         .stderr(log)
-        // Ctrl-C on the test must not reach the agent before its drop.
-        .process_group(0)
+        // In our process group, so that whoever ends the tests ends the agent, too.
         .spawn()
         .map_err(words)
 }
@@ -212,8 +213,7 @@ fn end_processes_of(dir: &Path) {
             continue;
         }
         let holds = |file: &str| {
-            fs::read(entry.path().join(file))
-                .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(&mark))
+            fs::read(entry.path().join(file)).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(&mark))
         };
         if holds("cmdline") || holds("environ") {
             let _ = Command::new("kill").args(["-9", &name]).stderr(Stdio::null()).status();

@@ -221,7 +221,7 @@ fn a_raw_process_is_run_followed_and_stopped() {
     );
 
     let mut follow = world.agent.command("troupe");
-    follow.args(["logs", "-f", "-tail", "-n", "1", &alloc]).stdout(std::process::Stdio::piped());
+    follow.args(["logs", "-f", "-stdout", "-tail", "-n", "1", &alloc]).stdout(std::process::Stdio::piped());
     let mut follow = follow.spawn().unwrap();
     let stdout = follow.stdout.take().unwrap();
     let lines: Vec<String> =

@@ -3,8 +3,10 @@
 //! Each test has an agent of its own, on ports from the system and in a directory of its own, so all run in
 //! parallel. Docker tests use the machine's engine and images made by `images.rs`; without an engine they fail.
 
+#[expect(dead_code, reason = "the benchmark asks for more")]
 mod agent; // starts and ends agents
 mod harness; // an agent per test, commands, waiting
+#[expect(dead_code, reason = "one image is for the next tutorial, some helpers for the demo")]
 mod images; // what the tasks run
 mod web; // a small HTTP client
 
