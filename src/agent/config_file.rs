@@ -180,7 +180,7 @@ const LATER: &[&str] = &[
     "ports",
 ];
 
-#[expect(clippy::too_many_lines, reason = "one line per setting: the table of what a file may say")]
+/// The table of what a file may say: one line per setting.
 fn set(config: &mut Config, path: &str, value: &Found) -> Result<(), String> {
     let typed = Typed { path, value };
     match path {
