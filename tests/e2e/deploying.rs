@@ -23,7 +23,7 @@ fn the_microservice_is_deployed_and_logs() {
     });
     world.run(&format!("nomad alloc-status {alloc}")).ok().has(&[
         "Task \"microservice-01\" is \"running\"",
-        "MiB/256 MiB",
+        "iB/256 MiB",
         &format!("http: {address}"),
         "Recent Events:",
         "Task started by client",
