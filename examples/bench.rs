@@ -82,7 +82,8 @@ fn start_and_idle(program: &Path) -> Outcome {
         }
     }
     spans.sort_unstable();
-    let figure = format!("{} (fastest {}, slowest {})", ms(spans[STARTS / 2]), ms(spans[0]), ms(spans[STARTS - 1]));
+    let figure =
+        format!("{} (fastest {}, slowest {})", ms(spans[STARTS / 2]), ms(spans[0]), ms(spans[STARTS - 1]));
     say(&format!("agent -dev: exec to ready, median of {STARTS}"), &figure);
     Ok(())
 }
@@ -107,9 +108,10 @@ fn latency(program: &Path, driver: &str, config: &Value) -> Outcome {
         let alloc = loop {
             let path = format!("/v1/job/{id}/allocations?index={index}&wait=10s");
             let answer = connection.ask("GET", &path, b"").map_err(words)?;
-            let running = answer.json().as_array().and_then(|allocs| {
-                allocs.iter().find(|alloc| alloc["ClientStatus"] == "running").cloned()
-            });
+            let running = answer
+                .json()
+                .as_array()
+                .and_then(|allocs| allocs.iter().find(|alloc| alloc["ClientStatus"] == "running").cloned());
             if let Some(alloc) = running {
                 break alloc;
             }

@@ -65,7 +65,12 @@ fn show(program: &std::path::Path, dir: &std::path::Path) -> Result<(), String> 
 
     say("$ troupe agent -dev &");
     let agent = Agent::start(program, dir, &["-dev"])?;
-    say(&format!("  ready after {} ms: HTTP on {}, DNS on {}\n", agent.ready_after.as_millis(), agent.http, agent.dns));
+    say(&format!(
+        "  ready after {} ms: HTTP on {}, DNS on {}\n",
+        agent.ready_after.as_millis(),
+        agent.http,
+        agent.dns
+    ));
 
     let file = format!("{}.nomad", service.job);
     fs::write(dir.join(&file), &service.text).map_err(|error| error.to_string())?;
@@ -87,7 +92,8 @@ fn show(program: &std::path::Path, dir: &std::path::Path) -> Result<(), String> 
     say(&format!("$ dig @127.0.0.1 -p {} +short SRV {name}", agent.dns.port()));
     if images::which("dig").is_some() {
         let port = agent.dns.port().to_string();
-        let answer = images::run(Command::new("dig").args(["@127.0.0.1", "-p", &port, "+short", "SRV", &name]))?;
+        let answer =
+            images::run(Command::new("dig").args(["@127.0.0.1", "-p", &port, "+short", "SRV", &name]))?;
         say(answer.trim_end());
     } else {
         say(&format!("1 1 {port} (asked by the demo itself: dig is not installed)"));
@@ -102,9 +108,12 @@ fn show(program: &std::path::Path, dir: &std::path::Path) -> Result<(), String> 
     drop(agent);
 
     say("# Now with your own hands, in two terminals:\n");
-    let shown = program.strip_prefix(std::env::current_dir().unwrap_or_default()).unwrap_or(program).display();
+    let shown =
+        program.strip_prefix(std::env::current_dir().unwrap_or_default()).unwrap_or(program).display();
     say(&format!("  {shown} agent -dev"));
-    say(&format!("  {shown} run examples/sleep.nomad     # then: status sleep, logs -f -job sleep, stop sleep"));
+    say(&format!(
+        "  {shown} run examples/sleep.nomad     # then: status sleep, logs -f -job sleep, stop sleep"
+    ));
     say("\n  README.md goes on from here.");
     Ok(())
 }

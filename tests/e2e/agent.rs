@@ -149,7 +149,8 @@ impl Agent {
     fn stop_jobs(&self) {
         let jobs = web::get(self.http, "/v1/jobs").map(|answer| answer.json()).unwrap_or_default();
         for job in jobs.as_array().map(Vec::as_slice).unwrap_or_default() {
-            let _ = web::ask(self.http, "DELETE", &format!("/v1/job/{}", job["ID"].as_str().unwrap_or("")), "");
+            let _ =
+                web::ask(self.http, "DELETE", &format!("/v1/job/{}", job["ID"].as_str().unwrap_or("")), "");
         }
     }
 }
@@ -213,7 +214,8 @@ fn end_processes_of(dir: &Path) {
             continue;
         }
         let holds = |file: &str| {
-            fs::read(entry.path().join(file)).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(&mark))
+            fs::read(entry.path().join(file))
+                .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(&mark))
         };
         if holds("cmdline") || holds("environ") {
             let _ = Command::new("kill").args(["-9", &name]).stderr(Stdio::null()).status();
