@@ -3,8 +3,8 @@
 //! Read in this order; arrows point from the outside to the inside (`tests/tidy.rs` holds them).
 
 pub mod actors; // one file per actor, and the ports through which they reach the outside
-pub mod raft; // the replicated log: proposals in, the same state everywhere out
 pub mod net; // calls and membership between agents
+pub mod raft; // the replicated log: proposals in, the same state everywhere out
 pub mod dns; // a question -> an answer from the catalog
 pub mod http; // a request -> a message -> a response; no decisions
 pub mod driver; // the node's edges: task drivers, disks, probes

@@ -13,8 +13,9 @@ use std::{
 /// Room of `src/`, the rooms it may name. Nothing else is drawn.
 const ROOMS: &[(&str, &[&str])] = &[
     ("actors", &[]),
-    ("raft", &["actors"]),
     ("net", &["actors"]),
+    // Its network adapter: votes, entries and snapshots are calls like all others.
+    ("raft", &["actors", "net"]),
     ("dns", &["actors"]),
     ("http", &["actors"]),
     ("driver", &["actors"]),
@@ -87,10 +88,14 @@ const OUTSIDE: &[&str] = &[
 const LONG: usize = 500;
 
 /// Longer files, each with the reason why it is one thing.
-const LONG_ON_PURPOSE: &[(&str, &str)] = &[(
-    "src/actors/alloc_runner.rs",
-    "one actor: tasks, services and health of an allocation share its state",
-)];
+const LONG_ON_PURPOSE: &[(&str, &str)] = &[
+    ("src/actors/alloc_runner.rs", "one actor: tasks, services and health of an allocation share its state"),
+    (
+        "src/net/gossip/swim.rs",
+        "one brain: what foca says, and the letters and digests that it does not send",
+    ),
+    ("tests/tidy.rs", "the rules of the house and the made-up inputs that prove each can fail"),
+];
 
 /// A text and the path under which it is reported.
 struct Source {
@@ -446,9 +451,21 @@ fn crate_names() -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// A file that holds nothing but unit tests.
+fn is_test(source: &Source) -> bool {
+    source.path.ends_with("/tests.rs")
+        || (source.path.contains("/tests/") && !source.path.starts_with("tests/"))
+}
+
 #[test]
 fn arrows_point_inwards() {
-    no_complaints(&over(&["src"], arrows_between_rooms));
+    // Unit tests may build their world from that of another room.
+    no_complaints(&over(
+        &["src"],
+        |source| {
+            if is_test(source) { Vec::new() } else { arrows_between_rooms(source) }
+        },
+    ));
 }
 
 #[test]
@@ -477,7 +494,9 @@ fn nothing_pretends() {
 
 #[test]
 fn files_hold_one_thing() {
-    no_complaints(&over(&["src", "crates", "tests", "examples"], not_too_long));
+    no_complaints(&over(&["src", "crates", "tests", "examples"], |source| {
+        if is_test(source) { Vec::new() } else { not_too_long(source) }
+    }));
     for (path, reason) in LONG_ON_PURPOSE {
         let lines = without_tests(&read(path)).lines().count();
         assert!(

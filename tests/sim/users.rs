@@ -151,7 +151,8 @@ impl World {
 
     /// A new machine, or one that comes back.
     fn join(&mut self, id: NodeId) {
-        if !self.machines.contains_key(&id) {
+        let known = self.machines.get(&id).map(|machine| machine.online);
+        if known.is_none() {
             let driver = DriverInfo { detected: true, healthy: true, ..DriverInfo::default() };
             let node = Node {
                 id,
@@ -166,7 +167,7 @@ impl World {
             };
             self.machines.insert(id, Machine::new(node));
             self.connect(id);
-        } else if !self.machines[&id].online {
+        } else if known == Some(false) {
             self.connect(id);
         }
     }

@@ -110,3 +110,76 @@ pub fn evals_for_lost(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128
     }
     evals.into_values().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{AllocId, Capacity, NodeId, Placement, Plan, Task, TaskGroup};
+    use state::Command;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000);
+
+    /// A node that went down, and a plan from before that became true after it.
+    fn overtaken() -> Root {
+        let mut root = Root::default();
+        let node = Node {
+            id: NodeId(1),
+            capacity: Capacity { cpu_mhz: 1000, memory_mb: 1000, disk_mb: 1000 },
+            status: NodeStatus::Down,
+            ..Node::default()
+        };
+        root.apply(1, Command::RegisterNode { node, evals: vec![], now: NOW });
+        let tasks = vec![Task { name: "task".into(), ..Task::default() }];
+        let group = TaskGroup { name: "group".into(), count: 1, tasks, ..TaskGroup::default() };
+        let job = model::Job { id: "web".into(), groups: vec![group], ..model::Job::default() };
+        let key = job.key();
+        root.apply(2, Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: None, now: NOW });
+        let mut plan = Plan::new(EvalId(1), key, 50, 1, NOW);
+        plan.job_index = 2;
+        plan.placements.push(Placement {
+            id: AllocId(1),
+            node: NodeId(1),
+            group: "group".into(),
+            index: 0,
+            ports: vec![],
+            deployment: None,
+            previous: None,
+            reschedules: vec![],
+            metric: None,
+        });
+        root.apply(3, Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
+        root
+    }
+
+    #[test]
+    fn what_landed_on_a_lost_node_is_looked_at_once() {
+        let mut root = overtaken();
+        let evals = evals_for_lost(&root, NOW, &mut || 7);
+        let [eval] = &evals[..] else { panic!("{evals:?}") };
+        assert_eq!((&*eval.job.id, eval.trigger, eval.node), ("web", Trigger::NodeUpdate, Some(NodeId(1))));
+        root.apply(4, Command::UpdateEvals { evals });
+        assert!(evals_for_lost(&root, NOW, &mut || 8).is_empty());
+    }
+
+    #[test]
+    fn a_service_that_ends_is_looked_at() {
+        let root = overtaken();
+        let check = |client, expected| {
+            let update = AllocUpdate {
+                id: AllocId(1),
+                client,
+                client_description: String::new(),
+                tasks: BTreeMap::new(),
+                services: vec![],
+                health: None,
+                deployment: None,
+                time: NOW,
+            };
+            assert_eq!(evals_for_report(&root, &[update], NOW, &mut || 7).len(), expected, "{client:?}");
+        };
+        check(ClientStatus::Running, 0);
+        check(ClientStatus::Failed, 1);
+        check(ClientStatus::Complete, 1);
+    }
+}

@@ -7,7 +7,8 @@ pub mod ids; // typed identifiers
 pub mod time; // Timestamp: nanoseconds since the epoch, always passed in
 pub mod resources; // what tasks ask for and nodes offer
 pub mod service; // services and their checks
-pub mod job; // job, task group, task and their policies
+pub mod job; // job, task group, task
+pub mod policy; // restart, reschedule, update, migrate
 pub mod node; // a machine and its drivers
 pub mod alloc; // an instance of a task group on a node
 pub mod eval; // a reason to look at a job
@@ -23,12 +24,14 @@ pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
 pub use job::{
-    Constraint, DelayFunction, EphemeralDisk, HealthCheck, Job, JobStatus, JobType, LogConfig, MigratePolicy,
-    Operand, ReschedulePolicy, RestartMode, RestartPolicy, Task, TaskGroup, UpdateStrategy, Value,
+    Constraint, EphemeralDisk, Job, JobStatus, JobType, LogConfig, Operand, Task, TaskGroup, Value,
 };
 pub use metric::AllocMetric;
 pub use node::{DriverInfo, Eligibility, Node, NodeEvent, NodeStatus};
 pub use plan::{AllocStop, GroupAnnotation, Placement, Plan};
+pub use policy::{
+    DelayFunction, HealthCheck, MigratePolicy, ReschedulePolicy, RestartMode, RestartPolicy, UpdateStrategy,
+};
 pub use resources::{Capacity, NetworkAsk, Port, Resources};
 pub use service::{Check, CheckKind, CheckRestart, Service};
 pub use time::Timestamp;

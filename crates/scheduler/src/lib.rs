@@ -74,7 +74,7 @@ pub fn schedule(input: Input<'_>) -> Decision {
     let mut work = reconcile::reconcile(root, eval, job, feasibility.as_ref(), now, ids);
 
     let mut plan = Plan::new(eval.id, eval.job.clone(), eval.priority, root.index, now);
-    plan.stops = work.stops.iter().map(reconcile::Stop::to_plan).collect();
+    plan.stops = work.stops.iter().map(|stop| stop.to_plan()).collect();
     plan.in_place = work.in_place.iter().map(|alloc| alloc.id).collect();
     plan.deployment_updates = std::mem::take(&mut work.deployment_updates);
     plan.deployment = work.deployment.take();
@@ -111,7 +111,7 @@ fn place_group(
     let name: std::sync::Arc<str> = group.group.name.as_str().into();
     let mut search = ranker.search(group.at);
     for want in &group.wants {
-        let stops = want.stop_with.and_then(|_| want.replaces);
+        let stops = want.replaces.filter(|_| want.stop_with.is_some());
         if let Some(old) = stops {
             search.free(old);
         }

@@ -38,7 +38,7 @@ pub(crate) struct Stop<'a> {
 }
 
 impl Stop<'_> {
-    pub(crate) fn to_plan(&self) -> AllocStop {
+    pub(crate) fn to_plan(self) -> AllocStop {
         AllocStop {
             id: self.alloc.id,
             node: self.alloc.node,

@@ -17,6 +17,8 @@ use super::Work;
 pub(super) struct Rollout<'a> {
     /// Running or failed; one that succeeded has nothing more to say.
     deployment: Option<&'a Deployment>,
+    /// One of this version succeeded.
+    succeeded: bool,
 }
 
 /// Finds the current deployment and cancels those that lost their purpose.
@@ -31,9 +33,12 @@ pub(super) fn current<'a>(
     };
     let latest = root.latest_deployment(&eval.job).map(|latest| latest.id);
     let mut found = None;
+    let mut succeeded = false;
     for deployment in root.deployments_of_job(&eval.job) {
         if Some(deployment.id) == latest && is_current(deployment) {
-            if deployment.status != DeploymentStatus::Successful {
+            if deployment.status == DeploymentStatus::Successful {
+                succeeded = true;
+            } else {
                 found = Some(&**deployment);
             }
         } else if deployment.status.is_active() {
@@ -43,7 +48,7 @@ pub(super) fn current<'a>(
     }
     work.deployment_id =
         found.filter(|deployment| deployment.status.is_active()).map(|deployment| deployment.id);
-    Rollout { deployment: found }
+    Rollout { deployment: found, succeeded }
 }
 
 impl Rollout<'_> {
@@ -107,7 +112,9 @@ impl Created {
             return;
         }
         let updating = in_place + destructive > 0;
-        let ran_before = allocs.iter().any(|alloc| alloc.job_index == job.job_modify_index);
+        // The allocations may have been collected since; then the deployment is the witness.
+        let ran_before =
+            rollout.succeeded || allocs.iter().any(|alloc| alloc.job_index == job.job_modify_index);
         if ran_before && !updating {
             return;
         }

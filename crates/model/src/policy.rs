@@ -1,0 +1,159 @@
+//! Policies of a task group: restart, reschedule, update, migrate.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::JobType;
+
+/// What happens when the restart attempts of an interval are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartMode {
+    /// The task is dead and failed; rescheduling may move the allocation.
+    #[default]
+    Fail,
+    /// Waits for the end of the interval, then tries again.
+    Delay,
+}
+
+/// Restarts on the same node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestartPolicy {
+    /// Restarts allowed within `interval`. Default: service 2, batch 3.
+    pub attempts: u32,
+    /// Default: service 30 min, batch 24 h.
+    pub interval: Duration,
+    /// Time before a restart; up to a quarter more is added at random. Default: 15 s.
+    pub delay: Duration,
+    pub mode: RestartMode,
+}
+
+impl RestartPolicy {
+    pub fn for_type(kind: JobType) -> Self {
+        let (attempts, interval) = match kind {
+            JobType::Service => (2, Duration::from_secs(30 * 60)),
+            JobType::Batch => (3, Duration::from_secs(24 * 3600)),
+        };
+        Self { attempts, interval, delay: Duration::from_secs(15), mode: RestartMode::Fail }
+    }
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self::for_type(JobType::Service)
+    }
+}
+
+/// How the waiting time grows from one reschedule to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DelayFunction {
+    Constant,
+    #[default]
+    Exponential,
+    Fibonacci,
+}
+
+/// Replacement of a failed allocation, possibly on another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReschedulePolicy {
+    pub attempts: u32,
+    pub interval: Duration,
+    pub delay: Duration,
+    pub delay_function: DelayFunction,
+    pub max_delay: Duration,
+    pub unlimited: bool,
+}
+
+impl ReschedulePolicy {
+    pub fn for_type(kind: JobType) -> Self {
+        match kind {
+            JobType::Service => Self {
+                attempts: 0,
+                interval: Duration::ZERO,
+                delay: Duration::from_secs(30),
+                delay_function: DelayFunction::Exponential,
+                max_delay: Duration::from_secs(3600),
+                unlimited: true,
+            },
+            JobType::Batch => Self {
+                attempts: 1,
+                interval: Duration::from_secs(24 * 3600),
+                delay: Duration::from_secs(5),
+                delay_function: DelayFunction::Constant,
+                max_delay: Duration::ZERO,
+                unlimited: false,
+            },
+        }
+    }
+}
+
+impl Default for ReschedulePolicy {
+    fn default() -> Self {
+        Self::for_type(JobType::Service)
+    }
+}
+
+/// What makes an allocation of a deployment healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthCheck {
+    /// All tasks run and all checks pass.
+    #[default]
+    Checks,
+    /// All tasks run.
+    TaskStates,
+}
+
+/// How a new version replaces an old one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpdateStrategy {
+    /// Allocations replaced at a time; at least 1 here (0 in a job file means no update strategy).
+    pub max_parallel: u32,
+    pub stagger: Duration,
+    pub health_check: HealthCheck,
+    /// An allocation counts as healthy after being so for this long. Default: 10 s.
+    pub min_healthy_time: Duration,
+    /// Unhealthy when not healthy by then. Default: 5 min.
+    pub healthy_deadline: Duration,
+    /// The deployment fails without progress for this long; 0: with the first unhealthy allocation. Default: 10 min.
+    pub progress_deadline: Duration,
+}
+
+impl Default for UpdateStrategy {
+    fn default() -> Self {
+        Self {
+            max_parallel: 1,
+            stagger: Duration::from_secs(30),
+            health_check: HealthCheck::Checks,
+            min_healthy_time: Duration::from_secs(10),
+            healthy_deadline: Duration::from_secs(300),
+            progress_deadline: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How allocations leave a draining node. Stored and shown; drains come with the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MigratePolicy {
+    pub max_parallel: u32,
+    pub health_check: HealthCheck,
+    pub min_healthy_time: Duration,
+    pub healthy_deadline: Duration,
+}
+
+impl Default for MigratePolicy {
+    fn default() -> Self {
+        Self {
+            max_parallel: 1,
+            health_check: HealthCheck::Checks,
+            min_healthy_time: Duration::from_secs(10),
+            healthy_deadline: Duration::from_secs(300),
+        }
+    }
+}
