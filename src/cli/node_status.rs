@@ -152,6 +152,7 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
     ctx.output.line(node_block(&node, stats.as_ref(), short_form))?;
     let allocs = allocs_of(client, &node.id)?;
     if !short_form {
+        unhealthy_drivers(ctx, &node)?;
         events(ctx, &node)?;
         resources(ctx, &node, &allocs)?;
         if let Some(stats) = &stats {
@@ -192,6 +193,22 @@ fn stub(alloc: &Allocation) -> AllocListStub {
         modify_time: alloc.modify_time,
         ..AllocListStub::default()
     }
+}
+
+/// Why a driver that is there cannot be used; nothing where all can.
+fn unhealthy_drivers(ctx: &mut Context<'_>, node: &Node) -> Result<(), Failure> {
+    let mut table = Table::new(&["Driver", "Reason"]);
+    let unhealthy = node.drivers.iter().filter(|(_, driver)| driver.detected && !driver.healthy);
+    let mut any = false;
+    for (name, driver) in unhealthy {
+        table.row([name.clone(), driver.health_description.clone()]);
+        any = true;
+    }
+    if any {
+        ctx.output.section("Unhealthy Drivers")?;
+        ctx.output.line(table)?;
+    }
+    Ok(())
 }
 
 fn node_block(node: &Node, stats: Option<&HostStats>, short_form: bool) -> Block {

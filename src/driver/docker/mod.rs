@@ -14,7 +14,10 @@ mod usage; // statistics
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -88,6 +91,8 @@ struct Inner {
     options: Options,
     collectors: Mutex<HashMap<String, Collector>>,
     meter: usage::Meter,
+    /// Whether the engine has answered before: then it is installed, and unhealthy rather than absent without it.
+    seen: AtomicBool,
 }
 
 /// The copying of one container's output.
@@ -110,7 +115,13 @@ type Result<T> = std::result::Result<T, DriverError>;
 impl Docker {
     pub fn new(options: Options, runtime: Handle) -> Self {
         let engine = Arc::new(Engine::at(&options.socket));
-        let inner = Inner { engine, options, collectors: Mutex::default(), meter: usage::Meter::default() };
+        let inner = Inner {
+            engine,
+            options,
+            collectors: Mutex::default(),
+            meter: usage::Meter::default(),
+            seen: AtomicBool::default(),
+        };
         Self { inner: Arc::new(inner), runtime }
     }
 
@@ -220,7 +231,7 @@ impl TaskDriver for Docker {
 
 impl Inner {
     async fn fingerprint(&self) -> DriverInfo {
-        let detected = Path::new(&self.options.socket).exists();
+        let detected = self.seen.load(Ordering::Relaxed) || Path::new(&self.options.socket).exists();
         let mut info = DriverInfo { detected, updated_at: now(), ..DriverInfo::default() };
         let asked = async {
             let client = self.engine.client().await?;
@@ -250,6 +261,7 @@ impl Inner {
         set(".bridge_ip", bridge.and_then(bridge_ip));
         set(".volumes.enabled", self.options.volumes_enabled.then(|| String::from("true")));
         set(".privileged.enabled", self.options.allow_privileged.then(|| String::from("true")));
+        self.seen.store(true, Ordering::Relaxed);
         info.healthy = true;
         info.description = String::from("Healthy");
         info
