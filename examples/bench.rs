@@ -6,7 +6,6 @@
 #[expect(dead_code, reason = "shared with the end-to-end tests")]
 #[path = "../tests/e2e/agent.rs"]
 mod agent;
-#[expect(dead_code, reason = "shared with the end-to-end tests")]
 #[path = "../tests/e2e/web.rs"]
 mod web;
 

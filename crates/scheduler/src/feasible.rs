@@ -145,7 +145,7 @@ impl<'a> GroupTests<'a> {
         let drivers: BTreeSet<&str> = self.group.tasks.iter().map(|task| task.driver.as_str()).collect();
         let usable =
             |name: &&str| node.drivers.get(*name).is_some_and(|driver| driver.detected && driver.healthy);
-        if !drivers.iter().all(|name| usable(name)) {
+        if !drivers.iter().all(usable) {
             return Verdict::Filtered(String::from("missing drivers"));
         }
         match of_group.iter().find(|test| !test.meets(job, node)) {
