@@ -17,7 +17,7 @@ use tracing::debug;
 use super::{
     eval_broker::{EvalBroker, Unblocked},
     kit::{self, Link, Observe, StateChanged, Stop},
-    ports::{Clock, Proposer, StateReader},
+    ports::{Clock, ProposeError, Proposer, StateReader},
 };
 
 pub struct BlockedEvals {
@@ -49,11 +49,15 @@ impl BlockedEvals {
                     }
                 }
                 Effect::Cancel(id) => {
-                    if let Some(eval) = root.evals.get(&id) {
+                    if let Some(eval) = root.evals.get(&id).filter(|eval| !eval.status.is_terminal()) {
+                        let stopped = root.jobs.get(&eval.job).is_none_or(|job| job.stop);
                         let mut eval = Evaluation::clone(eval);
                         eval.status = EvalStatus::Canceled;
-                        eval.status_description =
-                            format!("existing blocked evaluation exists for job {:?}", &*eval.job.id);
+                        eval.status_description = if stopped {
+                            format!("job {:?} was stopped", &*eval.job.id)
+                        } else {
+                            format!("existing blocked evaluation exists for job {:?}", &*eval.job.id)
+                        };
                         eval.modify_time = self.clock.now();
                         canceled.push(eval);
                     }
@@ -63,8 +67,15 @@ impl BlockedEvals {
         if !canceled.is_empty() {
             let proposer = self.proposer.clone();
             actix::spawn(async move {
-                if let Err(error) = proposer.propose(vec![Command::UpdateEvals { evals: canceled }]).await {
+                // Asked for again with the next look at a job, should the log be closed or the leader change.
+                while let Err(error) =
+                    proposer.propose(vec![Command::UpdateEvals { evals: canceled.clone() }]).await
+                {
                     debug!(%error, "canceled evaluations could not be written");
+                    if !matches!(error, ProposeError::Overloaded) {
+                        break;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }
             });
         }
@@ -84,8 +95,8 @@ impl Handler<StateChanged> for BlockedEvals {
 
     fn handle(&mut self, _: StateChanged, _: &mut Self::Context) {
         let root = self.state.root();
-        self.brain.drop_settled(&root);
-        let mut effects = self.brain.wake(&root);
+        let mut effects = self.brain.drop_settled(&root);
+        effects.extend(self.brain.wake(&root));
         for eval in root.open_evals_since(self.seen) {
             effects.extend(self.brain.block(&root, eval));
         }

@@ -8,7 +8,7 @@ use super::config::Config;
 pub(super) fn set_up(config: &Config) {
     let level = config.log_level.to_lowercase();
     // The libraries below speak only when something is wrong; RUST_LOG overrules all of it.
-    let directives = format!("warn,troupe={level},openraft=error");
+    let directives = format!("warn,troupe={level},openraft=error,actix_http=off");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
     let registry = tracing_subscriber::registry().with(filter);
     let result = if config.log_json {

@@ -76,6 +76,10 @@ async fn supervise(config: Config, runtime: tokio::runtime::Handle) -> ExitCode 
     let running = match start::start(config, runtime, fatal).await {
         Ok(running) => running,
         Err(problem) => {
+            if shown.dev {
+                // Nobody will ask for what a start that failed has left.
+                let _ = std::fs::remove_dir_all(&shown.data_dir);
+            }
             say_error(&format!("the agent cannot start: {problem}"));
             return ExitCode::FAILURE;
         }
@@ -95,8 +99,13 @@ async fn supervise(config: Config, runtime: tokio::runtime::Handle) -> ExitCode 
             ExitCode::FAILURE
         }
     };
-    running.stop().await;
-    code
+    tokio::select! {
+        () = running.stop() => code,
+        _ = interrupt.recv() => {
+            say_error("a second signal: the agent ends at once, without cleaning up");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// What a person who started the agent by hand wants to know first.

@@ -53,7 +53,7 @@ pub(super) async fn start(
     let id = identity::node_id(&dir, &RandomIds).map_err(|error| StartError::Other(error.to_string()))?;
     let alloc_dir = config.alloc_dir();
     std::fs::create_dir_all(&alloc_dir).map_err(|error| StartError::dir(&alloc_dir, &error))?;
-    let store_path = dir.join("state.redb");
+    let store_path = dir.join(identity::STATE);
     let store: Arc<dyn NodeStore> =
         Arc::new(RedbNodeStore::open(&store_path).map_err(|error| StartError::dir(&store_path, &error))?);
     let records = store.load().await.map_err(|error| StartError::dir(&store_path, &error))?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix::Arbiter;
-use tokio::{runtime::Handle, sync::watch};
+use tokio::{net::TcpSocket, runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -96,6 +96,9 @@ pub(super) struct Addresses {
     pub rpc: SocketAddr,
 }
 
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
 fn listen(
     what: &'static str,
     bind: IpAddr,
@@ -103,7 +106,40 @@ fn listen(
     flag: &'static str,
 ) -> Result<TcpListener, StartError> {
     let address = SocketAddr::new(bind, port);
-    TcpListener::bind(address).map_err(|source| StartError::Listen { what, address, flag, source })
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    open().map_err(|source| StartError::Listen { what, address, flag, source })
+}
+
+/// Whether a UDP port can be had; the socket itself is opened by its owner later.
+fn udp_is_free(what: &'static str, bind: IpAddr, port: u16, flag: &'static str) -> Result<(), StartError> {
+    let address = SocketAddr::new(bind, port);
+    std::net::UdpSocket::bind(address).map(drop).map_err(|source| StartError::Listen {
+        what,
+        address,
+        flag,
+        source,
+    })
+}
+
+/// An agent that has run in this directory must not begin a new cluster over the old one because its log is gone.
+fn log_is_not_lost(config: &Config) -> Result<(), StartError> {
+    let log = config.data_dir.join("server").join("raft").join("log.redb");
+    let has_run = config.data_dir.join("client").join("client-id").exists();
+    let has_log = std::fs::metadata(&log).is_ok_and(|meta| meta.len() > 0);
+    if has_run && !has_log {
+        return Err(StartError::Other(format!(
+            "{} is missing or empty although this agent has run here before; restore it, or remove {} to begin anew \
+             (all jobs are forgotten then)",
+            log.display(),
+            config.data_dir.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Starts everything, inside to outside: log, actors, RPC, node, HTTP and DNS.
@@ -112,6 +148,10 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
     let http_listener = listen("the HTTP API", config.bind, config.http_port, "-http-port")?;
     let consul_listener = listen("the Consul API", config.bind, config.consul_port, "-consul-port")?;
     let rpc_listener = listen("RPC", config.bind, config.rpc_port, "-rpc-port")?;
+    drop(listen("DNS", config.bind, config.dns_port, "-dns-port")?);
+    udp_is_free("DNS", config.bind, config.dns_port, "-dns-port")?;
+    udp_is_free("gossip", config.bind, config.gossip_port, "-gossip-port")?;
+    log_is_not_lost(&config)?;
     let at = |listener: &TcpListener| {
         listener.local_addr().map_err(|error| StartError::Other(format!("a socket has no address: {error}")))
     };

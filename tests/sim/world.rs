@@ -224,8 +224,8 @@ impl World {
     /// What the leader's actors do when the state changed.
     fn notice(&mut self) {
         let root = self.root.clone();
-        self.blocked.drop_settled(&root);
-        let mut effects = self.blocked.wake(&root);
+        let mut effects = self.blocked.drop_settled(&root);
+        effects.extend(self.blocked.wake(&root));
         for eval in root.open_evals_since(self.seen) {
             if eval.status == EvalStatus::Pending {
                 self.broker.enqueue(eval, self.now);

@@ -1,7 +1,7 @@
 //! A job as clients send and read it.
 //!
 //! Fields whose absence means something else than zero are `Option`s; in answers they are always set. Fields of type
-//! [`Absent`] are known to clients and not obeyed here.
+//! `Absent` are known to clients and not obeyed here.
 
 use serde_json::Value;
 

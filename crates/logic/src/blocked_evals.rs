@@ -17,7 +17,6 @@ pub enum Effect {
 #[derive(Debug)]
 struct Waiting {
     id: EvalId,
-    create_index: u64,
     /// Room that appeared up to this index was seen by the scheduler.
     seen: u64,
     classes: BTreeMap<String, bool>,
@@ -37,18 +36,22 @@ impl BlockedEvals {
         if eval.status != EvalStatus::Blocked {
             return Vec::new();
         }
+        if out_of_date(root, &eval.job) {
+            return vec![Effect::Cancel(eval.id)];
+        }
+        // Also one that was woken a moment ago and is on its way through the scheduler: it is settled by this one.
         let mut effects = Vec::new();
-        if let Some(old) = self.waiting.get(&eval.job)
-            && old.id != eval.id
-        {
-            if old.create_index > eval.create_index {
+        for other in root.evals_of_job(&eval.job).filter(|other| other.id != eval.id) {
+            if other.status != EvalStatus::Blocked {
+                continue;
+            }
+            if other.create_index > eval.create_index {
                 return vec![Effect::Cancel(eval.id)];
             }
-            effects.push(Effect::Cancel(old.id));
+            effects.push(Effect::Cancel(other.id));
         }
         let waiting = Waiting {
             id: eval.id,
-            create_index: eval.create_index,
             seen: eval.snapshot_index,
             classes: eval.class_eligibility.clone(),
             // Plans that collided say nothing about classes: any change may help.
@@ -78,15 +81,20 @@ impl BlockedEvals {
         effects
     }
 
-    /// The job was stopped or changed: its blocked evaluation is out of date.
-    pub fn forget(&mut self, job: &JobKey) -> Option<EvalId> {
-        self.waiting.remove(job).map(|waiting| waiting.id)
-    }
-
-    /// Drops those that were settled by somebody else.
-    pub fn drop_settled(&mut self, root: &Root) {
-        self.waiting
-            .retain(|_, waiting| root.evals.get(&waiting.id).is_some_and(|eval| !eval.status.is_terminal()));
+    /// Drops those that were settled by somebody else, and cancels those whose job was stopped or forgotten.
+    pub fn drop_settled(&mut self, root: &Root) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.waiting.retain(|job, waiting| {
+            if root.evals.get(&waiting.id).is_none_or(|eval| eval.status.is_terminal()) {
+                return false;
+            }
+            let gone = out_of_date(root, job);
+            if gone {
+                effects.push(Effect::Cancel(waiting.id));
+            }
+            !gone
+        });
+        effects
     }
 
     pub fn len(&self) -> usize {
@@ -98,9 +106,14 @@ impl BlockedEvals {
     }
 }
 
+/// Nothing of the job is to be placed any more.
+fn out_of_date(root: &Root, job: &JobKey) -> bool {
+    root.jobs.get(job).is_none_or(|job| job.stop)
+}
+
 #[cfg(test)]
 mod tests {
-    use model::{Capacity, JobType, Node, NodeId, NodeStatus, Timestamp};
+    use model::{Capacity, Job, JobType, Node, NodeId, NodeStatus, Timestamp};
     use state::Command;
 
     use super::*;
@@ -117,6 +130,17 @@ mod tests {
 
     fn join(root: &mut Root, index: u64, node: Node) {
         root.apply(index, Command::RegisterNode { node, evals: vec![], now: Timestamp(1) });
+    }
+
+    /// Registers the job of the evaluations, and stores them, as the log would.
+    fn with_job(root: &mut Root, evals: Vec<Evaluation>) {
+        let job = Job { id: "a".into(), ..Job::default() };
+        let register =
+            Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: None, now: Timestamp(1) };
+        root.apply(root.index + 1, register);
+        for eval in evals {
+            root.apply(root.index + 1, Command::UpdateEvals { evals: vec![eval] });
+        }
     }
 
     fn blocked(id: u128, snapshot: u64, classes: &[(&str, bool)]) -> Evaluation {
@@ -139,13 +163,14 @@ mod tests {
     fn a_class_that_can_never_run_it_wakes_nobody() {
         let mut root = Root::default();
         join(&mut root, 1, node(1, "dc1"));
+        with_job(&mut root, vec![]);
         let class = root.usage.classes[0].hash.clone();
         let mut evals = BlockedEvals::default();
-        assert!(evals.block(&root, &blocked(1, 1, &[(&class, false)])).is_empty());
-        join(&mut root, 2, node(2, "dc1"));
+        assert!(evals.block(&root, &blocked(1, 2, &[(&class, false)])).is_empty());
+        join(&mut root, 3, node(2, "dc1"));
         assert!(evals.wake(&root).is_empty());
         // Another class has not been looked at: it may do.
-        join(&mut root, 3, node(3, "dc2"));
+        join(&mut root, 4, node(3, "dc2"));
         assert_eq!(evals.wake(&root), [Effect::Unblock(EvalId(1))]);
         assert!(evals.is_empty());
     }
@@ -154,6 +179,7 @@ mod tests {
     fn room_that_appeared_meanwhile_is_not_missed() {
         let mut root = Root::default();
         join(&mut root, 5, node(1, "dc1"));
+        with_job(&mut root, vec![]);
         let mut evals = BlockedEvals::default();
         assert_eq!(evals.block(&root, &blocked(1, 4, &[])), [Effect::Unblock(EvalId(1))]);
         assert!(evals.block(&root, &blocked(2, 5, &[])).is_empty());
@@ -161,11 +187,25 @@ mod tests {
 
     #[test]
     fn the_newer_replaces_the_older() {
-        let root = Root::default();
+        let mut root = Root::default();
+        with_job(&mut root, vec![blocked(1, 1, &[]), blocked(2, 1, &[])]);
+        let stored = |root: &Root, id| root.evals[&EvalId(id)].clone();
         let mut evals = BlockedEvals::default();
-        evals.block(&root, &blocked(1, 1, &[]));
-        assert_eq!(evals.block(&root, &blocked(2, 1, &[])), [Effect::Cancel(EvalId(1))]);
-        assert_eq!(evals.block(&root, &blocked(1, 1, &[])), [Effect::Cancel(EvalId(1))]);
+        assert_eq!(evals.block(&root, &stored(&root, 2)), [Effect::Cancel(EvalId(1))]);
+        assert_eq!(evals.block(&root, &stored(&root, 1)), [Effect::Cancel(EvalId(1))]);
         assert_eq!(evals.len(), 1);
+    }
+
+    #[test]
+    fn a_stopped_job_waits_for_nothing() {
+        let mut root = Root::default();
+        with_job(&mut root, vec![blocked(1, 1, &[])]);
+        let mut evals = BlockedEvals::default();
+        assert!(evals.block(&root, &root.evals[&EvalId(1)].clone()).is_empty());
+        let job = JobKey::new("default", "a");
+        root.apply(9, Command::DeregisterJob { job, purge: false, eval: None, now: Timestamp(2) });
+        assert_eq!(evals.drop_settled(&root), [Effect::Cancel(EvalId(1))]);
+        assert!(evals.is_empty());
+        assert_eq!(evals.block(&root, &root.evals[&EvalId(1)].clone()), [Effect::Cancel(EvalId(1))]);
     }
 }

@@ -165,3 +165,21 @@ pub fn catalog_follows_allocations(root: &Root) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// A job has at most one blocked evaluation, and a stopped or forgotten one has none. Not part of [`check`]: a newer
+/// one and the cancellation of the older are two entries.
+///
+/// # Errors
+/// Names the job and the evaluations.
+pub fn one_blocked_evaluation_per_job(root: &Root) -> Result<(), String> {
+    let mut blocked = BTreeMap::new();
+    for eval in root.open_evals_since(0).filter(|eval| eval.status == model::EvalStatus::Blocked) {
+        if root.jobs.get(&eval.job).is_none_or(|job| job.stop) {
+            return Err(format!("{} is blocked although job {} is stopped", eval.id, eval.job));
+        }
+        if let Some(other) = blocked.insert(&eval.job, eval.id) {
+            return Err(format!("{other} and {} are blocked for job {}", eval.id, eval.job));
+        }
+    }
+    Ok(())
+}

@@ -130,7 +130,7 @@ mod halves {
     }
 }
 
-/// What a member says about itself. At most [`MAX_RUMOUR`] bytes in all.
+/// What a member says about itself. At most `MAX_RUMOUR` bytes in all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tags {

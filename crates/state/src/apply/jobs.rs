@@ -112,6 +112,14 @@ pub(super) fn deregister(
         row.stop = true;
         row.modify_index = index;
         root.put_job_row(index, job);
+        // Nothing of it waits for a place any more.
+        if let Some(counters) = root.counters.get_mut(key) {
+            let counters = Arc::make_mut(counters);
+            counters.modify_index = index;
+            for group in counters.groups.values_mut() {
+                group.queued = 0;
+            }
+        }
     }
     if let Some(mut eval) = eval {
         eval.job_index = index;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use model::{AllocId, Allocation, ClientStatus, DesiredStatus, Evaluation, JobKey, Plan};
+use model::{AllocId, Allocation, ClientStatus, DesiredStatus, EvalId, Evaluation, JobKey, Plan};
 
 use super::{deployments, evals};
 use crate::{command::Outcome, root::Root};
@@ -39,7 +39,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
     let version = root.job_versions.get(&(plan.job.clone(), plan.job_index)).cloned();
     if let Some(job) = &version {
         for id in plan.in_place {
-            update_in_place(root, index, id, job, plan.deployment_id, plan.now);
+            update_in_place(root, index, (id, plan.eval), job, plan.deployment_id, plan.now);
         }
         for placement in plan.placements {
             if let Some(previous) = placement.previous
@@ -97,7 +97,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
 fn update_in_place(
     root: &mut Root,
     index: u64,
-    id: AllocId,
+    (id, eval): (AllocId, EvalId),
     job: &model::Job,
     deployment: Option<model::DeploymentId>,
     now: model::Timestamp,
@@ -106,6 +106,10 @@ fn update_in_place(
     let mut alloc = Allocation::clone(alloc);
     alloc.job_index = job.job_modify_index;
     alloc.job_version = job.version;
+    // Whoever follows the evaluation sees what it changed.
+    root.allocs_by_eval.remove(&(alloc.eval, id));
+    root.allocs_by_eval.insert((eval, id));
+    alloc.eval = eval;
     alloc.modify_time = now;
     alloc.alloc_modify_index = index;
     if deployment.is_some() && alloc.deployment != deployment {
