@@ -9,7 +9,6 @@ mod agent;
 #[expect(dead_code, reason = "shared with the end-to-end tests")]
 #[path = "../tests/e2e/images.rs"]
 mod images;
-#[expect(dead_code, reason = "shared with the end-to-end tests")]
 #[path = "../tests/e2e/web.rs"]
 mod web;
 
