@@ -356,9 +356,9 @@ mod tests {
         let text = "datacentre = \"dc1\"\nserver {\n  enabled = 7\n  bootstrap_expect = 3\n}\nacl {\n  enabled = true\n}\n";
         insta::assert_snapshot!(apply(&mut base(), "a.hcl", text).join("\n"), @r"
         a.hcl:1:1: `datacentre` is not a setting of the agent
-        a.hcl:3:3: `enabled` must be true or false, found the number 7
+        a.hcl:3:3: `server.enabled` must be true or false, found the number 7
         a.hcl:4:3: `bootstrap_expect` above 1: this release runs single agents, so it must be 1; clusters of several agents come later
-        a.hcl:6:1: `acl.enabled` is not supported in this release; leave it out
+        a.hcl:7:3: `acl.enabled` is not supported in this release; leave it out
         ");
     }
 
