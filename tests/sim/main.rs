@@ -134,5 +134,5 @@ fn injected_bugs_are_found() {
         &["port ", "is over its", "live allocations", "is named", "are named", "not told"],
     );
     check("ports are not verified", without_ports, &["port "]);
-    check("settled too early", forgetful, &["left to do", "lost node"]);
+    check("settled too early", forgetful, &["left to do", "lost node", "live allocations"]);
 }
