@@ -354,10 +354,14 @@ impl AllocRunner {
     }
 
     fn judge_health(&mut self, services: &[ServiceState], group: &TaskGroup, context: &mut Context<Self>) {
-        let Some(brain) = &mut self.health else { return };
         if let Some(timer) = self.health_timer.take() {
             context.cancel_future(timer);
         }
+        if self.record.killed {
+            // What is stopped on purpose is not unhealthy.
+            self.health = None;
+        }
+        let Some(brain) = &mut self.health else { return };
         let wanted = group.services.len() + group.tasks.iter().map(|task| task.services.len()).sum::<usize>();
         let now = self.kit.clock.now();
         let healthy = match brain.look(&self.record.tasks, services, wanted, now) {

@@ -246,7 +246,7 @@ pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Resu
         version: env!("CARGO_PKG_VERSION").into(),
         http_address: advertised(addresses.http.port()),
         rpc_address: advertised(addresses.rpc.port()),
-        gossip_address: advertised(config.gossip_port),
+        gossip_address: advertised(gossip.address().port()),
         is_server: config.server,
         node: node.as_ref().map(|side| side.node.id),
         config: super::shown_config(&config),
