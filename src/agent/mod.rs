@@ -47,7 +47,6 @@ pub fn run(args: AgentArgs) -> ExitCode {
         }
     }
     logging::set_up(&config);
-    crate::raft::warm_up();
     // The edges (log, RPC, DNS, drivers) get all cores; actors live on arbiters of their own.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("edge").build() {
         Ok(runtime) => runtime,

@@ -299,13 +299,6 @@ impl Error {
     }
 }
 
-/// Builds tables that openraft otherwise builds when it starts, in some 50 ms. Call it on a thread of its own as the
-/// first thing in a process that will run a server.
-pub fn warm_up() {
-    // All tables of the crate are made with the first histogram.
-    drop(base2histogram::Histogram::<()>::new());
-}
-
 type Found = Option<(types::SnapshotMeta, Root)>;
 
 fn open(dir: &Path, node_id: u64) -> io::Result<(LogStore, Arc<SnapshotDir>, Found)> {
