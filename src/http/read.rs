@@ -98,7 +98,16 @@ pub(super) fn json_into(
     call: &Call,
     value: &impl Serialize,
 ) -> HttpResponse {
-    let body = if call.pretty() {
+    json_body(response, call.pretty(), value)
+}
+
+/// The value as the response's body: compact, or with four blanks of indent and a newline at its end.
+pub(super) fn json_body(
+    response: &mut HttpResponseBuilder,
+    pretty: bool,
+    value: &impl Serialize,
+) -> HttpResponse {
+    let body = if pretty {
         let mut body = Vec::new();
         let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");
         let result = value.serialize(&mut serde_json::Serializer::with_formatter(&mut body, format));

@@ -12,6 +12,7 @@ use super::ConsulContext;
 use crate::http::{
     call::{Call, parse_duration},
     failure::Failure,
+    read::json_body,
 };
 
 pub(super) type Answer = Result<HttpResponse, Failure>;
@@ -161,20 +162,5 @@ fn json_into(
     response: &mut HttpResponseBuilder,
     value: &impl Serialize,
 ) -> HttpResponse {
-    let body = if ctx.agent.pretty || call.raw("pretty").is_some() {
-        let mut body = Vec::new();
-        let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-        let result = value.serialize(&mut serde_json::Serializer::with_formatter(&mut body, format));
-        body.push(b'\n');
-        result.map(|()| body)
-    } else {
-        serde_json::to_vec(value)
-    };
-    match body {
-        Ok(body) => response.content_type("application/json").body(body),
-        Err(error) => {
-            tracing::error!(%error, "answer cannot be written as JSON");
-            Failure::server("the answer cannot be written as JSON").response()
-        }
-    }
+    json_body(response, ctx.agent.pretty || call.raw("pretty").is_some(), value)
 }
