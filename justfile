@@ -13,6 +13,10 @@ fix:
 test:
     bash scripts/test
 
+# Three servers and two clients on this machine; `examples/cluster/down` stops them.
+cluster:
+    examples/cluster/up
+
 demo:
     cargo demo
 

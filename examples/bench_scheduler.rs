@@ -21,7 +21,7 @@ use state::{Command, Root, invariants};
 use troupe::{
     actors::{
         kit::{Fatal, Kind, Link, supervise},
-        ports::{Clock, IdSource, Proposer, StateReader},
+        ports::{Clock, IdSource, Joined, Member, Members, Proposer, StateReader},
         server_leader::{LeaderLinks, Parts, ServerLeader},
     },
     agent::{RandomIds, SystemClock},
@@ -115,6 +115,28 @@ fn check(root: &Root, jobs: usize, count: u32) {
     }
 }
 
+/// No cluster around the one server.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl Members for Nobody {
+    fn members(&self) -> Vec<Member> {
+        Vec::new()
+    }
+
+    async fn join(&self, _: Vec<String>) -> Joined {
+        Joined::default()
+    }
+
+    async fn force_leave(&self, _: &str, _: bool) -> Result<(), String> {
+        Err("nobody is there".into())
+    }
+
+    async fn leave(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// Through actors and the log: register, evaluate, plan, verify, fsync, apply.
 async fn through_the_log(
     nodes: usize,
@@ -131,7 +153,17 @@ async fn through_the_log(
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds);
     let state: Arc<dyn StateReader> = Arc::new(raft.clone());
     let proposer: Arc<dyn Proposer> = Arc::new(raft.clone());
-    let parts = Parts { state: state.clone(), proposer: proposer.clone(), clock, ids, fatal: fatal.clone() };
+    let members = Arc::new(Nobody);
+    let parts = Parts {
+        state: state.clone(),
+        proposer: proposer.clone(),
+        clock,
+        ids,
+        members,
+        senses: None,
+        autopilot: None,
+        fatal: fatal.clone(),
+    };
     let arbiter = Arbiter::new();
     let leader: Link<ServerLeader> = Link::new("server leader");
     let (links, leadership) = (LeaderLinks::new(2), raft.leadership());

@@ -9,5 +9,13 @@ use troupe::{
 };
 
 fn main() -> ExitCode {
-    cli::run(std::env::args_os(), Hooks { agent: agent::run, supervise: supervisor::supervise_main })
+    cli::run(
+        std::env::args_os(),
+        Hooks {
+            agent: agent::run,
+            validate: agent::validate,
+            recover: agent::recover,
+            supervise: supervisor::supervise_main,
+        },
+    )
 }

@@ -1,7 +1,7 @@
 //! One allocation on this node: its tasks, its services, its health.
 //!
 //! Lives:      `node` arbiter, as long as the servers know the allocation
-//! Asked by:   NodeAgent (TakeHandles)    Tells: NodeAgent (AllocChanged), TaskRunner, CheckRunner
+//! Asked by:   NodeAgent (TakeHandles, TakeStates)    Tells: NodeAgent (AllocChanged), TaskRunner, CheckRunner
 //! Owns:       one TaskRunner per task, one CheckRunner per check of a running task
 //! On restart: NodeAgent rebuilds it from the record on disk; tasks go on meanwhile
 //! Brain:      logic::alloc_runner, logic::alloc_health
@@ -73,7 +73,7 @@ impl Record {
         !self.tasks.is_empty() && is_over(&self.tasks)
     }
 
-    fn group(&self) -> Option<&TaskGroup> {
+    pub(super) fn group(&self) -> Option<&TaskGroup> {
         self.job.group(&self.alloc.group)
     }
 }
@@ -87,14 +87,22 @@ pub struct UpdateAlloc {
 }
 
 /// Stop all tasks for good.
-#[derive(Debug, Message)]
+#[derive(Debug, Default, Message)]
 #[rtype(result = "()")]
-pub struct KillAlloc;
+pub struct KillAlloc {
+    /// Stands in the tasks' events; empty when the servers know why.
+    pub reason: String,
+}
 
 /// The handles of the tasks that run.
 #[derive(Debug, Message)]
 #[rtype(result = "Handles")]
 pub struct TakeHandles;
+
+/// What became of each task so far.
+#[derive(Debug, Message)]
+#[rtype(result = "BTreeMap<String, TaskState>")]
+pub struct TakeStates;
 
 /// A task changed.
 #[derive(Debug, Message)]
@@ -408,7 +416,7 @@ impl AllocRunner {
         }));
     }
 
-    fn kill(&mut self, context: &mut Context<Self>) {
+    fn kill(&mut self, reason: &str, context: &mut Context<Self>) {
         if std::mem::replace(&mut self.record.killed, true) || !self.begun {
             return;
         }
@@ -427,7 +435,7 @@ impl AllocRunner {
             let wait = delay.max(own);
             let task = task.clone();
             if wait.is_zero() {
-                task.tell(Kill { event: event_type::KILLING, reason: String::new() });
+                task.tell(Kill { event: event_type::KILLING, reason: reason.to_owned() });
                 continue;
             }
             task.tell(task_runner::Note {
@@ -437,9 +445,8 @@ impl AllocRunner {
                     model::time::format_duration(wait)
                 ),
             });
-            context.run_later(wait, move |_, _| {
-                task.tell(Kill { event: event_type::KILLING, reason: String::new() })
-            });
+            let reason = reason.to_owned();
+            context.run_later(wait, move |_, _| task.tell(Kill { event: event_type::KILLING, reason }));
         }
     }
 }
@@ -467,7 +474,7 @@ impl Actor for AllocRunner {
             actor.start_tasks();
             // By an earlier agent, or while the record was written.
             if std::mem::take(&mut actor.record.killed) {
-                actor.kill(context);
+                actor.kill("", context);
             }
             actor.changed(context);
         }));
@@ -535,8 +542,8 @@ impl Handler<UpdateAlloc> for AllocRunner {
 impl Handler<KillAlloc> for AllocRunner {
     type Result = ();
 
-    fn handle(&mut self, _: KillAlloc, context: &mut Self::Context) {
-        self.kill(context);
+    fn handle(&mut self, KillAlloc { reason }: KillAlloc, context: &mut Self::Context) {
+        self.kill(&reason, context);
     }
 }
 
@@ -545,6 +552,14 @@ impl Handler<TakeHandles> for AllocRunner {
 
     fn handle(&mut self, _: TakeHandles, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.record.handles.clone())
+    }
+}
+
+impl Handler<TakeStates> for AllocRunner {
+    type Result = MessageResult<TakeStates>;
+
+    fn handle(&mut self, _: TakeStates, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.record.tasks.clone())
     }
 }
 

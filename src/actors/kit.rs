@@ -158,8 +158,13 @@ pub enum Kind {
     PlanApplier,
     SchedulerWorker,
     DeploymentWatcher,
+    Drainer,
     Collector,
+    Roll,
+    Founder,
+    Autopilot,
     NodeGateway,
+    NodeWatcher,
     NodeAgent,
     AllocRunner,
     TaskRunner,
@@ -175,8 +180,13 @@ impl Kind {
             | Self::BlockedEvals
             | Self::SchedulerWorker
             | Self::DeploymentWatcher
+            | Self::Drainer
             | Self::Collector
+            | Self::Roll
+            | Self::Founder
+            | Self::Autopilot
             | Self::NodeGateway
+            | Self::NodeWatcher
             | Self::CheckRunner
             | Self::GossipWatcher => OnPanic::Restart,
             // Its node agent rebuilds it from the record on disk, tasks untouched.

@@ -1,10 +1,13 @@
 //! Compares what the servers want on this node with what runs here, and nothing else.
 //!
 //! Lives:      on every client, `node` arbiter
-//! Asked by:   the HTTP edge (TaskHandles)    Asks: the servers (ServerLink)    Tells: AllocRunner
-//! Owns:       one AllocRunner per allocation; reports that are not yet with the servers
+//! Asked by:   the HTTP edge (TaskHandles, TaskStates), agent (Goodbye)    Asks: the servers (ServerLink)    Tells: AllocRunner
+//! Owns:       one AllocRunner per allocation; reports that are not yet with the servers; the follower of the servers
 //! On restart: never in place: a panic ends the agent, tasks go on, the next agent adopts them from disk
 //! Brain:      logic::node_agent
+
+mod following; // registration, assignments, heartbeats
+mod reporting; // what the servers are told
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,13 +19,19 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
     ResponseFuture, WrapFuture,
 };
-use logic::node_agent::{Effect, NodeAgent as Brain};
-use model::{AllocId, AllocUpdate, Allocation, ClientStatus, DriverInfo, Job, Node};
-use tokio::sync::oneshot;
+pub use logic::node_agent::apply_fingerprint;
+use logic::node_agent::{Backoff, Effect, NodeAgent as Brain, Wanted};
+use model::{AllocId, AllocUpdate, ClientStatus, DriverInfo, Node, TaskGroup, TaskState};
+use tokio::{
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
 use tracing::{debug, info, warn};
 
+use self::following::Follower;
 use super::{
-    alloc_runner::{AllocRunner, KillAlloc, Record, TakeHandles, UpdateAlloc},
+    alloc_runner::{AllocRunner, KillAlloc, Record, TakeHandles, TakeStates, UpdateAlloc},
     kit::{Fatal, Kind, Link, Observe, Stop, supervise_here},
     ports::{
         AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, ServerLink, TaskDriver, TaskHandle,
@@ -31,8 +40,10 @@ use super::{
 
 /// How often the machine and the drivers are looked at.
 const FINGERPRINT_INTERVAL: Duration = Duration::from_secs(5);
-/// Pause after the servers could not be reached.
-const RETRY: Duration = Duration::from_secs(1);
+/// How often the node looks how long it has been without servers.
+const SILENCE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the end of the agent waits for the servers to hear of it.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What everything on the node is built from.
 #[derive(Clone)]
@@ -49,9 +60,9 @@ pub struct NodeKit {
     pub fatal: Fatal,
 }
 
-/// The servers' newest word.
+/// The servers' newest word. Answers with the index to ask for next.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "u64")]
 struct Assigned(Assignments);
 
 /// An allocation changed; goes to the servers.
@@ -81,6 +92,16 @@ pub struct TaskHandles(pub AllocId);
 /// Handles by task name; `None` inside [`TaskHandles`]' answer when the allocation is not on this node.
 pub type Handles = BTreeMap<String, TaskHandle>;
 
+/// The agent ends and its tasks go on: the servers are told, and nothing is asked of them any more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Goodbye;
+
+/// What became of the tasks of an allocation so far; `None` when it is not on this node.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<BTreeMap<String, TaskState>>")]
+pub struct TaskStates(pub AllocId);
+
 /// Stops all tasks and answers when they are over (a dev agent ends).
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -92,14 +113,22 @@ pub struct NodeAgent {
     me: Link<NodeAgent>,
     brain: Brain,
     runners: BTreeMap<AllocId, Link<AllocRunner>>,
-    wanted: BTreeMap<AllocId, (Arc<Allocation>, Arc<Job>)>,
+    wanted: Wanted,
     /// Runners that panicked and are to be rebuilt from their record.
     records: BTreeMap<AllocId, Record>,
+    /// The last word of each runner.
+    last: BTreeMap<AllocId, AllocUpdate>,
     unreported: BTreeMap<AllocId, AllocUpdate>,
-    last_status: BTreeMap<AllocId, ClientStatus>,
     reporting: bool,
+    backoff: Backoff,
     over: BTreeSet<AllocId>,
-    registered: bool,
+    /// The servers know everything up to `unreported`.
+    synced: bool,
+    /// When the leader was last heard of, or this agent started.
+    contact: Instant,
+    follower: Option<JoinHandle<()>>,
+    /// Tells the follower that the servers want the node to register.
+    again: Arc<Notify>,
     stopping: Option<oneshot::Sender<()>>,
 }
 
@@ -121,13 +150,17 @@ impl NodeAgent {
             me,
             brain: Brain::default(),
             runners: BTreeMap::new(),
-            wanted: BTreeMap::new(),
+            wanted: Wanted::default(),
             records: found,
+            last: BTreeMap::new(),
             unreported: BTreeMap::new(),
-            last_status: BTreeMap::new(),
             reporting: false,
+            backoff: Backoff::default(),
             over: BTreeSet::new(),
-            registered: false,
+            synced: false,
+            contact: Instant::now(),
+            follower: None,
+            again: Arc::default(),
             stopping: None,
         }
     }
@@ -147,6 +180,7 @@ impl NodeAgent {
         if record.is_over() {
             self.over.insert(id);
         }
+        self.brain.runs_without_servers(id, stop_after(record.group()));
         let (node, kit, me, own) =
             (Arc::new(self.node.clone()), self.kit.clone(), self.me.clone(), link.clone());
         let escalate_to = self.me.clone();
@@ -160,25 +194,28 @@ impl NodeAgent {
     }
 
     fn reconcile(&mut self) {
-        let effects = self.brain.reconcile(self.wanted.values().map(|(alloc, _)| &**alloc));
+        if !self.wanted.is_known() {
+            return;
+        }
+        let effects = self.brain.reconcile(self.wanted.allocs());
         for effect in effects {
             match effect {
                 Effect::Start(id) => {
-                    if let Some((alloc, job)) = self.wanted.get(&id).cloned() {
+                    if let Some((alloc, job)) = self.wanted.get(id).cloned() {
                         info!(alloc_id = %id, job = %alloc.job, "starting allocation");
                         self.start_runner(id, Record::new(alloc, job));
                     }
                 }
                 Effect::Update(id) => {
-                    if let (Some(runner), Some((alloc, job))) = (self.runners.get(&id), self.wanted.get(&id))
-                    {
+                    if let (Some(runner), Some((alloc, job))) = (self.runners.get(&id), self.wanted.get(id)) {
+                        self.brain.runs_without_servers(id, stop_after(job.group(&alloc.group)));
                         runner.tell(UpdateAlloc { alloc: alloc.clone(), job: job.clone() });
                     }
                 }
                 Effect::Stop(id) => {
                     info!(alloc_id = %id, "stopping allocation");
                     if let Some(runner) = self.runners.get(&id) {
-                        runner.tell(KillAlloc);
+                        runner.tell(KillAlloc::default());
                     }
                 }
                 Effect::ReportNeverStarted(id) => {
@@ -203,11 +240,11 @@ impl NodeAgent {
         debug!(alloc_id = %id, "the servers forgot the allocation");
         if let Some(runner) = self.runners.remove(&id) {
             // Tasks that still run have no owner any more.
-            runner.tell(KillAlloc);
+            runner.tell(KillAlloc::default());
         }
         self.over.remove(&id);
         self.unreported.remove(&id);
-        self.last_status.remove(&id);
+        self.last.remove(&id);
         let (store, disk) = (self.kit.store.clone(), self.kit.disk.clone());
         actix::spawn(async move {
             if let Err(error) = store.remove(id).await {
@@ -219,73 +256,22 @@ impl NodeAgent {
         });
     }
 
-    /// At once when nothing is on its way; what comes meanwhile goes together.
-    fn report(&mut self, context: &mut Context<Self>) {
-        if self.reporting || self.unreported.is_empty() || !self.registered {
-            return;
+    /// Stops what shall not run on a node that is cut off.
+    fn look_at_silence(&mut self) {
+        let silence = self.contact.elapsed();
+        for id in self.brain.silent_for(silence) {
+            let Some(runner) = self.runners.get(&id) else { continue };
+            warn!(alloc_id = %id, ?silence, "no server was heard for so long that the allocation shall stop");
+            runner.tell(KillAlloc {
+                reason: "Stopped because no server was heard for longer than stop_on_client_after".into(),
+            });
         }
-        self.reporting = true;
-        let updates: Vec<AllocUpdate> = std::mem::take(&mut self.unreported).into_values().collect();
-        let servers = self.kit.servers.clone();
-        let node = self.node.id;
-        let send = async move {
-            let result = servers.report(node, updates.clone()).await;
-            (result, updates)
-        };
-        context.spawn(send.into_actor(self).map(|(result, updates), actor, context| {
-            if let Err(error) = result {
-                warn!(%error, "report did not reach the servers, trying again");
-                for update in updates {
-                    // A newer report of the same allocation is worth more.
-                    actor.unreported.entry(update.id).or_insert(update);
-                }
-                context.run_later(RETRY, |actor, context| {
-                    actor.reporting = false;
-                    actor.report(context);
-                });
-                return;
-            }
-            actor.reporting = false;
-            actor.report(context);
-        }));
     }
 
-    /// Registers, then waits for assignments for ever.
-    fn follow(&mut self, context: &mut Context<Self>) {
-        let servers = self.kit.servers.clone();
-        let node = self.node.clone();
-        let me = context.address();
-        let registration = async move {
-            while let Err(error) = servers.register(node.clone()).await {
-                warn!(%error, "could not register, trying again");
-                tokio::time::sleep(RETRY).await;
-            }
-        };
-        context.spawn(registration.into_actor(self).map(move |(), actor, context| {
-            info!(node_id = %actor.node.id, "node registered");
-            actor.registered = true;
-            actor.report(context);
-            let servers = actor.kit.servers.clone();
-            let id = actor.node.id;
-            actix::spawn(async move {
-                // 0 is never current once something was assigned; before that there is nothing to know.
-                let mut index = 0;
-                loop {
-                    match servers.watch(id, index).await {
-                        Ok(assignments) => {
-                            index = assignments.index;
-                            if me.send(Assigned(assignments)).await.is_err() {
-                                return;
-                            }
-                        }
-                        Err(error) => {
-                            debug!(%error, "watching for assignments failed, trying again");
-                            tokio::time::sleep(RETRY).await;
-                        }
-                    }
-                }
-            });
-        }));
+    fn stop_following(&mut self) {
+        if let Some(follower) = self.follower.take() {
+            follower.abort();
+        }
     }
 
     fn fingerprint(&mut self, context: &mut Context<Self>) {
@@ -302,24 +288,8 @@ impl NodeAgent {
     }
 }
 
-/// Puts what drivers say into the node; true when something that servers should know changed.
-pub fn apply_fingerprint(node: &mut Node, infos: BTreeMap<String, DriverInfo>) -> bool {
-    let mut changed = false;
-    for (name, info) in infos {
-        let same = node.drivers.get(&name).is_some_and(|old| {
-            (old.detected, old.healthy, &old.description, &old.attributes)
-                == (info.detected, info.healthy, &info.description, &info.attributes)
-        });
-        if same {
-            continue;
-        }
-        changed = true;
-        let prefix = format!("driver.{name}");
-        node.attributes.retain(|key, _| *key != prefix && !key.starts_with(&format!("{prefix}.")));
-        node.attributes.extend(info.attributes.clone());
-        node.drivers.insert(name, info);
-    }
-    changed
+fn stop_after(group: Option<&TaskGroup>) -> Option<Duration> {
+    group?.disconnect.as_ref()?.stop_on_client_after
 }
 
 impl Actor for NodeAgent {
@@ -327,25 +297,31 @@ impl Actor for NodeAgent {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.restore();
-        self.follow(context);
+        let follower = Follower {
+            id: self.node.id,
+            servers: self.kit.servers.clone(),
+            agent: self.me.clone(),
+            jitter: self.kit.jitter.clone(),
+            again: self.again.clone(),
+        };
+        self.follower = Some(actix::spawn(follower.follow()));
         context.run_later(FINGERPRINT_INTERVAL, Self::fingerprint);
+        context.run_interval(SILENCE_INTERVAL, |actor, _| actor.look_at_silence());
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.stop_following();
     }
 }
 
 impl Handler<Assigned> for NodeAgent {
-    type Result = ();
+    type Result = MessageResult<Assigned>;
 
-    fn handle(&mut self, Assigned(assignments): Assigned, context: &mut Self::Context) {
-        self.wanted = assignments
-            .allocs
-            .into_iter()
-            .filter_map(|alloc| {
-                let job = assignments.jobs.get(&alloc.job_index)?.clone();
-                Some((alloc.id, (Arc::new(alloc), job)))
-            })
-            .collect();
+    fn handle(&mut self, Assigned(new): Assigned, context: &mut Self::Context) -> Self::Result {
+        let next = self.wanted.take(new.index, new.allocs, &new.known, &new.jobs);
         self.reconcile();
         self.report(context);
+        MessageResult(next)
     }
 }
 
@@ -357,7 +333,7 @@ impl Handler<AllocChanged> for NodeAgent {
         if !self.runners.contains_key(&id) {
             return;
         }
-        self.last_status.insert(id, update.client);
+        self.last.insert(id, update.clone());
         self.unreported.insert(id, update);
         if over && self.over.insert(id) {
             self.brain.ended(id);
@@ -397,7 +373,7 @@ impl Handler<Fingerprinted> for NodeAgent {
     type Result = ();
 
     fn handle(&mut self, Fingerprinted(infos): Fingerprinted, context: &mut Self::Context) {
-        if !apply_fingerprint(&mut self.node, infos) || !self.registered {
+        if !apply_fingerprint(&mut self.node, infos) || !self.synced {
             return;
         }
         info!("what the drivers say changed, registering again");
@@ -422,12 +398,38 @@ impl Handler<TaskHandles> for NodeAgent {
     }
 }
 
+impl Handler<Goodbye> for NodeAgent {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Goodbye, _: &mut Self::Context) -> Self::Result {
+        // A heartbeat after it would take it back.
+        self.stop_following();
+        let (servers, node) = (self.kit.servers.clone(), self.node.id);
+        Box::pin(async move {
+            match tokio::time::timeout(GOODBYE, servers.goodbye(node)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(%error, "the servers do not know that this agent ends on purpose"),
+                Err(_) => warn!("the servers do not know that this agent ends on purpose"),
+            }
+        })
+    }
+}
+
+impl Handler<TaskStates> for NodeAgent {
+    type Result = ResponseFuture<Option<BTreeMap<String, TaskState>>>;
+
+    fn handle(&mut self, TaskStates(id): TaskStates, _: &mut Self::Context) -> Self::Result {
+        let runner = self.runners.get(&id).cloned();
+        Box::pin(async move { runner?.ask(TakeStates).await.ok() })
+    }
+}
+
 impl Handler<StopAllTasks> for NodeAgent {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: StopAllTasks, _: &mut Self::Context) -> Self::Result {
         for runner in self.runners.values() {
-            runner.tell(KillAlloc);
+            runner.tell(KillAlloc::default());
         }
         if self.over.len() >= self.runners.len() {
             return Box::pin(async {});
@@ -446,7 +448,7 @@ impl Handler<Observe> for NodeAgent {
     fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
         MessageResult(serde_json::json!({
             "runners": self.runners.len(), "over": self.over.len(), "unreported": self.unreported.len(),
-            "registered": self.registered,
+            "synced": self.synced,
         }))
     }
 }
@@ -458,3 +460,6 @@ impl Handler<Stop> for NodeAgent {
         context.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,14 +2,17 @@
 //!
 //! `agent` connects the two. Nothing here names a library: no bollard, hickory, redb or actix-web.
 
+mod cluster; // the rest of the cluster
+mod nodes; // servers and nodes, as they see each other
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use model::{
-    AllocId, AllocUpdate, Allocation, CheckStatus, DriverInfo, Job, Node, NodeId, Resources, Task, Timestamp,
-};
+use model::{AllocId, CheckStatus, DriverInfo, NodeId, Resources, Task, TaskState, Timestamp};
 use serde::{Deserialize, Serialize};
 use state::{Command, Outcome, Root};
+
+pub use self::{cluster::*, nodes::*};
 
 // ---------------------------------------------------------------------------------------------- time
 
@@ -66,47 +69,6 @@ pub trait StateReader: Send + Sync + 'static {
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
 }
 
-/// Who leads, as far as this server knows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leadership {
-    pub is_leader: bool,
-    pub term: u64,
-    /// RPC address (`ip:port`) of the leader.
-    pub leader_address: Option<String>,
-}
-
-// ---------------------------------------------------------------------------------------------- servers, seen by a node
-
-/// What a server tells a node to run: all allocations of the node that are not yet forgotten.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Assignments {
-    /// Index of the newest change; pass it to the next `watch`.
-    pub index: u64,
-    pub allocs: Vec<Allocation>,
-    /// The job versions that the allocations refer to, by `job_modify_index`.
-    pub jobs: BTreeMap<u64, Arc<Job>>,
-}
-
-/// A node's way to the servers.
-#[async_trait]
-pub trait ServerLink: Send + Sync + 'static {
-    /// Registers the node or updates what is known of it.
-    async fn register(&self, node: Node) -> Result<(), LinkError>;
-    /// Waits until something changed for the node after `index` (at most some minutes) and returns all of it.
-    async fn watch(&self, node: NodeId, index: u64) -> Result<Assignments, LinkError>;
-    /// Reports what became of allocations. All of it is in the log when this returns `Ok`.
-    async fn report(&self, node: NodeId, updates: Vec<AllocUpdate>) -> Result<(), LinkError>;
-}
-
-/// The servers did not answer, or refused.
-#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
-pub enum LinkError {
-    #[error("no server can be reached: {0}")]
-    Unreachable(String),
-    #[error("the servers refused: {0}")]
-    Refused(String),
-}
-
 // ---------------------------------------------------------------------------------------------- nodes, seen by the HTTP API
 
 /// Why a node could not be asked.
@@ -134,25 +96,8 @@ pub trait NodeAccess: Send + Sync + 'static {
     async fn alloc_usage(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskUsage>, AccessError>;
     /// Where the allocation's logs are on this machine (`alloc/logs`; files `<task>.<stdout|stderr>.<n>`).
     async fn log_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError>;
-}
-
-/// An agent as gossip knows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// `<node>.<region>`
-    pub name: String,
-    /// Of gossip.
-    pub address: String,
-    pub port: u16,
-    /// `alive`, `leaving`, `left` or `failed`.
-    pub status: String,
-    /// `role` (`nomad`: a server), `region`, `dc`, `build`, `id`, `rpc_addr`, `port`, ...
-    pub tags: BTreeMap<String, String>,
-}
-
-/// Who is in the cluster, as far as this agent knows.
-pub trait Members: Send + Sync + 'static {
-    fn members(&self) -> Vec<Member>;
+    /// What the node knows of each task: newer than the state, and there without it.
+    async fn task_states(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError>;
 }
 
 // ---------------------------------------------------------------------------------------------- task drivers

@@ -13,13 +13,17 @@ use tokio::sync::watch;
 use tracing::info;
 
 use super::{
+    autopilot::{Autopilot, AutopilotParts},
     blocked_evals::BlockedEvals,
     collector::Collector,
     deployment_watcher::DeploymentWatcher,
+    drainer::Drainer,
     eval_broker::EvalBroker,
     kit::{Fatal, Kind, Link, Observe, Stop, supervise},
+    node_watcher::{NodeWatcher, Senses},
     plan_applier::{Optimistic, PlanApplier},
-    ports::{Clock, IdSource, Leadership, Proposer, StateReader},
+    ports::{Clock, IdSource, Leadership, Members, Proposer, StateReader},
+    roll::Roll,
     scheduler_worker::{SchedulerWorker, Tools},
 };
 
@@ -30,7 +34,11 @@ pub struct LeaderLinks {
     pub blocked: Link<BlockedEvals>,
     pub applier: Link<PlanApplier>,
     pub watcher: Link<DeploymentWatcher>,
+    pub drainer: Link<Drainer>,
     pub collector: Link<Collector>,
+    pub nodes: Link<NodeWatcher>,
+    pub roll: Link<Roll>,
+    pub autopilot: Link<Autopilot>,
     pub workers: Vec<Link<SchedulerWorker>>,
 }
 
@@ -42,7 +50,11 @@ impl LeaderLinks {
             blocked: Link::new("blocked evaluations"),
             applier: Link::new("plan applier"),
             watcher: Link::new("deployment watcher"),
+            drainer: Link::new("drainer"),
             collector: Link::new("collector"),
+            nodes: Link::new("node watcher"),
+            roll: Link::new("roll of agents"),
+            autopilot: Link::new("autopilot"),
             workers: (0..workers.max(1)).map(|_| Link::new("scheduler worker")).collect(),
         }
     }
@@ -55,6 +67,11 @@ pub struct Parts {
     pub proposer: Arc<dyn Proposer>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
+    /// How the leader learns whether nodes are there. `None`: nobody looks after them (benchmarks with made-up nodes).
+    pub senses: Option<Senses>,
+    pub members: Arc<dyn Members>,
+    /// `None`: the server works alone and nobody can join it.
+    pub autopilot: Option<AutopilotParts>,
     pub fatal: Fatal,
 }
 
@@ -69,6 +86,7 @@ pub struct ServerLeader {
     optimistic: Optimistic,
     server: Option<Arbiter>,
     applier: Option<Arbiter>,
+    nodes: Option<Arbiter>,
     workers: Vec<Arbiter>,
     leading: bool,
 }
@@ -82,6 +100,7 @@ impl ServerLeader {
             optimistic: Optimistic::default(),
             server: None,
             applier: None,
+            nodes: None,
             workers: Vec::new(),
             leading: false,
         }
@@ -89,7 +108,7 @@ impl ServerLeader {
 
     fn lead(&mut self) {
         info!("this server leads");
-        let Parts { state, proposer, clock, ids, fatal } = self.parts.clone();
+        let Parts { state, proposer, clock, ids, members, senses, autopilot, fatal } = self.parts.clone();
         let server = self.server.get_or_insert_with(Arbiter::new).handle();
         let applier = self.applier.get_or_insert_with(Arbiter::new).handle();
         while self.workers.len() < self.links.workers.len() {
@@ -125,9 +144,34 @@ impl ServerLeader {
             );
         }
         {
-            let clock = clock.clone();
+            let (state, proposer, clock, ids) = (state.clone(), proposer.clone(), clock.clone(), ids.clone());
+            supervise(&server, Kind::Drainer, self.links.drainer.clone(), fatal.clone(), move || {
+                Drainer::new(state.clone(), proposer.clone(), clock.clone(), ids.clone())
+            });
+        }
+        {
+            let (proposer, clock) = (proposer.clone(), clock.clone());
             supervise(&server, Kind::Collector, self.links.collector.clone(), fatal.clone(), move || {
                 Collector::new(proposer.clone(), clock.clone())
+            });
+        }
+        if let Some(senses) = senses {
+            let (state, proposer, clock, ids) = (state.clone(), proposer.clone(), clock.clone(), ids.clone());
+            let nodes = self.nodes.get_or_insert_with(Arbiter::new).handle();
+            supervise(&nodes, Kind::NodeWatcher, self.links.nodes.clone(), fatal.clone(), move || {
+                NodeWatcher::new(senses.clone(), state.clone(), proposer.clone(), clock.clone(), ids.clone())
+            });
+        }
+        {
+            let (state, proposer, clock, ids) = (state.clone(), proposer.clone(), clock.clone(), ids.clone());
+            supervise(&server, Kind::Roll, self.links.roll.clone(), fatal.clone(), move || {
+                Roll::new(members.clone(), state.clone(), proposer.clone(), clock.clone(), ids.clone())
+            });
+        }
+        if let Some(parts) = autopilot {
+            let (state, clock) = (state.clone(), clock.clone());
+            supervise(&server, Kind::Autopilot, self.links.autopilot.clone(), fatal.clone(), move || {
+                Autopilot::new(parts.clone(), state.clone(), clock.clone())
             });
         }
         for (link, arbiter) in self.links.workers.iter().zip(&self.workers) {
@@ -150,7 +194,13 @@ impl ServerLeader {
         for worker in &self.links.workers {
             worker.tell(Stop);
         }
+        self.links.nodes.tell(Stop);
+        self.links.roll.tell(Stop);
+        if self.parts.autopilot.is_some() {
+            self.links.autopilot.tell(Stop);
+        }
         self.links.collector.tell(Stop);
+        self.links.drainer.tell(Stop);
         self.links.watcher.tell(Stop);
         self.links.blocked.tell(Stop);
         self.links.broker.tell(Stop);
@@ -203,7 +253,13 @@ impl Handler<Stop> for ServerLeader {
             self.retire();
             self.leading = false;
         }
-        for arbiter in self.workers.drain(..).chain(self.applier.take()).chain(self.server.take()) {
+        for arbiter in self
+            .workers
+            .drain(..)
+            .chain(self.applier.take())
+            .chain(self.nodes.take())
+            .chain(self.server.take())
+        {
             arbiter.stop();
         }
         context.stop();

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use model::{AllocId, NodeId};
+use model::{AllocId, NodeId, TaskState};
 
 use crate::actors::{
     kit::Link,
-    node_agent::{NodeAgent, TaskHandles},
+    node_agent::{NodeAgent, TaskHandles, TaskStates},
     ports::{AccessError, AllocDisk, HostProbe, HostUsage, NodeAccess, TaskDriver, TaskUsage},
 };
 
@@ -49,6 +49,11 @@ impl NodeAccess for LocalNode {
         let dir = self.disk.dirs(alloc, "").logs;
         if tokio::fs::try_exists(&dir).await.unwrap_or(false) { Ok(dir) } else { Err(AccessError::NotFound) }
     }
+
+    async fn task_states(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError> {
+        let states = self.agent.ask(TaskStates(alloc)).await;
+        states.map_err(|error| AccessError::Failed(error.to_string()))?.ok_or(AccessError::NotFound)
+    }
 }
 
 /// An agent that runs no tasks.
@@ -65,6 +70,10 @@ impl NodeAccess for NoNode {
     }
 
     async fn log_dir(&self, _: AllocId) -> Result<PathBuf, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+
+    async fn task_states(&self, _: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError> {
         Err(AccessError::Elsewhere)
     }
 }

@@ -1,14 +1,26 @@
 //! The composition root: configuration, start order, stop order. The only place that knows all the others.
 
 mod config; // defaults, files, flags
-mod config_file; // one file of settings
+mod banner; // what it says at start
+pub mod consul_join; // the other agents, asked of a Consul API
 mod identity; // ids that are kept on disk
 mod sources; // time and ids, from the machine
 mod logging; // where the log goes
+mod peers; // who was there before
 mod members; // who is in the cluster, as HTTP shows it
+mod cluster; // the log and other agents, as HTTP asks them
 mod node; // the node side
 mod access; // what HTTP asks of the node
+mod sockets; // the ports it listens on
+mod whereabouts; // where other agents are
+mod joining; // finds the cluster
+mod server; // the server side
+mod client; // an agent without a log
+mod beside; // consul and nomad as two processes of one machine
+mod recover; // a cluster that lost its majority
+mod edges; // HTTP, DNS, requests of other agents
 mod start; // connects everything
+mod unwired; // settings that it does not obey
 
 use std::{
     io::{self, Write},
@@ -21,14 +33,25 @@ use tracing::{error, info};
 
 use self::start::Running;
 pub use self::{
-    config::Config,
+    config::{
+        Advertise, Autopilot, Config, ConsulSettings, DrainOnShutdown, Face, Gc, Heartbeats, Join, Listen,
+        NodeGc, RaftSettings, Reach,
+    },
+    recover::recover,
     sources::{RandomIds, SystemClock},
 };
-use crate::{actors::kit::Fatal, cli::AgentArgs};
+use crate::{
+    actors::kit::Fatal,
+    cli::{AgentArgs, StartedAs},
+};
 
 /// Runs an agent until a signal ends it. The exit code is 1 when it could not start or had to give up.
 pub fn run(args: AgentArgs) -> ExitCode {
-    let mut config = match Config::load(&args) {
+    let loaded = Config::load(&args).and_then(|config| {
+        let problems = unwired::problems(&config);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    });
+    let mut config = match loaded {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems {
@@ -46,6 +69,8 @@ pub fn run(args: AgentArgs) -> ExitCode {
             }
         }
     }
+    let started_as = args.started_as;
+    say(banner::loaded(&config, started_as).trim_end());
     logging::set_up(&config);
     // The edges (log, RPC, DNS, drivers) get all cores; actors live on arbiters of their own.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("edge").build() {
@@ -56,12 +81,20 @@ pub fn run(args: AgentArgs) -> ExitCode {
         }
     };
     let handle = runtime.handle().clone();
-    let code = actix::System::new().block_on(async move { supervise(config, handle).await });
+    let code = actix::System::new().block_on(async move { supervise(config, started_as, handle).await });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code
 }
 
-async fn supervise(config: Config, runtime: tokio::runtime::Handle) -> ExitCode {
+/// Checks configuration files without starting anything. What is odd comes back.
+///
+/// # Errors
+/// All that is wrong, each with file and line.
+pub fn validate(args: &AgentArgs) -> Result<Vec<String>, Vec<String>> {
+    Config::validate(args).map(|config| config.warnings)
+}
+
+async fn supervise(config: Config, started_as: StartedAs, runtime: tokio::runtime::Handle) -> ExitCode {
     let (fatal, mut reports) = Fatal::channel();
     let (mut interrupt, mut terminate) =
         match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
@@ -83,10 +116,12 @@ async fn supervise(config: Config, runtime: tokio::runtime::Handle) -> ExitCode 
             return ExitCode::FAILURE;
         }
     };
-    announce(&shown, &running);
+    announce(&shown, started_as, &running);
+    let mut leave = false;
     let code = tokio::select! {
-        _ = interrupt.recv() => ExitCode::SUCCESS,
-        _ = terminate.recv() => ExitCode::SUCCESS,
+        _ = interrupt.recv() => { leave = shown.leave_on_interrupt; ExitCode::SUCCESS }
+        _ = terminate.recv() => { leave = shown.leave_on_terminate; ExitCode::SUCCESS }
+        () = running.asked_to_leave() => { leave = true; ExitCode::SUCCESS }
         problem = running.log_failed() => {
             error!(error = %problem, "the log failed, the agent ends");
             say_error(&problem.to_string());
@@ -99,7 +134,7 @@ async fn supervise(config: Config, runtime: tokio::runtime::Handle) -> ExitCode 
         }
     };
     tokio::select! {
-        () = running.stop() => code,
+        () = running.stop(leave) => code,
         _ = interrupt.recv() => {
             say_error("a second signal: the agent ends at once, without cleaning up");
             ExitCode::FAILURE
@@ -107,38 +142,28 @@ async fn supervise(config: Config, runtime: tokio::runtime::Handle) -> ExitCode 
     }
 }
 
-/// What a person who started the agent by hand wants to know first.
-fn announce(config: &Config, running: &Running) {
-    let addresses = &running.addresses;
-    let mut lines = vec![
-        String::from("==> troupe agent configuration:"),
-        String::new(),
-        format!("       Version: {}", env!("CARGO_PKG_VERSION")),
-        format!("        Region: {} (DC: {})", config.region, config.datacenter),
-        format!("        Server: {}", config.server),
-        format!("        Client: {}", config.client),
-        format!("     Log Level: {}", config.log_level.to_uppercase()),
-        format!("          HTTP: {} (Nomad API)", addresses.http),
-        format!("                {} (Consul API)", addresses.consul),
-        format!("           DNS: {} (*.service.{})", addresses.dns, config.domain),
-        format!("           RPC: {}", addresses.rpc),
-        format!("      Data Dir: {}", config.data_dir.display()),
-    ];
-    if let Some(side) = running.node() {
-        let drivers: Vec<String> = side
-            .node
-            .drivers
-            .iter()
-            .map(|(name, driver)| if driver.healthy { name.clone() } else { format!("{name} (unhealthy)") })
-            .collect();
-        lines.push(format!("       Drivers: {}", drivers.join(", ")));
-    }
-    lines.push(String::new());
-    lines.push("==> troupe agent started! Log data will stream in below:".into());
-    lines.push(String::new());
-    // A closed standard output must not end the agent.
-    let _ = writeln!(io::stdout(), "\n{}", lines.join("\n"));
+/// Says what runs, and where.
+fn announce(config: &Config, started_as: StartedAs, running: &Running) {
+    let drivers = |side: &node::NodeSide| {
+        let remark = |healthy: bool| if healthy { "" } else { " (unhealthy)" };
+        let drivers = &side.node.drivers;
+        drivers.iter().map(|(name, driver)| format!("{name}{}", remark(driver.healthy))).collect()
+    };
+    let (http, consul, dns) = running.doors();
+    let facts = banner::Facts {
+        id: running.id().to_string(),
+        drivers: running.node().map(drivers).unwrap_or_default(),
+        http,
+        consul,
+        dns,
+    };
+    say(&banner::started(config, started_as, &facts));
     info!("ready");
+}
+
+/// A closed standard output must not end the agent.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 fn say_error(words: &str) {
@@ -164,8 +189,27 @@ fn shown_config(config: &Config) -> serde_json::Map<String, serde_json::Value> {
         "BindAddr": config.bind.to_string(),
         "DevMode": config.dev,
         "Ports": { "HTTP": config.http_port, "RPC": config.rpc_port, "Serf": config.gossip_port },
-        "Server": { "Enabled": config.server, "NumSchedulers": config.schedulers },
-        "Client": { "Enabled": config.client, "NodeClass": config.node_class, "Meta": config.meta },
+        "AdvertiseAddrs": {
+            "HTTP": config.advertise.http.dial(),
+            "RPC": config.advertise.rpc.dial(),
+            "Serf": config.advertise.gossip.dial(),
+        },
+        "Server": {
+            "Enabled": config.server,
+            "BootstrapExpect": config.bootstrap_expect,
+            "NumSchedulers": config.schedulers,
+            "ServerJoin": { "StartJoin": config.join.start, "RetryJoin": config.join.retry },
+        },
+        "Client": {
+            "Enabled": config.client,
+            "NodeClass": config.node_class,
+            "Meta": config.meta,
+            "Servers": config.servers,
+            "ServerJoin": { "RetryJoin": config.client_join.retry },
+        },
+        "Consul": { "Addr": config.consul.address, "AutoAdvertise": config.consul.auto_advertise },
+        "LeaveOnInt": config.leave_on_interrupt,
+        "LeaveOnTerm": config.leave_on_terminate,
         "Version": { "Version": env!("CARGO_PKG_VERSION") },
     });
     match value {

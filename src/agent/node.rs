@@ -3,16 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
-use model::{DriverInfo, Node, NodeStatus};
+use model::{DriverInfo, Node, NodeId, NodeStatus};
 use tokio::runtime::Handle;
 use tracing::warn;
 
-use super::{
-    config::Config,
-    identity,
-    sources::{RandomIds, SystemClock},
-    start::StartError,
-};
+use super::{config::Config, identity, sources::SystemClock, start::StartError};
 use crate::{
     actors::{
         kit::{Fatal, Kind, Link, supervise},
@@ -44,13 +39,13 @@ pub(super) struct NodeSide {
 
 pub(super) async fn start(
     config: &Config,
+    id: NodeId,
     servers: Arc<dyn ServerLink>,
     arbiter: &ArbiterHandle,
     runtime: &Handle,
     fatal: Fatal,
 ) -> Result<NodeSide, StartError> {
-    let dir = config.data_dir.join("client");
-    let id = identity::node_id(&dir, &RandomIds).map_err(|error| StartError::Other(error.to_string()))?;
+    let dir = config.state_dir();
     let alloc_dir = config.alloc_dir();
     std::fs::create_dir_all(&alloc_dir).map_err(|error| StartError::dir(&alloc_dir, &error))?;
     let store_path = dir.join(identity::STATE);
@@ -86,14 +81,15 @@ fn drivers(config: &Config, runtime: &Handle) -> Result<BTreeMap<String, Arc<dyn
         let options = Options {
             socket: config.docker_socket.display().to_string(),
             volumes_enabled: config.docker_volumes,
-            ..Options::default()
+            allow_privileged: config.docker_privileged,
+            allow_caps: config.docker_caps.clone(),
         };
         drivers.push(Arc::new(Docker::new(options, runtime.clone())));
     }
     if config.raw_exec {
         let program = std::env::current_exe()
             .map_err(|error| StartError::Other(format!("the path of this program is unknown: {error}")))?;
-        let dir = config.data_dir.join("client").join("supervisor");
+        let dir = config.state_dir().join("supervisor");
         drivers.push(Arc::new(RawExec::new(dir, program, runtime.clone())));
     }
     if config.mock {
@@ -123,6 +119,9 @@ async fn describe(
     if config.memory_total_mb > 0 {
         capacity.memory_mb = config.memory_total_mb;
     }
+    if config.disk_total_mb > 0 {
+        capacity.disk_mb = config.disk_total_mb;
+    }
     let address = config.node_address.clone().unwrap_or_else(|| {
         if config.bind.is_unspecified() { facts.address.clone() } else { config.bind.to_string() }
     });
@@ -131,7 +130,7 @@ async fn describe(
         name: config.name.clone(),
         datacenter: config.datacenter.clone(),
         class: config.node_class.clone(),
-        http_addr: format!("{address}:{}", config.http_port),
+        http_addr: config.advertise.http.address.to_string(),
         address,
         attributes: facts.attributes,
         meta: config.meta.clone(),

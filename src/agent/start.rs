@@ -2,54 +2,52 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use actix::Arbiter;
-use tokio::{net::TcpSocket, runtime::Handle, sync::watch};
+use model::NodeId;
+use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    access::{LocalNode, NoNode},
-    config::Config,
+    beside::Offers,
+    client::{MirrorSources, NoWrites},
+    cluster::{Log, NoLog},
+    config::{Config, Face},
+    edges::{self, Edges},
     identity,
-    members::{self, GossipMembers},
+    joining::{self, Joining, Search},
+    members::{self, Membership},
     node::{self, NodeSide},
-    sources::{RandomIds, SystemClock},
+    server::{self, ServerSide},
+    sockets::Sockets,
+    sources::RandomIds,
+    whereabouts::Places,
 };
 use crate::{
     actors::{
-        kit::{Fatal, Kind, Link, Stop, supervise},
-        node_agent::StopAllTasks,
-        node_gateway::{GatewayLink, NodeGateway},
-        ports::{Clock, IdSource, Leadership, Members, NodeAccess, Proposer, StateReader},
-        server_leader::{LeaderLinks, Parts, ServerLeader},
-    },
-    dns::{DnsConfig, DnsServer},
-    http::{
-        self, AgentInfo,
-        consul::{ConsulAgent, ConsulContext},
+        kit::{Fatal, Link, Stop},
+        node_agent::{Goodbye, StopAllTasks},
+        ports::{Consensus, Leadership, Members, Proposer, StateReader, Upstream},
     },
     net::{
+        contacts,
         gossip::Gossip,
-        node_link::{RemoteServers, register_node_methods},
+        mirror::{self, CatalogFeed, CatalogMirror, register_catalog_methods},
+        node_link::{RemoteServers, register_ping},
+        remote::Carrier,
         rpc,
     },
     raft,
 };
 
-/// Short and waiting calls that a server answers at the same time.
-const CALLS: (usize, usize) = (1024, 16384);
-
-/// The Consul release whose API is answered; clients compare it.
-const CONSUL_VERSION: &str = "1.21.3";
-
-/// How long a server waits for its own election before it says so.
-const ELECTION: Duration = Duration::from_secs(10);
+/// Short and waiting calls that an agent answers at the same time.
+const CALLS: (usize, usize) = (1024, 65536);
 
 /// Why the agent did not start.
 #[derive(Debug, thiserror::Error)]
@@ -75,221 +73,141 @@ impl StartError {
 /// A running agent.
 pub(super) struct Running {
     config: Config,
-    raft: raft::Server,
-    leader: Link<ServerLeader>,
-    gateway: Link<NodeGateway>,
+    id: NodeId,
+    server: Option<ServerSide>,
     node: Option<NodeSide>,
-    http: Vec<actix_web::dev::ServerHandle>,
-    dns: DnsServer,
+    edges: Edges,
     gossip: Gossip,
+    joining: Joining,
+    leave: CancellationToken,
     stop_rpc: CancellationToken,
     arbiters: Vec<Arbiter>,
-    pub(super) addresses: Addresses,
 }
 
-/// Where the agent answers.
-#[derive(Debug, Clone)]
-pub(super) struct Addresses {
-    pub http: SocketAddr,
-    pub consul: SocketAddr,
-    pub dns: SocketAddr,
-    pub rpc: SocketAddr,
-}
-
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
-
-fn listen(
-    what: &'static str,
-    bind: IpAddr,
-    port: u16,
-    flag: &'static str,
-) -> Result<TcpListener, StartError> {
-    let address = SocketAddr::new(bind, port);
-    let open = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)?.into_std()
-    };
-    open().map_err(|source| StartError::Listen { what, address, flag, source })
-}
-
-/// Whether a UDP port can be had; the socket itself is opened by its owner later.
-fn udp_is_free(what: &'static str, bind: IpAddr, port: u16, flag: &'static str) -> Result<(), StartError> {
-    let address = SocketAddr::new(bind, port);
-    std::net::UdpSocket::bind(address).map(drop).map_err(|source| StartError::Listen {
-        what,
-        address,
-        flag,
-        source,
-    })
-}
-
-/// An agent that has run in this directory must not begin a new cluster over the old one because its log is gone.
-fn log_is_not_lost(config: &Config) -> Result<(), StartError> {
-    let log = config.data_dir.join("server").join("raft").join("log.redb");
-    let has_run = config.data_dir.join("client").join("client-id").exists();
-    let has_log = std::fs::metadata(&log).is_ok_and(|meta| meta.len() > 0);
-    if has_run && !has_log {
-        return Err(StartError::Other(format!(
-            "{} is missing or empty although this agent has run here before; restore it, or remove {} to begin anew \
-             (all jobs are forgotten then)",
-            log.display(),
-            config.data_dir.display()
-        )));
-    }
-    Ok(())
-}
-
-/// Starts everything, inside to outside: log, actors, RPC, node, HTTP and DNS.
-pub(super) async fn start(config: Config, runtime: Handle, fatal: Fatal) -> Result<Running, StartError> {
+/// Starts everything, inside to outside: gossip, log, actors, node, HTTP and DNS. Calls of others are answered last,
+/// when there is something to answer them.
+pub(super) async fn start(mut config: Config, runtime: Handle, fatal: Fatal) -> Result<Running, StartError> {
     // All ports first: an agent that cannot be reached must not touch its data.
-    let http_listener = listen("the HTTP API", config.bind, config.http_port, "-http-port")?;
-    let consul_listener = listen("the Consul API", config.bind, config.consul_port, "-consul-port")?;
-    let rpc_listener = listen("RPC", config.bind, config.rpc_port, "-rpc-port")?;
-    drop(listen("DNS", config.bind, config.dns_port, "-dns-port")?);
-    udp_is_free("DNS", config.bind, config.dns_port, "-dns-port")?;
-    udp_is_free("gossip", config.bind, config.gossip_port, "-gossip-port")?;
-    log_is_not_lost(&config)?;
-    let at = |listener: &TcpListener| {
-        listener.local_addr().map_err(|error| StartError::Other(format!("a socket has no address: {error}")))
-    };
-    let (http_address, consul_address, rpc_address) =
-        (at(&http_listener)?, at(&consul_listener)?, at(&rpc_listener)?);
-    let reachable = if config.bind.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { config.bind };
-    let own_rpc = SocketAddr::new(reachable, rpc_address.port());
-
+    let sockets = Sockets::open(&mut config)?;
+    // A consul agent keeps no log: its catalog is that of the Nomad servers.
+    let keeps_log = config.server && config.face == Face::Nomad;
+    if keeps_log {
+        server::log_is_not_lost(&config)?;
+    }
     std::fs::create_dir_all(&config.data_dir).map_err(|error| StartError::dir(&config.data_dir, &error))?;
-    let raft_config = raft::Config::new(config.data_dir.join("server").join("raft"), 1, own_rpc.to_string());
-    let raft = raft::Server::start(raft_config, runtime.clone()).await?;
-    let state: Arc<dyn StateReader> = Arc::new(raft.clone());
-    let proposer: Arc<dyn Proposer> = Arc::new(raft.clone());
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ids: Arc<dyn IdSource> = Arc::new(RandomIds);
+    let id = identity::node_id(&config.state_dir(), &RandomIds)
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    let raft_id = if keeps_log { Some(server::raft_id(&config.server_dir().join("raft"))?) } else { None };
 
-    let server_arbiter = Arbiter::new();
-    let node_arbiter = Arbiter::new();
-    let links = LeaderLinks::new(config.schedulers);
-    let leader: Link<ServerLeader> = Link::new("server leader");
-    {
-        let parts = Parts {
-            state: state.clone(),
-            proposer: proposer.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            fatal: fatal.clone(),
-        };
-        let (links, leadership) = (links.clone(), raft.leadership());
-        supervise(&server_arbiter.handle(), Kind::ServerLeader, leader.clone(), fatal.clone(), move || {
-            ServerLeader::new(parts.clone(), links.clone(), leadership.clone())
-        });
+    let gossip = members::start(&config, id.0, raft_id).await?;
+    if config.advertise.gossip.address.port() == 0 {
+        config.advertise.gossip.address.set_port(gossip.address().port());
     }
-    let gateway: Link<NodeGateway> = Link::new("node gateway");
-    {
-        let (state, proposer, clock, ids) = (state.clone(), proposer.clone(), clock.clone(), ids.clone());
-        supervise(&server_arbiter.handle(), Kind::NodeGateway, gateway.clone(), fatal.clone(), move || {
-            NodeGateway::new(state.clone(), proposer.clone(), clock.clone(), ids.clone())
-        });
-    }
-    wait_for_leader(raft.leadership()).await;
+    let own_rpc = config.advertise.rpc.address.to_string();
+    let places = Places::new(gossip.clone(), config.region.clone(), own_rpc);
+    let identity = Arc::new(rpc::Identity {
+        region: config.region.clone(),
+        key: config.encrypt.as_deref().map(rpc::Fingerprint::of),
+        agent: id.to_string(),
+        role: if config.server { rpc::Role::Server } else { rpc::Role::Client },
+    });
+    let calling = rpc::ClientConfig { identity: identity.clone(), ..rpc::ClientConfig::default() };
+    let raft = match raft_id {
+        Some(raft_id) => Some(server::start_raft(&config, raft_id, &places, &calling, &runtime).await?),
+        None => None,
+    };
+    let (tell_leadership, told) = watch::channel(Leadership::default());
+    let leadership = raft.as_ref().map_or(told, raft::Server::leadership);
+    let carrier = Carrier::new(Arc::new(places.clone()), leadership.clone(), calling.clone());
+    let (leave, stop_rpc) = (CancellationToken::new(), CancellationToken::new());
+    let members: Arc<dyn Members> =
+        Arc::new(Membership::new(gossip.clone(), config.gossip_port, leave.clone()));
 
-    let stop_rpc = CancellationToken::new();
+    let (server_arbiter, node_arbiter) = (Arbiter::new(), Arbiter::new());
     let mut router = rpc::Router::new(CALLS.0, CALLS.1);
-    register_node_methods(&mut router, Arc::new(GatewayLink(gateway.clone())));
-    serve_rpc(rpc_listener, router, stop_rpc.clone(), &runtime)?;
-
+    let mut server = None;
+    let mut upstream: Option<Arc<dyn Upstream>> = None;
+    let (state, proposer, consensus): (Arc<dyn StateReader>, Arc<dyn Proposer>, Arc<dyn Consensus>);
+    if let Some(raft) = raft {
+        let autopilot = Link::new("autopilot");
+        consensus =
+            Arc::new(Log { raft: raft.clone(), members: members.clone(), autopilot: autopilot.clone() });
+        let inside = server::Inside {
+            raft: raft.clone(),
+            autopilot,
+            consensus: consensus.clone(),
+            members: members.clone(),
+            places: places.clone(),
+            calling: calling.clone(),
+        };
+        let side = server::start(&config, inside, &server_arbiter.handle(), fatal.clone()).await;
+        side.register(&mut router, &carrier);
+        let (all, leadership) = (places.clone(), leadership.clone());
+        contacts::register(
+            &mut router,
+            Arc::new(move || all.contacts(leadership.borrow().leader_address.clone())),
+        );
+        let feed = CatalogFeed::start(Arc::new(raft.clone()), consensus.clone(), &runtime, stop_rpc.clone());
+        register_catalog_methods(&mut router, &feed);
+        proposer = side.proposer(&carrier);
+        state = Arc::new(raft);
+        server = Some(side);
+    } else {
+        let sources: Arc<dyn mirror::Servers> = if config.face == Face::Consul {
+            let offers = Arc::new(Offers::new(gossip.clone(), carrier.clone()));
+            upstream = Some(offers.clone());
+            offers
+        } else {
+            Arc::new(MirrorSources { places: places.clone(), carrier: carrier.clone() })
+        };
+        let mirror = CatalogMirror::start(sources, &runtime, stop_rpc.clone());
+        consensus = Arc::new(NoLog { leadership: leadership.clone(), mirror: mirror.clone() });
+        proposer = Arc::new(NoWrites);
+        state = Arc::new(mirror);
+    }
+    let servers = Arc::new(RemoteServers::new(Vec::new(), &calling));
     let node = if config.client {
-        let servers = RemoteServers::new([own_rpc.to_string()], &rpc::ClientConfig::default());
-        Some(node::start(&config, Arc::new(servers), &node_arbiter.handle(), &runtime, fatal.clone()).await?)
+        let link = servers.clone();
+        Some(node::start(&config, id, link, &node_arbiter.handle(), &runtime, fatal.clone()).await?)
     } else {
         None
     };
-
-    let id = identity::node_id(&config.data_dir.join("client"), &RandomIds)
-        .map_err(|error| StartError::Other(error.to_string()))?;
-    let gossip = members::start(&config, id.0, reachable, own_rpc, &runtime).await?;
-
-    let dns_config = DnsConfig {
-        listen: vec![SocketAddr::new(config.bind, config.dns_port)],
-        domain: config.domain.clone(),
-        datacenter: config.datacenter.clone(),
-        recursors: members::recursors(&config)?,
-        ..DnsConfig::default()
+    let inside = edges::Inside {
+        state,
+        proposer,
+        consensus,
+        members,
+        carrier: carrier.clone(),
+        leadership,
+        node: node.as_ref(),
+        id,
+        upstream,
     };
-    let dns = DnsServer::start(dns_config, state.clone(), clock.clone(), runtime.clone())
-        .map_err(|error| StartError::Other(error.to_string()))?;
-    let dns_address =
-        dns.addresses().first().copied().unwrap_or(SocketAddr::new(config.bind, config.dns_port));
-    let addresses =
-        Addresses { http: http_address, consul: consul_address, rpc: rpc_address, dns: dns_address };
-
-    let access: Arc<dyn NodeAccess> = match &node {
-        Some(side) => Arc::new(LocalNode {
-            node: side.node.id,
-            agent: side.agent.clone(),
-            drivers: side.drivers.clone(),
-            disk: side.disk.clone(),
-            host: side.host.clone(),
-        }),
-        None => Arc::new(NoNode),
+    if let Some(side) = &node {
+        let (here, agent) = (id, side.agent.clone());
+        register_ping(&mut router, Arc::new(move |asked| asked == here && agent.is_running()));
+    }
+    let mut edges = Edges::new(&config, inside, &runtime)?;
+    edges.register(&mut router);
+    serve_rpc(sockets.rpc, router, identity, stop_rpc.clone(), &runtime)?;
+    edges.serve(sockets.http, sockets.consul)?;
+    let search = Search {
+        config: Arc::new(config.clone()),
+        gossip: gossip.clone(),
+        places,
+        carrier,
+        servers,
+        fatal: fatal.clone(),
     };
-    let members: Arc<dyn Members> = Arc::new(GossipMembers(gossip.clone()));
-    let advertised = |port: u16| {
-        let address = node.as_ref().map_or_else(|| reachable.to_string(), |side| side.node.address.clone());
-        format!("{address}:{port}")
-    };
-    let info = AgentInfo {
-        name: config.name.clone(),
-        region: config.region.clone(),
-        datacenter: config.datacenter.clone(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        http_address: advertised(addresses.http.port()),
-        rpc_address: advertised(addresses.rpc.port()),
-        gossip_address: advertised(gossip.address().port()),
-        is_server: config.server,
-        node: node.as_ref().map(|side| side.node.id),
-        config: super::shown_config(&config),
-        leadership: raft.leadership(),
-    };
-    let context = http::Context::new(state.clone(), proposer, clock, ids, access, members.clone(), info);
-    let nomad =
-        http::serve(context, http_listener, 2).map_err(|error| StartError::Other(error.to_string()))?;
-    let consul_agent = ConsulAgent {
-        name: config.name.clone(),
-        datacenter: config.datacenter.clone(),
-        address: node.as_ref().map_or_else(|| reachable.to_string(), |side| side.node.address.clone()),
-        version: CONSUL_VERSION.into(),
-        is_server: config.server,
-        node: node.as_ref().map(|side| side.node.id),
-        rpc_address: advertised(addresses.rpc.port()),
-        dns_port: addresses.dns.port(),
-        pretty: config.dev,
-        leadership: raft.leadership(),
-    };
-    let consul = http::consul::serve(ConsulContext::new(state, members, consul_agent), consul_listener, 1)
-        .map_err(|error| StartError::Other(error.to_string()))?;
-    let http = vec![nomad.handle(), consul.handle()];
-    actix::spawn(nomad);
-    actix::spawn(consul);
-    Ok(Running {
-        config,
-        raft,
-        leader,
-        gateway,
-        node,
-        http,
-        dns,
-        gossip,
-        stop_rpc,
-        arbiters: vec![node_arbiter, server_arbiter],
-        addresses,
-    })
+    let joining = joining::begin(search, tell_leadership, &runtime).await.map_err(StartError::Other)?;
+    let arbiters = vec![node_arbiter, server_arbiter];
+    Ok(Running { config, id, server, node, edges, gossip, joining, leave, stop_rpc, arbiters })
 }
 
 fn serve_rpc(
     listener: TcpListener,
     router: rpc::Router,
+    identity: Arc<rpc::Identity>,
     stop: CancellationToken,
     runtime: &Handle,
 ) -> Result<(), StartError> {
@@ -297,48 +215,66 @@ fn serve_rpc(
     listener.set_nonblocking(true).map_err(words)?;
     let _inside = runtime.enter();
     let listener = tokio::net::TcpListener::from_std(listener).map_err(words)?;
-    runtime.spawn(rpc::serve(listener, Arc::new(router), stop));
+    let settings = rpc::ServeConfig { identity, ..rpc::ServeConfig::default() };
+    runtime.spawn(rpc::serve_as(listener, Arc::new(router), settings, stop));
     Ok(())
-}
-
-async fn wait_for_leader(mut leadership: watch::Receiver<Leadership>) {
-    let elected = leadership.wait_for(|now| now.is_leader);
-    if tokio::time::timeout(ELECTION, elected).await.is_err() {
-        warn!("no leader yet, going on without");
-    }
 }
 
 impl Running {
     /// Ends when the log can no longer be written.
     pub(super) async fn log_failed(&self) -> raft::Error {
-        self.raft.fatal().await
+        match &self.server {
+            Some(side) => side.raft.fatal().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends when somebody asked this agent to leave the cluster.
+    pub(super) async fn asked_to_leave(&self) {
+        self.leave.cancelled().await;
+    }
+
+    /// Where it listens: with the ports it got, where any port was asked for.
+    pub(super) fn doors(&self) -> (Option<SocketAddr>, Option<SocketAddr>, Option<SocketAddr>) {
+        let listen = &self.config.listen;
+        (listen.http.first().copied(), listen.consul.first().copied(), self.edges.dns())
+    }
+
+    /// UUID of the agent.
+    pub(super) fn id(&self) -> NodeId {
+        self.id
     }
 
     pub(super) fn node(&self) -> Option<&NodeSide> {
         self.node.as_ref()
     }
 
-    /// Outside to inside: edges, actors, log. Tasks of a dev agent are stopped, others go on.
-    pub(super) async fn stop(self) {
+    /// Outside to inside: edges, actors, log. Tasks of a dev agent are stopped, others go on. `leave`: the others are
+    /// told that this agent goes for good; else it counts as failed until it comes back.
+    pub(super) async fn stop(self, leave: bool) {
         info!("stopping");
+        drop(self.joining);
         if self.config.dev
             && let Some(side) = &self.node
             && side.agent.ask_within(StopAllTasks, Duration::from_secs(35)).await.is_err()
         {
             warn!("not all tasks ended in time");
         }
-        for handle in &self.http {
-            handle.stop(false).await;
+        self.edges.stop().await;
+        if leave || self.config.dev {
+            self.gossip.leave().await;
         }
-        self.dns.shutdown().await;
-        self.gossip.leave().await;
         if let Some(side) = &self.node {
+            if !leave && !self.config.dev {
+                // The servers know then that silence is no bad sign.
+                let _ = side.agent.ask(Goodbye).await;
+            }
             side.agent.tell(Stop);
         }
         self.stop_rpc.cancel();
-        self.gateway.tell(Stop);
-        self.leader.tell(Stop);
-        self.raft.shutdown().await;
+        if let Some(side) = &self.server {
+            side.stop().await;
+        }
         for arbiter in self.arbiters {
             arbiter.stop();
         }

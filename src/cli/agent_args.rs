@@ -3,14 +3,36 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
+    Program,
     flags::{Flag, Flags, absent_switch, absent_text, ignored, number, span, switch, text},
     output::Failure,
 };
+
+/// The name under which an agent is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StartedAs {
+    #[default]
+    Troupe,
+    Nomad,
+    /// `consul agent`: Consul's flags, ports and settings.
+    Consul,
+}
+
+impl From<Program> for StartedAs {
+    fn from(program: Program) -> Self {
+        match program {
+            Program::Troupe => Self::Troupe,
+            Program::Nomad => Self::Nomad,
+            Program::Consul => Self::Consul,
+        }
+    }
+}
 
 /// What stood after `agent`. A flag beats the same setting in a configuration file; what was not given is `None`,
 /// `false` or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentArgs {
+    pub started_as: StartedAs,
     /// Server and client in one, on loopback, in a directory that is thrown away.
     pub dev: bool,
     /// Files or directories of configuration, in the order given.
@@ -44,6 +66,23 @@ pub struct AgentArgs {
     pub network_interface: Option<String>,
     /// A Consul API to join through.
     pub consul_address: Option<String>,
+    pub consul_token: Option<String>,
+    pub consul_server_service: Option<String>,
+    pub consul_client_service: Option<String>,
+    pub consul_auto_advertise: Option<bool>,
+    pub consul_server_auto_join: Option<bool>,
+    pub consul_client_auto_join: Option<bool>,
+    /// A server that left joins again when it starts.
+    pub rejoin: bool,
+    /// `consul agent -client`: where the Consul API and DNS listen.
+    pub client_address: Option<String>,
+    /// `consul agent -advertise`: what others are told.
+    pub advertise: Option<String>,
+    /// DNS servers for names that are not ours.
+    pub recursors: Vec<String>,
+    pub domain: Option<String>,
+    /// `consul agent -ui`.
+    pub ui: bool,
     /// Gossip key, base64.
     pub encrypt: Option<String>,
     pub log_level: Option<String>,
@@ -81,7 +120,18 @@ pub(super) const FLAGS: &[Flag] = &[
     number("retry-max", "Attempts of -retry-join; 0 never gives up."),
     text("servers", "addresses", "Servers that the client talks to, separated by commas."),
     text("network-interface", "name", "Interface whose address tasks' ports are published on."),
-    text("consul-address", "address", "A Consul API through which to find the servers."),
+    switch("rejoin", "Join again after having left."),
+    text(
+        "consul-address",
+        "address",
+        "A Consul API through which to find the servers. Default: 127.0.0.1:8500.",
+    ),
+    text("consul-token", "token", "Sent to that Consul API."),
+    text("consul-server-service-name", "name", "Service of the servers there. Default: nomad."),
+    text("consul-client-service-name", "name", "Service of the clients there. Default: nomad-client."),
+    switch("consul-auto-advertise", "Appear there as a service. Default: true."),
+    switch("consul-server-auto-join", "Servers find others there. Default: true."),
+    switch("consul-client-auto-join", "Clients find servers there. Default: true."),
     text("encrypt", "key", "Key of gossip, base64."),
     text("log-level", "level", "trace, debug, info, warn or error. Default: info."),
     switch("log-json", "Write logs as JSON."),
@@ -97,17 +147,48 @@ pub(super) const FLAGS: &[Flag] = &[
     absent_switch("dev-consul"),
     absent_switch("dev-vault"),
     absent_switch("acl-enabled"),
-    absent_switch("rejoin"),
+    absent_switch("log-include-location"),
+    absent_switch("eventlog"),
+    absent_switch("consul-ssl"),
+    absent_switch("consul-checks-use-advertise"),
+    absent_switch("vault-enabled"),
+    absent_switch("vault-tls-skip-verify"),
+    // Only of use with TLS.
+    ignored("consul-verify-ssl"),
     absent_text("acl-replication-token"),
     absent_text("node-pool"),
     absent_text("network-speed"),
+    absent_text("preferred-address-family"),
+    absent_text("alloc-mounts-dir"),
+    absent_text("host-volumes-dir"),
+    absent_text("host-volume-plugin-dir"),
+    absent_text("client-intro-token"),
+    absent_text("eventlog-level"),
+    absent_text("consul-auth"),
+    absent_text("consul-ca-file"),
+    absent_text("consul-cert-file"),
+    absent_text("consul-key-file"),
+    absent_text("consul-client-http-check-name"),
+    absent_text("consul-client-failures-before-critical"),
+    absent_text("consul-client-failures-before-warning"),
+    absent_text("consul-server-http-check-name"),
+    absent_text("consul-server-serf-check-name"),
+    absent_text("consul-server-rpc-check-name"),
+    absent_text("consul-server-failures-before-critical"),
+    absent_text("consul-server-failures-before-warning"),
     absent_text("vault-address"),
     absent_text("vault-token"),
-    absent_text("consul-token"),
+    absent_text("vault-namespace"),
+    absent_text("vault-create-from-role"),
+    absent_text("vault-ca-file"),
+    absent_text("vault-ca-path"),
+    absent_text("vault-cert-file"),
+    absent_text("vault-key-file"),
+    absent_text("vault-tls-server-name"),
 ];
 
 impl AgentArgs {
-    pub(super) fn from_flags(flags: &Flags) -> Result<Self, Failure> {
+    pub(super) fn from_flags(flags: &Flags, program: Program) -> Result<Self, Failure> {
         if !flags.args.is_empty() {
             return Err(Failure::usage("This command takes no arguments"));
         }
@@ -124,7 +205,9 @@ impl AgentArgs {
             };
             meta.insert(key.to_owned(), value.to_owned());
         }
+        let choice = |name: &str| flags.text(name).map(|value| value == "true");
         Ok(Self {
+            started_as: program.into(),
             dev: flags.on("dev"),
             config: flags.all("config").iter().map(PathBuf::from).collect(),
             server: flags.on("server"),
@@ -153,6 +236,13 @@ impl AgentArgs {
                 .collect(),
             network_interface: text("network-interface"),
             consul_address: text("consul-address"),
+            consul_token: text("consul-token"),
+            consul_server_service: text("consul-server-service-name"),
+            consul_client_service: text("consul-client-service-name"),
+            consul_auto_advertise: choice("consul-auto-advertise"),
+            consul_server_auto_join: choice("consul-server-auto-join"),
+            consul_client_auto_join: choice("consul-client-auto-join"),
+            rejoin: flags.on("rejoin"),
             encrypt: text("encrypt"),
             log_level: text("log-level"),
             log_json: flags.on("log-json"),
@@ -161,11 +251,12 @@ impl AgentArgs {
             gossip_port: port("gossip-port")?,
             consul_port: port("consul-port")?,
             dns_port: port("dns-port")?,
+            ..Self::default()
         })
     }
 }
 
-fn narrow<T: TryFrom<u64>>(flags: &Flags, name: &str) -> Result<Option<T>, Failure> {
+pub(super) fn narrow<T: TryFrom<u64>>(flags: &Flags, name: &str) -> Result<Option<T>, Failure> {
     let Some(value) = flags.number(name) else { return Ok(None) };
     let narrow = T::try_from(value).map_err(|_| {
         Failure::usage(format!("invalid value \"{value}\" for flag -{name}: value out of range"))
@@ -178,7 +269,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<AgentArgs, Failure> {
-        AgentArgs::from_flags(&Flags::parse(args.iter().copied(), &[FLAGS]).unwrap())
+        AgentArgs::from_flags(&Flags::parse(args.iter().copied(), &[FLAGS]).unwrap(), Program::Troupe)
     }
 
     #[test]

@@ -162,6 +162,24 @@ impl Client {
         self.call(Method::PUT, path, &[], Some(body))
     }
 
+    pub(super) fn put_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.call(Method::PUT, path, query, Some(body))
+    }
+
+    /// Where only POST will do.
+    pub(super) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        self.call(Method::POST, path, query, None::<&()>)
+    }
+
     pub(super) fn delete<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -316,6 +334,7 @@ fn go_name(method: &Method) -> &'static str {
     match *method {
         Method::PUT => "Put",
         Method::DELETE => "Delete",
+        Method::POST => "Post",
         _ => "Get",
     }
 }

@@ -1,13 +1,13 @@
 //! The table of commands.
 
 use super::{
-    Context, Program, Tool, agent, agent_args, alloc_logs, alloc_status,
+    Context, Program, Tool, absent, agent, agent_args, agent_info, alloc_logs, alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
-    consul, deployment, eval,
+    config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, eval,
     flags::{Flag, Flags},
-    job_file, job_read, job_run, job_status, job_stop, node_status,
+    job_file, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
     output::Outcome,
-    server, status,
+    raft_recover, server, status,
 };
 
 /// One command.
@@ -35,9 +35,9 @@ pub(super) enum Found<'a> {
     Help {
         failed: bool,
     },
-    /// Of the commands that begin with a word; `failed` where a further word was expected.
+    /// Of the commands that begin with some words; `failed` where a further word was expected.
     Group {
-        name: &'a str,
+        name: String,
         failed: bool,
     },
     /// Known, and not there yet.
@@ -133,6 +133,27 @@ pub(super) const COMMANDS: &[Command] = &[
         node_status::run
     ),
     command!(
+        "node drain"["node-drain"],
+        "[options] <node>",
+        "Empty a node, or stop emptying it",
+        node_drain::DRAIN_FLAGS,
+        node_drain::drain
+    ),
+    command!(
+        "node eligibility" [],
+        "[options] <node>",
+        "Set whether a node takes new allocations",
+        node_drain::ELIGIBILITY_FLAGS,
+        node_drain::eligibility
+    ),
+    command!(
+        "node config"["client-config"],
+        "[options] [<address>...]",
+        "Show or extend the servers that a client knows",
+        agent_info::CONFIG_FLAGS,
+        agent_info::config
+    ),
+    command!(
         "eval status"["eval-status"],
         "[options] <eval>",
         "Show an evaluation",
@@ -149,6 +170,81 @@ pub(super) const COMMANDS: &[Command] = &[
         server::MEMBERS_FLAGS,
         server::members
     ),
+    command!("server join"["server-join"], "[options] <address>...", "Meet other servers", &[], server::join),
+    command!(
+        "server force-leave"["server-force-leave"],
+        "[options] <node>",
+        "Count a failed server as one that left",
+        server::FORCE_LEAVE_FLAGS,
+        server::force_leave
+    ),
+    command!(
+        "operator raft list-peers" [],
+        "[options]",
+        "Show the servers in the log",
+        operator::STALE_FLAGS,
+        operator::list_peers
+    ),
+    command!(
+        "operator raft remove-peer" [],
+        "[options]",
+        "Take a server out of the log",
+        operator::PEER_FLAGS,
+        operator::remove_peer
+    ),
+    command!(
+        "operator raft transfer-leadership" [],
+        "[options]",
+        "Make another server lead",
+        operator::PEER_FLAGS,
+        operator::transfer_leadership
+    ),
+    Command {
+        name: "operator raft recover",
+        aliases: &[],
+        tool: Tool::Nomad,
+        usage: "[options] <data_dir>",
+        about: "Begin a cluster again that lost its majority for good",
+        flags: &[raft_recover::FLAGS],
+        run: raft_recover::run,
+    },
+    command!(
+        "operator autopilot get-config" [],
+        "[options]",
+        "Show how servers are looked after",
+        &[],
+        operator::get_autopilot
+    ),
+    command!(
+        "operator autopilot set-config" [],
+        "[options]",
+        "Change how servers are looked after",
+        operator::SET_AUTOPILOT_FLAGS,
+        operator::set_autopilot
+    ),
+    command!(
+        "operator autopilot health" [],
+        "[options]",
+        "Show how the servers are",
+        operator::HEALTH_FLAGS,
+        operator::health
+    ),
+    command!(
+        "operator scheduler get-config" [],
+        "[options]",
+        "Show how the scheduler works",
+        operator::SCHEDULER_FLAGS,
+        operator::scheduler
+    ),
+    command!("agent-info" [], "[options]", "Show facts about the agent", agent_info::INFO_FLAGS, agent_info::info),
+    command!("system gc" [], "[options]", "Forget what is over", &[], agent_info::collect),
+    command!(
+        "system reconcile summaries" [],
+        "[options]",
+        "Count the summaries of jobs again",
+        &[],
+        agent_info::reconcile_summaries
+    ),
     Command {
         name: "agent",
         aliases: &[],
@@ -159,6 +255,15 @@ pub(super) const COMMANDS: &[Command] = &[
         run: agent,
     },
     Command {
+        name: "config validate",
+        aliases: &[],
+        tool: Tool::Nomad,
+        usage: "<path>...",
+        about: "Check configuration files of an agent",
+        flags: &[config_validate::FLAGS],
+        run: config_validate::config,
+    },
+    Command {
         name: "explain",
         aliases: &[],
         tool: Tool::Own,
@@ -167,10 +272,80 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[],
         run: job_file::explain,
     },
+    Command {
+        name: "agent",
+        aliases: &[],
+        tool: Tool::Consul,
+        usage: "[options]",
+        about: "Run an agent: the Consul API and DNS",
+        flags: &[consul_agent_args::FLAGS],
+        run: consul_agent,
+    },
+    Command {
+        name: "validate",
+        aliases: &[],
+        tool: Tool::Consul,
+        usage: "[options] <path>...",
+        about: "Check configuration files of `consul agent`",
+        flags: &[config_validate::CONSUL_FLAGS],
+        run: config_validate::consul,
+    },
     command!(consul "members", "[options]", "Show the agents", consul::MEMBERS_FLAGS, consul::members),
     command!(consul "catalog datacenters", "[options]", "Show the datacenters", &[], consul::datacenters),
     command!(consul "catalog nodes", "[options]", "Show the nodes", consul::NODES_FLAGS, consul::nodes),
     command!(consul "catalog services", "[options]", "Show the services", consul::SERVICES_FLAGS, consul::services),
+    command!(consul "join", "[options] <address>...", "Meet other agents", consul_cluster::JOIN_FLAGS, consul_cluster::join),
+    command!(consul "leave", "[options]", "End the agent, and tell the others", &[], consul_cluster::leave),
+    command!(
+        consul "force-leave",
+        "[options] <node>",
+        "Count a failed agent as one that left",
+        consul_cluster::FORCE_LEAVE_FLAGS,
+        consul_cluster::force_leave
+    ),
+    command!(consul "reload", "[options]", "Read the configuration again", &[], consul_cluster::reload),
+    command!(
+        consul "operator raft list-peers",
+        "[options]",
+        "Show the servers in the log",
+        consul_cluster::LIST_PEERS_FLAGS,
+        consul_cluster::list_peers
+    ),
+    command!(
+        consul "operator raft remove-peer",
+        "[options]",
+        "Take a server out of the log",
+        consul_cluster::REMOVE_PEER_FLAGS,
+        consul_cluster::remove_peer
+    ),
+    command!(
+        consul "operator raft transfer-leader",
+        "[options]",
+        "Make another server lead",
+        consul_cluster::TRANSFER_FLAGS,
+        consul_cluster::transfer_leader
+    ),
+    command!(
+        consul "operator autopilot get-config",
+        "[options]",
+        "Show how servers are looked after",
+        &[],
+        consul_cluster::get_autopilot
+    ),
+    command!(
+        consul "operator autopilot set-config",
+        "[options]",
+        "Change how servers are looked after",
+        consul_cluster::SET_AUTOPILOT_FLAGS,
+        consul_cluster::set_autopilot
+    ),
+    command!(
+        consul "operator autopilot state",
+        "[options]",
+        "Show how the servers are",
+        consul_cluster::STATE_FLAGS,
+        consul_cluster::autopilot_state
+    ),
     command!(consul "info", "[options]", "Show facts about the agent", &[], consul::info),
     Command {
         name: "version",
@@ -192,103 +367,6 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// Commands that people know and that are not there yet: name, and another spelling (or nothing).
-const ABSENT_NOMAD: &[(&str, &str)] = &[
-    ("job plan", "plan"),
-    ("job start", "start"),
-    ("job restart", ""),
-    ("job revert", ""),
-    ("job promote", ""),
-    ("job deployments", ""),
-    ("job allocs", ""),
-    ("job dispatch", ""),
-    ("job periodic force", ""),
-    ("job scale", ""),
-    ("job scaling-events", ""),
-    ("job action", "action"),
-    ("job tag apply", ""),
-    ("job tag unset", ""),
-    ("fmt", ""),
-    ("alloc fs", "fs"),
-    ("alloc exec", "exec"),
-    ("alloc restart", ""),
-    ("alloc stop", ""),
-    ("alloc signal", ""),
-    ("alloc checks", ""),
-    ("alloc pause", ""),
-    ("eval delete", ""),
-    ("deployment promote", ""),
-    ("deployment fail", ""),
-    ("deployment pause", ""),
-    ("deployment resume", ""),
-    ("deployment unblock", ""),
-    ("node drain", "node-drain"),
-    ("node eligibility", ""),
-    ("node config", "client-config"),
-    ("node meta", ""),
-    ("node pool", ""),
-    ("node identity", ""),
-    ("node intro", ""),
-    ("server join", "server-join"),
-    ("server force-leave", "server-force-leave"),
-    ("agent-info", ""),
-    ("check", ""),
-    ("monitor", ""),
-    ("config validate", ""),
-    ("system gc", ""),
-    ("system reconcile summaries", ""),
-    ("operator", ""),
-    ("keygen", ""),
-    ("keyring", ""),
-    ("debug", ""),
-    ("license", ""),
-    ("acl", ""),
-    ("namespace", ""),
-    ("var", ""),
-    ("service", ""),
-    ("volume", ""),
-    ("plugin", ""),
-    ("scaling", ""),
-    ("login", ""),
-    ("ui", ""),
-    ("setup", ""),
-    ("windows", ""),
-    ("quota", ""),
-    ("sentinel", ""),
-    ("recommendation", ""),
-    ("tls", ""),
-];
-
-const ABSENT_CONSUL: &[(&str, &str)] = &[
-    ("acl", ""),
-    ("agent", ""),
-    ("connect", ""),
-    ("config", ""),
-    ("debug", ""),
-    ("event", ""),
-    ("exec", ""),
-    ("force-leave", ""),
-    ("intention", ""),
-    ("join", ""),
-    ("keygen", ""),
-    ("keyring", ""),
-    ("kv", ""),
-    ("leave", ""),
-    ("lock", ""),
-    ("login", ""),
-    ("logout", ""),
-    ("maint", ""),
-    ("monitor", ""),
-    ("operator", ""),
-    ("reload", ""),
-    ("rtt", ""),
-    ("services", ""),
-    ("snapshot", ""),
-    ("tls", ""),
-    ("validate", ""),
-    ("watch", ""),
-];
-
 /// Finds what the arguments (without the program's name) ask for: the longest name wins.
 pub(super) fn find<'a>(program: Program, args: &'a [&'a str]) -> Found<'a> {
     match args.first().copied() {
@@ -298,7 +376,7 @@ pub(super) fn find<'a>(program: Program, args: &'a [&'a str]) -> Found<'a> {
         Some(_) => {}
     }
     let words = args.iter().take_while(|arg| !arg.starts_with('-')).count();
-    let absent = [(Tool::Nomad, ABSENT_NOMAD), (Tool::Consul, ABSENT_CONSUL)];
+    let absent = [(Tool::Nomad, absent::NOMAD), (Tool::Consul, absent::CONSUL)];
     for count in (1..=words.min(3)).rev() {
         let name = args[..count].join(" ");
         let named = |command: &&Command| command.name == name || command.aliases.contains(&name.as_str());
@@ -313,22 +391,23 @@ pub(super) fn find<'a>(program: Program, args: &'a [&'a str]) -> Found<'a> {
             }
         }
     }
-    let (word, rest) = (args[0], &args[1..]);
-    if !in_group(program, word).is_empty() {
-        let failed = !matches!(rest.first(), Some(&("-h" | "-help" | "--help")));
-        return match rest.first() {
-            Some(next) if !next.starts_with('-') => Found::Unknown,
-            _ => Found::Group { name: word, failed },
-        };
+    // The group that the words name; a further word that is none of its commands is unknown.
+    let group = args[..words].join(" ");
+    if !in_group(program, &group).is_empty() {
+        let failed = !matches!(args.get(words), Some(&("-h" | "-help" | "--help")));
+        return Found::Group { name: group, failed };
     }
     Found::Unknown
 }
 
-/// The commands that begin with a word.
-pub(super) fn in_group(program: Program, word: &str) -> Vec<&'static Command> {
-    COMMANDS
-        .iter()
-        .filter(|command| program.offers(command.tool))
-        .filter(|command| command.name.split_once(' ').is_some_and(|(group, _)| group == word))
-        .collect()
+/// The commands that begin with these words, each name once.
+pub(super) fn in_group(program: Program, words: &str) -> Vec<&'static Command> {
+    let mut found: Vec<&Command> = Vec::new();
+    for command in COMMANDS.iter().filter(|command| program.offers(command.tool)) {
+        let is_in = command.name.strip_prefix(words).is_some_and(|rest| rest.starts_with(' '));
+        if is_in && found.iter().all(|other| other.name != command.name) {
+            found.push(command);
+        }
+    }
+    found
 }

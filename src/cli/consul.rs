@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use api::consul::{CatalogService, Node};
+use regex::Regex;
 use serde::Deserialize;
 
 use super::{
     Context, Tool,
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, absent_text, switch, text},
+    flags::{Flag, Flags, absent_text, switch, text},
     output::{Failure, Outcome},
     table::Table,
 };
 
 pub(super) const MEMBERS_FLAGS: &[Flag] = &[
     switch("detailed", "Show all tags."),
-    text("status", "status", "Members with that status alone."),
-    absent_switch("wan"),
+    text("status", "regex", "Members whose whole status matches."),
+    switch("wan", "The servers of all regions."),
     absent_text("segment"),
     absent_text("filter"),
 ];
@@ -25,14 +26,14 @@ pub(super) const NODES_FLAGS: &[Flag] = &[
     switch("detailed", "Full ids, addresses and metadata."),
     text("service", "name", "Nodes that have an instance of that service."),
     absent_text("near"),
-    absent_text("node-meta"),
+    text("node-meta", "key=value", "Nodes with that metadata. May be given several times."),
     absent_text("filter"),
 ];
 
 pub(super) const SERVICES_FLAGS: &[Flag] = &[
     switch("tags", "Show the tags of each service."),
     text("node", "name", "Services of that node alone."),
-    absent_text("node-meta"),
+    text("node-meta", "key=value", "Services of nodes with that metadata. May be given several times."),
 ];
 
 /// Exit code when no member has the status asked for.
@@ -84,12 +85,13 @@ impl Member {
 pub(super) fn members(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     no_arguments(flags)?;
     let client = Client::new(ctx, flags, Tool::Consul)?;
-    let mut members: Vec<Member> = client
-        .get("/v1/agent/members", &[("segment", "_all")])
-        .map_err(|error| error.while_doing("retrieving members"))?;
-    if let Some(status) = flags.text("status") {
-        members.retain(|member| member.status() == status);
-    }
+    let scope = if flags.on("wan") { ("wan", "1") } else { ("segment", "_all") };
+    let status = flags.text("status").unwrap_or(".*");
+    let status = Regex::new(&format!("^(?:{status})$"))
+        .map_err(|error| Failure::message(format!("Failed to compile status regexp: {error}")))?;
+    let mut members: Vec<Member> =
+        client.get("/v1/agent/members", &[scope]).map_err(|error| error.while_doing("retrieving members"))?;
+    members.retain(|member| status.is_match(member.status()));
     if members.is_empty() {
         return Ok(NO_MEMBER);
     }
@@ -151,11 +153,12 @@ pub(super) fn nodes(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     no_arguments(flags)?;
     let client = Client::new(ctx, flags, Tool::Consul)?;
     let failed = |error: super::client::ClientError| error.while_doing("listing nodes");
+    let meta = meta(flags)?;
     let nodes: Vec<Node> = match flags.text("service") {
-        None => client.get("/v1/catalog/nodes", &[]).map_err(failed)?,
+        None => client.get("/v1/catalog/nodes", &by_meta(&meta)).map_err(failed)?,
         Some(service) => {
             let path = format!("/v1/catalog/service/{}", element(service));
-            let instances: Vec<CatalogService> = client.get(&path, &[]).map_err(failed)?;
+            let instances: Vec<CatalogService> = client.get(&path, &by_meta(&meta)).map_err(failed)?;
             let mut nodes: Vec<Node> = instances.into_iter().map(node_of).collect();
             nodes.sort_by(|a, b| a.node.cmp(&b.node));
             nodes.dedup_by(|a, b| a.node == b.node);
@@ -215,8 +218,9 @@ pub(super) fn services(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     no_arguments(flags)?;
     let client = Client::new(ctx, flags, Tool::Consul)?;
     let failed = |error: super::client::ClientError| error.while_doing("listing services");
+    let meta = meta(flags)?;
     let services: BTreeMap<String, Vec<String>> = match flags.text("node") {
-        None => client.get("/v1/catalog/services", &[]).map_err(failed)?,
+        None => client.get("/v1/catalog/services", &by_meta(&meta)).map_err(failed)?,
         Some(node) => {
             let answer: Option<NodeServices> =
                 client.get(&format!("/v1/catalog/node/{}", element(node)), &[]).map_err(failed)?;
@@ -263,6 +267,19 @@ pub(super) fn info(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 #[serde(rename_all = "PascalCase", default)]
 struct ConsulSelf {
     stats: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// `-node-meta key=value` as the API wants it: `key:value`.
+fn meta(flags: &Flags) -> Result<Vec<String>, Failure> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok(format!("{key}:{value}")),
+        _ => Err(Failure::usage(format!("-node-meta needs key=value, not {text:?}"))),
+    };
+    flags.all("node-meta").iter().map(pair).collect()
+}
+
+fn by_meta(pairs: &[String]) -> Vec<(&str, &str)> {
+    pairs.iter().map(|pair| ("node-meta", pair.as_str())).collect()
 }
 
 fn no_arguments(flags: &Flags) -> Result<(), Failure> {

@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use model::time::parse_duration;
+
 /// One flag of a command.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flag {
@@ -138,7 +140,7 @@ impl Flags {
                 value.parse::<u64>().map_err(|_| invalid("parse error"))?;
             }
             Kind::Span => {
-                duration(&value).ok_or_else(|| invalid("parse error"))?;
+                parse_duration(&value).ok_or_else(|| invalid("parse error"))?;
             }
             Kind::Ignored => return Ok(()),
             // Switched off is what happens anyway.
@@ -169,7 +171,7 @@ impl Flags {
     }
 
     pub(super) fn span(&self, name: &str) -> Option<Duration> {
-        duration(self.text(name)?)
+        parse_duration(self.text(name)?)
     }
 }
 
@@ -179,33 +181,6 @@ fn boolean(name: &'static str, value: &str) -> Result<bool, FlagError> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => Err(FlagError::NotBoolean { name, value: value.to_owned() }),
     }
-}
-
-/// `1h5m`, `1.5s`, `300ms`, `0`.
-fn duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut seconds = 0.0_f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let value: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        seconds += value
-            * match &rest[..unit] {
-                "ns" => 1e-9,
-                "us" | "µs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return None,
-            };
-        rest = &rest[unit..];
-    }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(seconds).ok())?
 }
 
 #[cfg(test)]

@@ -54,11 +54,17 @@ pub(super) fn program(program: Program) -> String {
         text += &list(
             title,
             &mut COMMANDS.iter().filter(offered).filter(|command| {
-                command.tool == Tool::Consul && (program == Program::Consul || command.name != "version")
+                command.tool == Tool::Consul && (program == Program::Consul || !is_hidden(command))
             }),
         );
     }
     text.trim_end().to_owned()
+}
+
+/// Under the name `troupe`, the other tool's command of the same name comes first.
+fn is_hidden(command: &Command) -> bool {
+    let same = |other: &Command| other.name == command.name || other.aliases.contains(&command.name);
+    COMMANDS.iter().any(|other| other.tool != Tool::Consul && same(other))
 }
 
 /// The short name where there is one.
@@ -66,15 +72,15 @@ fn spelling(command: &'static Command) -> &'static str {
     command.aliases.iter().find(|alias| !alias.contains(['-', ' '])).copied().unwrap_or(command.name)
 }
 
-/// Help of the commands that begin with a word.
-pub(super) fn group(program: Program, word: &str) -> String {
+/// Help of the commands that begin with some words.
+pub(super) fn group(program: Program, words: &str) -> String {
     let mut table = Table::bare();
-    for command in in_group(program, word) {
-        let (_, sub) = command.name.split_once(' ').unwrap_or_default();
+    for command in in_group(program, words) {
+        let sub = command.name.strip_prefix(words).unwrap_or_default();
         table.row([sub, command.about]);
     }
     format!(
-        "Usage: {} {word} <subcommand> [options] [args]\n\nSubcommands:\n{}",
+        "Usage: {} {words} <subcommand> [options] [args]\n\nSubcommands:\n{}",
         program.name(),
         indent(&table.to_string())
     )

@@ -3,10 +3,12 @@
 //! The name the binary runs under chooses the commands: `nomad` and `consul` behave as those tools do, `troupe` offers
 //! both.
 
+mod absent; // commands that are not there yet
 mod commands; // the table of commands: names, flags, help, functions
 mod help; // what -h prints
 
 mod agent_args; // flags of `agent`
+mod consul_agent_args; // flags of `consul agent`
 mod flags; // how flags are read
 mod format; // times, sizes, ids
 mod output; // where commands write, and how they fail
@@ -17,9 +19,13 @@ mod lookup; // from what the user typed to one thing
 mod monitor; // follows an evaluation
 mod placement; // why allocations were not placed
 
+mod agent_info; // agent-info, node config, system gc
 mod alloc_logs; // logs, alloc logs
 mod alloc_status; // alloc status
+mod raft_recover; // operator raft recover
+mod config_validate; // config validate, consul validate
 mod consul; // members, catalog, info
+mod consul_cluster; // Consul's join, leave, force-leave, operator
 mod deployment; // deployment list, deployment status
 mod eval; // eval list, eval status
 mod job_file; // job init, job validate, explain
@@ -27,8 +33,10 @@ mod job_read; // job inspect, job history
 mod job_run; // job run
 mod job_status; // job status: the list and one job
 mod job_stop; // job stop, job eval
+mod node_drain; // node drain, node eligibility
 mod node_status; // node status: the list and one node
-mod server; // server members, version
+mod operator; // operator raft, autopilot, scheduler
+mod server; // server members, join, force-leave, version
 mod status; // status: whatever the id belongs to
 
 #[cfg(test)]
@@ -44,8 +52,9 @@ use std::{
     time::Duration,
 };
 
-pub use agent_args::AgentArgs;
+pub use agent_args::{AgentArgs, StartedAs};
 pub use output::Output;
+pub use raft_recover::RecoverArgs;
 
 use self::{
     commands::{Command, Found},
@@ -59,6 +68,10 @@ use self::{
 pub struct Hooks {
     /// Runs an agent until it is told to stop.
     pub agent: fn(AgentArgs) -> ExitCode,
+    /// Checks configuration files; what is odd comes back, or all that is wrong.
+    pub validate: fn(&AgentArgs) -> Result<Vec<String>, Vec<String>>,
+    /// Begins a cluster again with the servers that are left; says what was done, or what is wrong.
+    pub recover: fn(&RecoverArgs) -> Result<String, String>,
     /// Runs the small process that holds a task's pipes and keeps its exit status, in that directory.
     pub supervise: fn(&Path) -> ExitCode,
 }
@@ -90,6 +103,8 @@ pub fn run(argv: impl IntoIterator<Item = OsString>, hooks: Hooks) -> ExitCode {
         clock: Clock::system(),
         poll: Duration::from_secs(1),
         agent: None,
+        validate: hooks.validate,
+        recover: hooks.recover,
     };
     let code = ctx.dispatch(argv.get(1..).unwrap_or_default());
     match ctx.agent.take() {
@@ -153,6 +168,10 @@ struct Context<'a> {
     poll: Duration,
     /// Set by `agent`: what to run once the command line is done with.
     agent: Option<AgentArgs>,
+    /// Checks configuration files, for the agent knows what they may say.
+    validate: fn(&AgentArgs) -> Result<Vec<String>, Vec<String>>,
+    /// Changes the files of a stopped server, for raft knows what they hold.
+    recover: fn(&RecoverArgs) -> Result<String, String>,
 }
 
 impl Context<'_> {
@@ -175,7 +194,7 @@ impl Context<'_> {
                 Ok(if failed { UNKNOWN_COMMAND } else { 0 })
             }
             Found::Group { name, failed } => {
-                let text = help::group(self.program, name);
+                let text = help::group(self.program, &name);
                 if failed {
                     self.output.error(text)?;
                     return Ok(1);
@@ -235,6 +254,12 @@ impl Context<'_> {
 
 /// Runs an agent.
 fn agent(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
-    ctx.agent = Some(AgentArgs::from_flags(flags)?);
+    ctx.agent = Some(AgentArgs::from_flags(flags, ctx.program)?);
+    Ok(0)
+}
+
+/// Runs an agent that was started as `consul agent`.
+fn consul_agent(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    ctx.agent = Some(consul_agent_args::from_flags(flags)?);
     Ok(0)
 }

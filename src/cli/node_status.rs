@@ -52,14 +52,16 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         [] => all(ctx, &client, flags),
         [id] => match lookup::find(&client, Kind::Node, id)? {
             Match::One(id) => one(ctx, &client, &id, flags),
-            Match::Many(_) => {
-                let nodes = read_all(&client, id)?;
-                let table = nodes_table(&nodes, flags.on("verbose"), None);
-                Err(Failure::message(format!("Prefix matched multiple nodes\n\n{table}")))
-            }
+            Match::Many(_) => Err(ambiguous(&client, id, flags.on("verbose"))?),
         },
         _ => Err(Failure::usage("This command takes either no arguments or one: <node id>")),
     }
+}
+
+/// The nodes that a prefix may mean.
+pub(super) fn ambiguous(client: &Client, prefix: &str, verbose: bool) -> Result<Failure, Failure> {
+    let table = nodes_table(&read_all(client, prefix)?, verbose, None);
+    Ok(Failure::message(format!("Prefix matched multiple nodes\n\n{table}")))
 }
 
 fn read_all(client: &Client, prefix: &str) -> Result<Vec<NodeListStub>, Failure> {
@@ -218,7 +220,7 @@ fn node_block(node: &Node, stats: Option<&HostStats>, short_form: bool) -> Block
         .row("Name", &node.name)
         .row("Class", &node.node_class)
         .row("DC", &node.datacenter)
-        .row("Drain", node.drain)
+        .row("Drain", drain(node))
         .row("Eligibility", &node.scheduling_eligibility)
         .row("Status", &node.status);
     if let Some(stats) = stats {
@@ -232,6 +234,18 @@ fn node_block(node: &Node, stats: Option<&HostStats>, short_form: bool) -> Block
         .collect();
     block.row(if short_form { "Drivers" } else { "Driver Status" }, drivers.join(","));
     block
+}
+
+/// `false`, or how it is emptied.
+fn drain(node: &Node) -> String {
+    let Some(strategy) = &node.drain_strategy else { return node.drain.to_string() };
+    let until = match strategy.deadline {
+        0 => String::from("no deadline"),
+        deadline if deadline < 0 => String::from("force drain"),
+        _ => format!("{} deadline", strategy.force_deadline.to_rfc3339()),
+    };
+    let system = if strategy.ignore_system_jobs { "; ignoring system jobs" } else { "" };
+    format!("true; {until}{system}")
 }
 
 fn events(ctx: &mut Context<'_>, node: &Node) -> Result<(), Failure> {

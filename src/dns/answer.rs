@@ -9,7 +9,6 @@ use hickory_proto::{
         rdata::{NS, PTR, SRV},
     },
 };
-use model::Node;
 use state::ServiceInstance;
 
 use super::{
@@ -268,7 +267,7 @@ impl Resolver {
         let Question { name: owner, kind, .. } = ask.question;
         let ttl = self.config.node_ttl_secs();
         let mut reply = Reply::ours(ResponseCode::NoError);
-        match (*kind, Address::parse(&node.address)) {
+        match (*kind, Address::parse(node.address())) {
             (RecordType::TXT, _) => {}
             (kind, Some(Address::Ip(ip))) if records::wants(kind, ip) => {
                 reply.answers.push(records::address(owner.clone(), ttl, ip));
@@ -314,7 +313,7 @@ impl Resolver {
             .view
             .nodes_at(ip, &self.datacenter)
             .into_iter()
-            .filter_map(|node| records::node_name(&node.name, &node.datacenter, ask.domain))
+            .filter_map(|node| records::node_name(node.name(), node.datacenter(), ask.domain))
             .collect();
         if targets.is_empty() {
             targets = ask
@@ -363,15 +362,16 @@ impl Resolver {
 
     /// Any node will do: every agent answers DNS.
     fn name_servers(&self, ask: &mut Ask<'_>, glue: &mut Vec<Record>) -> Vec<Record> {
-        let mut nodes = ask.view.ready_nodes(&self.datacenter);
-        nodes.retain(|node| is_host_name(node));
+        let mut nodes = ask.view.live_nodes(&self.datacenter);
+        nodes.retain(|node| is_host_name(node.name()));
         ask.dice.shuffle(&mut nodes);
         let ttl = self.config.node_ttl_secs();
         let mut servers = Vec::new();
         for node in nodes {
-            let (Some(Address::Ip(ip)), Some(name)) =
-                (Address::parse(&node.address), records::node_name(&node.name, &node.datacenter, ask.domain))
-            else {
+            let (Some(Address::Ip(ip)), Some(name)) = (
+                Address::parse(node.address()),
+                records::node_name(node.name(), node.datacenter(), ask.domain),
+            ) else {
                 continue;
             };
             glue.push(records::address(name.clone(), ttl, ip));
@@ -385,8 +385,8 @@ impl Resolver {
 }
 
 /// Resolvers are strict about names of name servers.
-fn is_host_name(node: &Node) -> bool {
-    !node.name.is_empty() && node.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+fn is_host_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// Where an instance is reached: at its own address, else its node's.

@@ -9,7 +9,7 @@ use hickory_proto::rr::{
     Name, RData, Record, RecordType,
     rdata::{A, AAAA, CNAME, SOA, TXT},
 };
-use model::Node;
+use state::CatalogNode;
 
 use super::config::SoaTimes;
 
@@ -91,9 +91,10 @@ impl Address {
 }
 
 /// One TXT record for each pair of a node's metadata (RFC 1464), sorted by key.
-pub(super) fn node_meta(owner: &Name, ttl: u32, node: &Node) -> Vec<Record> {
-    let mut texts: Vec<String> = node.meta.iter().map(|(key, value)| meta_text(key, value)).collect();
-    if !node.meta.contains_key(NETWORK_SEGMENT) {
+pub(super) fn node_meta(owner: &Name, ttl: u32, node: CatalogNode<'_>) -> Vec<Record> {
+    let pairs = || node.meta().into_iter().flatten();
+    let mut texts: Vec<String> = pairs().map(|(key, value)| meta_text(key, value)).collect();
+    if pairs().all(|(key, _)| key != NETWORK_SEGMENT) {
         texts.push(format!("{NETWORK_SEGMENT}="));
     }
     texts

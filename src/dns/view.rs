@@ -7,13 +7,13 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use model::{CheckStatus, Node, NodeId, NodeStatus};
-use state::{Root, ServiceInstance};
+use model::{CheckStatus, NodeId};
+use state::{CatalogNode, Epoch, Root, ServiceInstance};
 
-/// Nodes by name and address, as of one change of the node table.
+/// Nodes by name and address, as of one change of nodes or agents.
 #[derive(Debug, Default)]
 struct Nodes {
-    index: u64,
+    at: (Epoch, u64),
     /// By lower-case name. Several: one machine that registered again under a new id, or careless naming.
     by_name: HashMap<String, Vec<NodeId>>,
     by_address: HashMap<IpAddr, Vec<NodeId>>,
@@ -22,13 +22,14 @@ struct Nodes {
 /// Names of services by address, as of one change of the catalog.
 #[derive(Debug, Default)]
 struct Addresses {
-    index: u64,
+    at: (Epoch, u64),
     by_address: HashMap<IpAddr, BTreeSet<(Arc<str>, String)>>,
 }
 
 /// Lookup tables that outlive a view: made when first asked for, and again when their table of the state changed.
 ///
-/// Belongs to one state: indexes of another could be equal by chance.
+/// Belongs to one state: indexes of another could be equal by chance. A mirror that begins to follow another log is
+/// told apart by its epoch.
 #[derive(Debug, Default)]
 pub struct ViewCache {
     nodes: ArcSwapOption<Nodes>,
@@ -63,29 +64,29 @@ impl CatalogView {
             CheckStatus::Warning => !only_passing,
             CheckStatus::Critical => false,
         };
-        status_ok && self.root.nodes.get(&instance.node).is_some_and(|node| node.status == NodeStatus::Ready)
+        status_ok && self.root.catalog_node(instance.node).is_some_and(|node| node.is_alive())
     }
 
-    pub(super) fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
-        self.root.nodes.get(&id)
+    pub(super) fn node(&self, id: NodeId) -> Option<CatalogNode<'_>> {
+        self.root.catalog_node(id)
     }
 
-    /// The node of that name (lower case); among several, one that is ready.
-    pub(super) fn node_by_name(&self, lower: &str, dc: &str) -> Option<&Arc<Node>> {
+    /// The node of that name (lower case); among several, one that is there.
+    pub(super) fn node_by_name(&self, lower: &str, dc: &str) -> Option<CatalogNode<'_>> {
         let nodes = self.nodes();
         let ids = nodes.by_name.get(lower)?;
         ids.iter()
-            .filter_map(|id| self.root.nodes.get(id))
-            .filter(|node| node.datacenter.eq_ignore_ascii_case(dc))
-            .min_by_key(|node| (node.status != NodeStatus::Ready, node.id))
+            .filter_map(|id| self.root.catalog_node(*id))
+            .filter(|node| node.datacenter().eq_ignore_ascii_case(dc))
+            .min_by_key(|node| (!node.is_alive(), node.id()))
     }
 
-    pub(super) fn nodes_at(&self, ip: IpAddr, dc: &str) -> Vec<&Arc<Node>> {
+    pub(super) fn nodes_at(&self, ip: IpAddr, dc: &str) -> Vec<CatalogNode<'_>> {
         let nodes = self.nodes();
         let ids = nodes.by_address.get(&ip).map(Vec::as_slice).unwrap_or_default();
         ids.iter()
-            .filter_map(|id| self.root.nodes.get(id))
-            .filter(|node| node.datacenter.eq_ignore_ascii_case(dc))
+            .filter_map(|id| self.root.catalog_node(*id))
+            .filter(|node| node.datacenter().eq_ignore_ascii_case(dc))
             .collect()
     }
 
@@ -100,24 +101,23 @@ impl CatalogView {
             .collect()
     }
 
-    pub(super) fn ready_nodes(&self, dc: &str) -> Vec<&Arc<Node>> {
+    pub(super) fn live_nodes(&self, dc: &str) -> Vec<CatalogNode<'_>> {
         self.root
-            .nodes
-            .values()
-            .filter(|node| node.status == NodeStatus::Ready && node.datacenter.eq_ignore_ascii_case(dc))
+            .catalog_nodes()
+            .filter(|node| node.is_alive() && node.datacenter().eq_ignore_ascii_case(dc))
             .collect()
     }
 
     fn nodes(&self) -> Arc<Nodes> {
-        let index = self.root.indexes.nodes;
-        if let Some(nodes) = self.cache.nodes.load_full().filter(|nodes| nodes.index == index) {
+        let at = (self.root.epoch, self.root.indexes.nodes.max(self.root.indexes.agents));
+        if let Some(nodes) = self.cache.nodes.load_full().filter(|nodes| nodes.at == at) {
             return nodes;
         }
-        let mut nodes = Nodes { index, ..Nodes::default() };
-        for node in self.root.nodes.values() {
-            nodes.by_name.entry(node.name.to_ascii_lowercase()).or_default().push(node.id);
-            if let Ok(ip) = node.address.parse() {
-                nodes.by_address.entry(ip).or_default().push(node.id);
+        let mut nodes = Nodes { at, ..Nodes::default() };
+        for node in self.root.catalog_nodes() {
+            nodes.by_name.entry(node.name().to_ascii_lowercase()).or_default().push(node.id());
+            if let Ok(ip) = node.address().parse() {
+                nodes.by_address.entry(ip).or_default().push(node.id());
             }
         }
         let nodes = Arc::new(nodes);
@@ -126,11 +126,11 @@ impl CatalogView {
     }
 
     fn addresses(&self) -> Arc<Addresses> {
-        let index = self.root.indexes.services;
-        if let Some(addresses) = self.cache.addresses.load_full().filter(|found| found.index == index) {
+        let at = (self.root.epoch, self.root.indexes.services);
+        if let Some(addresses) = self.cache.addresses.load_full().filter(|found| found.at == at) {
             return addresses;
         }
-        let mut addresses = Addresses { index, ..Addresses::default() };
+        let mut addresses = Addresses { at, ..Addresses::default() };
         for instance in self.root.all_services() {
             if let Ok(ip) = instance.address.parse() {
                 let names = addresses.by_address.entry(ip).or_default();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::Value;
+use model::{Value, time::parse_duration};
 
 use crate::actors::ports::DriverError;
 
@@ -60,7 +60,7 @@ impl<'a> Config<'a> {
             .map(|value| {
                 match value {
                     Value::Int(nanos) => u64::try_from(*nanos).ok().map(Duration::from_nanos),
-                    Value::Text(text) => parse_duration(text),
+                    Value::Text(text) => parse_duration(text.trim()),
                     _ => None,
                 }
                 .ok_or_else(|| wrong(key, "a duration like \"90s\"", value))
@@ -117,36 +117,6 @@ fn plain(value: &Value) -> Option<String> {
 fn wrong(key: &str, wanted: &str, found: &Value) -> DriverError {
     let found = serde_json::to_string(found).unwrap_or_default();
     DriverError::Fatal(format!("config field `{key}` must be {wanted}, found {found}"))
-}
-
-/// Numbers with units, put together: `1h30m`, `1.5s`, `250ms`.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit = match &rest[..end] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        seconds += number * unit;
-        rest = &rest[end..];
-    }
-    Duration::try_from_secs_f64(seconds).ok()
 }
 
 #[cfg(test)]

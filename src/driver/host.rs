@@ -303,7 +303,7 @@ fn mounts(mountinfo: &str) -> Vec<(String, PathBuf)> {
 
 /// The IPv4 address of the interface with the default route, else of any that is not loopback, else loopback.
 fn address() -> String {
-    let wanted = default_interface(&read("/proc/net/route"));
+    let wanted = default_route_interface();
     let all: Vec<(String, std::net::Ipv4Addr)> = getifaddrs()
         .map(|list| {
             list.filter_map(|entry| Some((entry.interface_name, entry.address?.as_sockaddr_in()?.ip())))
@@ -313,6 +313,11 @@ fn address() -> String {
     let of_default = all.iter().find(|(name, _)| Some(name) == wanted.as_ref());
     let outside = of_default.or_else(|| all.iter().find(|(_, ip)| !ip.is_loopback()));
     outside.map_or_else(|| String::from("127.0.0.1"), |(_, ip)| ip.to_string())
+}
+
+/// The interface by which packets to anywhere leave.
+pub(crate) fn default_route_interface() -> Option<String> {
+    default_interface(&read("/proc/net/route"))
 }
 
 /// The route to 0.0.0.0 with the lowest metric.

@@ -1,9 +1,12 @@
 //! The agent itself, members, leader, health.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
 
 use actix_web::{HttpResponse, http::StatusCode};
-use api::{AgentHealth, AgentMembers, AgentSelf, HealthNote};
+use api::{AgentHealth, AgentMembers, AgentSelf, HealthNote, JoinResponse};
 
 use super::{
     Context,
@@ -33,38 +36,67 @@ pub(super) fn itself(ctx: &Context, call: &Call) -> Answer {
     call.only_get()?;
     let agent = &ctx.agent;
     let name = format!("{}.{}", agent.name, agent.region);
-    let own = ctx.members.members().iter().find(|other| other.name == name).map(member);
-    let leadership = agent.leadership.borrow().clone();
+    let members = ctx.members.members();
+    let own = members.iter().find(|other| other.name == name).map(member);
+    let leadership = ctx.consensus.leadership();
     let root = ctx.state.root();
     let mut stats: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let mut group = |name: &str, facts: &[(&str, String)]| {
         let facts = facts.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
         stats.insert(name.to_owned(), facts.collect());
     };
-    group(
-        "nomad",
-        &[
-            ("server", agent.is_server.to_string()),
-            ("leader", leadership.is_leader.to_string()),
-            ("leader_addr", leadership.leader_address.unwrap_or_default()),
-            ("known_regions", String::from("1")),
-        ],
-    );
     if agent.is_server {
+        group(
+            "nomad",
+            &[
+                ("server", agent.is_server.to_string()),
+                ("leader", leadership.is_leader.to_string()),
+                ("leader_addr", leadership.leader_address.unwrap_or_default()),
+                ("known_regions", known_regions(ctx).len().to_string()),
+            ],
+        );
+        let (index, peers) = ctx.consensus.peers();
+        let own = peers.iter().find(|peer| peer.address == agent.rpc_address);
+        let others = peers.iter().filter(|peer| peer.voter && peer.address != agent.rpc_address).count();
         group(
             "raft",
             &[
                 ("state", String::from(if leadership.is_leader { "Leader" } else { "Follower" })),
                 ("term", leadership.term.to_string()),
                 ("applied_index", root.index.to_string()),
+                ("last_log_index", own.map_or(root.index, |own| own.last_index).to_string()),
+                ("latest_configuration_index", index.to_string()),
+                ("num_peers", others.to_string()),
             ],
+        );
+        let count = |status: &str| {
+            members.iter().filter(|member| member.is_server() && member.status == status).count().to_string()
+        };
+        let servers = members.iter().filter(|member| member.is_server()).count();
+        group(
+            "serf",
+            &[("members", servers.to_string()), ("failed", count("failed")), ("left", count("left"))],
         );
     }
     if let Some(node) = agent.node {
         let allocs = root.allocs_of_node(node).filter(|alloc| !alloc.is_terminal()).count();
-        group("client", &[("node_id", node.to_string()), ("num_allocations", allocs.to_string())]);
+        group(
+            "client",
+            &[
+                ("node_id", node.to_string()),
+                ("num_allocations", allocs.to_string()),
+                ("known_servers", server_addresses(ctx).join(",")),
+            ],
+        );
     }
-    group("runtime", &[("version", agent.version.clone()), ("arch", std::env::consts::ARCH.to_owned())]);
+    group(
+        "runtime",
+        &[
+            ("version", agent.version.clone()),
+            ("arch", std::env::consts::ARCH.to_owned()),
+            ("kernel.name", std::env::consts::OS.to_owned()),
+        ],
+    );
     let answer = AgentSelf {
         config: agent.config.clone().into_iter().collect(),
         member: own.unwrap_or_default(),
@@ -73,13 +105,14 @@ pub(super) fn itself(ctx: &Context, call: &Call) -> Answer {
     Ok(json(call, &answer))
 }
 
+/// The servers of all regions: clients are nodes, not members.
 pub(super) fn members(ctx: &Context, call: &Call) -> Answer {
     call.only_get()?;
     let answer = AgentMembers {
         server_name: ctx.agent.name.clone(),
         server_region: ctx.agent.region.clone(),
         server_dc: ctx.agent.datacenter.clone(),
-        members: ctx.members.members().iter().map(member).collect(),
+        members: ctx.members.members().iter().filter(|member| member.is_server()).map(member).collect(),
     };
     Ok(json(call, &answer))
 }
@@ -89,7 +122,8 @@ pub(super) fn health(ctx: &Context, call: &Call) -> Answer {
     let asked: Vec<&str> = call.texts("type").collect();
     let is_asked = |kind: &str| asked.is_empty() || asked.contains(&kind);
     let note = |ok: bool, text: &str| HealthNote { ok, message: String::from(if ok { "ok" } else { text }) };
-    let has_leader = ctx.agent.leadership.borrow().leader_address.is_some();
+    let has_leader = ctx.consensus.leadership().leader_address.is_some();
+    let knows_servers = !server_addresses(ctx).is_empty();
     let mut answer = AgentHealth::default();
     if is_asked("server") && (ctx.agent.is_server || !asked.is_empty()) {
         answer.server = Some(if ctx.agent.is_server {
@@ -100,7 +134,7 @@ pub(super) fn health(ctx: &Context, call: &Call) -> Answer {
     }
     if is_asked("client") && (ctx.agent.node.is_some() || !asked.is_empty()) {
         answer.client = Some(if ctx.agent.node.is_some() {
-            note(has_leader, "no known servers")
+            note(knows_servers, "no known servers")
         } else {
             note(false, "client not enabled")
         });
@@ -110,15 +144,13 @@ pub(super) fn health(ctx: &Context, call: &Call) -> Answer {
     Ok(json_into(&mut HttpResponse::build(status), call, &answer))
 }
 
-/// RPC addresses of the servers that are alive, sorted.
+/// RPC addresses of the servers of this region that are alive, sorted.
 fn server_addresses(ctx: &Context) -> Vec<String> {
     let members = ctx.members.members();
     let mut addresses: Vec<String> = members
         .iter()
-        .filter(|member| {
-            member.status == "alive" && member.tags.get("role").is_some_and(|role| role == "nomad")
-        })
-        .filter_map(|member| member.tags.get("rpc_addr").cloned())
+        .filter(|member| member.is_server() && member.is_alive() && member.region() == ctx.agent.region)
+        .filter_map(rpc_address)
         .collect();
     if addresses.is_empty() && ctx.agent.is_server {
         addresses.push(ctx.agent.rpc_address.clone());
@@ -128,29 +160,102 @@ fn server_addresses(ctx: &Context) -> Vec<String> {
     addresses
 }
 
-pub(super) fn servers(ctx: &Context, call: &Call) -> Answer {
-    if call.is_write() {
-        return Err(Failure::absent("servers are learnt from gossip; use `server join`"));
+/// The tag holds the port as well, or there is a tag for it.
+pub(super) fn rpc_address(member: &Member) -> Option<String> {
+    let address = member.tags.get("rpc_addr")?;
+    match (address.parse::<IpAddr>(), member.tags.get("port").and_then(|port| port.parse().ok())) {
+        (Ok(ip), Some(port)) => Some(SocketAddr::new(ip, port).to_string()),
+        _ => Some(address.clone()),
     }
-    call.only_get()?;
-    Ok(json(call, &server_addresses(ctx)))
 }
 
+/// The servers that a client knows. Writing adds some: their gossip tells of all others.
+pub(super) async fn servers(ctx: &Context, call: &Call) -> Answer {
+    if !call.is_write() {
+        call.only_get()?;
+        return Ok(json(call, &server_addresses(ctx)));
+    }
+    let addresses: Vec<String> = call.texts("address").filter(|text| !text.is_empty()).map(host).collect();
+    if addresses.is_empty() {
+        return Err(Failure::bad("missing server address"));
+    }
+    let joined = ctx.members.join(addresses).await;
+    if joined.contacted == 0 {
+        return Err(Failure::server(format!("no server answers: {}", joined.failed.join("; "))));
+    }
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// Without its port, which is that of RPC here; gossip has another.
+fn host(address: &str) -> String {
+    match address.parse::<SocketAddr>() {
+        Ok(address) => address.ip().to_string(),
+        Err(_) => address.rsplit_once(':').map_or(address, |(host, _)| host).to_owned(),
+    }
+}
+
+/// Meets other servers.
+pub(super) async fn join(ctx: &Context, call: &Call) -> Answer {
+    call.only_write()?;
+    if !ctx.agent.is_server {
+        return Err(Failure::absent("Invalid method"));
+    }
+    let addresses: Vec<String> =
+        call.texts("address").filter(|text| !text.is_empty()).map(str::to_owned).collect();
+    if addresses.is_empty() {
+        return Err(Failure::bad("missing address to join"));
+    }
+    let joined = ctx.members.join(addresses).await;
+    let error = if joined.contacted == 0 { joined.failed.join("\n") } else { String::new() };
+    let warning = if joined.contacted == 0 { String::new() } else { joined.failed.join("\n") };
+    Ok(json(call, &JoinResponse { num_joined: joined.contacted, error, warning }))
+}
+
+/// A failed member counts as one that left.
+pub(super) async fn force_leave(ctx: &Context, call: &Call) -> Answer {
+    call.only_write()?;
+    let node = call.text("node").ok_or_else(|| Failure::bad("missing node to force leave"))?;
+    let prune = call.flag("prune")?;
+    ctx.members.force_leave(node, prune).await.map_err(Failure::server)?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// The servers in the log.
 pub(super) fn peers(ctx: &Context, call: &Call) -> Answer {
     call.only_get()?;
-    Ok(json(call, &server_addresses(ctx)))
+    let mut addresses: Vec<String> =
+        ctx.consensus.peers().1.into_iter().filter(|peer| peer.voter).map(|peer| peer.address).collect();
+    addresses.sort_unstable();
+    Ok(json(call, &addresses))
 }
 
 pub(super) fn leader(ctx: &Context, call: &Call) -> Answer {
     call.only_get()?;
-    let leader = ctx.agent.leadership.borrow().leader_address.clone();
-    match leader {
+    match ctx.consensus.leadership().leader_address {
         Some(leader) => Ok(json(call, &leader)),
         None => Err(Failure::server("No cluster leader")),
     }
 }
 
+/// Of all servers that gossip knows, and of this agent.
+fn known_regions(ctx: &Context) -> BTreeSet<String> {
+    let members = ctx.members.members();
+    let known = members.iter().filter(|member| member.is_server() && member.status != "left");
+    let mut regions: BTreeSet<String> = known.map(|member| member.region().to_owned()).collect();
+    regions.remove("");
+    regions.insert(ctx.agent.region.clone());
+    regions
+}
+
 pub(super) fn regions(ctx: &Context, call: &Call) -> Answer {
     call.only_get()?;
-    Ok(json(call, &[&ctx.agent.region]))
+    Ok(json(call, &known_regions(ctx)))
+}
+
+/// Only what a restart reads again can be changed.
+pub(super) fn reload(call: &Call) -> Answer {
+    call.only_write()?;
+    Err(Failure::absent(
+        "this version of troupe reads its configuration at its start: restart the agent, its tasks go on meanwhile",
+    ))
 }

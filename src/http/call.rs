@@ -9,12 +9,17 @@ use actix_web::{
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use model::time::parse_duration;
 use serde::de::DeserializeOwned;
 
 use super::{BODY_LIMIT, failure::Failure};
+use crate::actors::ports::{Consistency, WebRequest};
 
 /// The longest a blocking query waits, and how long it waits when it does not say.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Agents that may pass a request on, one after the other: client, server, server of the other region.
+const HOPS: u8 = 3;
 
 #[derive(Debug)]
 pub(super) struct Call {
@@ -23,22 +28,56 @@ pub(super) struct Call {
     pub(super) path: Vec<String>,
     params: Vec<(String, String)>,
     body: Bytes,
+    /// Path and query as they came.
+    pub(super) uri: String,
+    /// Agents that have passed the request on before it came here.
+    pub(super) hops: u8,
 }
 
 impl Call {
     /// Reads the request. Bodies are read for writes only.
     pub(super) async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, Failure> {
-        let path =
-            request.uri().path().split('/').skip(1).map(percent_decode).collect::<Option<Vec<String>>>();
-        let params = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-            .map_err(|error| Failure::bad(format!("the query string cannot be read: {error}")))?;
         let method = request.method().clone();
         let body = if method == Method::GET { Bytes::new() } else { read_body(request, payload).await? };
-        Ok(Self {
-            method,
-            path: path.ok_or_else(|| Failure::bad("the path is not percent-encoded UTF-8"))?,
-            params: params.into_inner(),
-            body,
+        let uri = request.uri().path_and_query().map_or("/", |uri| uri.as_str()).to_owned();
+        Self::new(method, uri, body, 0)
+    }
+
+    /// A request that another agent passed on.
+    pub(super) fn passed_on(request: WebRequest) -> Result<Self, Failure> {
+        if request.hops > HOPS {
+            return Err(too_many_hops());
+        }
+        if request.body.len() > BODY_LIMIT {
+            return Err(too_large());
+        }
+        let method = request.method.parse().map_err(|_| Failure::method())?;
+        Self::new(method, request.uri, request.body, request.hops)
+    }
+
+    fn new(method: Method, uri: String, body: Bytes, hops: u8) -> Result<Self, Failure> {
+        let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
+        let path = path.split('/').skip(1).map(percent_decode).collect::<Option<Vec<String>>>();
+        let path = path.ok_or_else(|| Failure::bad("the path is not percent-encoded UTF-8"))?;
+        let params = web::Query::<Vec<(String, String)>>::from_query(query)
+            .map_err(|error| Failure::bad(format!("the query string cannot be read: {error}")))?
+            .into_inner();
+        Ok(Self { method, path, params, body, uri, hops })
+    }
+
+    /// This request, for another agent to answer.
+    ///
+    /// # Errors
+    /// It was passed on so often that it must be going round in a circle.
+    pub(super) fn to_pass_on(&self) -> Result<WebRequest, Failure> {
+        if self.hops >= HOPS {
+            return Err(too_many_hops());
+        }
+        Ok(WebRequest {
+            method: self.method.to_string(),
+            uri: self.uri.clone(),
+            body: self.body.clone(),
+            hops: self.hops + 1,
         })
     }
 
@@ -112,6 +151,17 @@ impl Call {
         matches!(self.namespace(), "*") || self.namespace() == namespace
     }
 
+    /// How fresh the answer has to be. `stale` without a value counts as yes.
+    pub(super) fn consistency(&self) -> Result<Consistency, Failure> {
+        if self.flag_or("stale", true)? && self.raw("stale").is_some() {
+            Ok(Consistency::Stale)
+        } else if self.raw("consistent").is_some() {
+            Ok(Consistency::Consistent)
+        } else {
+            Ok(Consistency::Default)
+        }
+    }
+
     /// The index of a blocking query; 0: answer at once.
     pub(super) fn index(&self) -> Result<u64, Failure> {
         self.text("index").map_or(Ok(0), |text| text.parse().map_err(|_| Failure::bad("Invalid index")))
@@ -137,13 +187,20 @@ impl Call {
     }
 }
 
+fn too_many_hops() -> Failure {
+    Failure::server(format!(
+        "the request was passed on by {HOPS} agents: they do not agree on who has to answer; try again in a moment"
+    ))
+}
+
+fn too_large() -> Failure {
+    Failure::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the request body is larger than the limit of {BODY_LIMIT} bytes"),
+    )
+}
+
 async fn read_body(request: &HttpRequest, mut payload: web::Payload) -> Result<Bytes, Failure> {
-    let too_large = || {
-        Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the request body is larger than the limit of {BODY_LIMIT} bytes"),
-        )
-    };
     let announced =
         request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
@@ -177,51 +234,9 @@ fn percent_decode(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// `90s`, `1m30s`, `10000ms`, `1.5h`: numbers with units, added up. Also a bare `0`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let after = &rest[digits..];
-        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        total += number
-            * match &after[..end] {
-                "ns" => 1e-9,
-                "us" | "µs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return None,
-            };
-        rest = &after[end..];
-    }
-    Duration::try_from_secs_f64(total).ok().filter(|_| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations() {
-        let check = |text: &str, millis: Option<u64>| {
-            assert_eq!(parse_duration(text), millis.map(Duration::from_millis), "{text}");
-        };
-        check("60s", Some(60_000));
-        check("10000ms", Some(10_000));
-        check("1m30s", Some(90_000));
-        check("1.5h", Some(5_400_000));
-        check("0", Some(0));
-        for text in ["", "5", "s", "5 s", "-5s", "1.2.3s", "5x", "99999999999999999999999h"] {
-            check(text, None);
-        }
-    }
 
     #[test]
     fn segments() {

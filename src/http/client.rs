@@ -1,78 +1,113 @@
 //! What only a node knows: use of the machine and of tasks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use api::{
     AllocResourceUsage, CpuStats, HostStats, MemoryStats, ResourceUsage, TaskResourceUsage,
     stats::{HostCpuStats, HostDiskStats, HostMemoryStats},
 };
-use model::{AllocId, Allocation, NodeId};
+use model::AllocId;
 
 use super::{
     Context,
     call::Call,
     failure::Failure,
+    passed_on,
     read::{Answer, json},
 };
-use crate::actors::ports::{AccessError, DiskUsage, HostUsage, TaskUsage};
+use crate::actors::ports::{AccessError, ClusterError, DiskUsage, HostUsage, Target, TaskUsage};
 
-/// The allocation of a path, if the state knows it.
-pub(super) fn find(ctx: &Context, id: &str) -> Result<std::sync::Arc<Allocation>, Failure> {
-    let unknown = || Failure::not_found(format!("Unknown allocation \"{id}\""));
-    let parsed: AllocId = id.parse().map_err(|_| unknown())?;
-    ctx.state.root().allocs.get(&parsed).cloned().ok_or_else(unknown)
+/// How long a node may take to look at itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The allocation of a path.
+pub(super) fn alloc_id(id: &str) -> Result<AllocId, Failure> {
+    id.parse().map_err(|_| unknown_alloc(id))
 }
 
-/// Why the node of an allocation did not answer; names the agent to ask where that is known.
-pub(super) fn refusal(ctx: &Context, alloc: &Allocation, error: AccessError) -> Failure {
-    match error {
-        AccessError::NoClient | AccessError::Elsewhere => no_path(ctx, alloc.node),
-        AccessError::NotFound => {
-            Failure::not_found(format!("state for allocation {} not found on client", alloc.id))
-        }
-        AccessError::Failed(reason) => Failure::server(reason),
+fn unknown_alloc(id: impl std::fmt::Display) -> Failure {
+    Failure::not_found(format!("Unknown allocation \"{id}\""))
+}
+
+/// Who else may know about an allocation that this agent's node does not have (`error`).
+///
+/// An agent without the state asks a server, once; with the state, the node that it names.
+pub(super) fn other_agent(
+    ctx: &Context,
+    call: &Call,
+    alloc: AllocId,
+    error: AccessError,
+) -> Result<Target, Failure> {
+    if let AccessError::Failed(reason) = error {
+        return Err(Failure::server(reason));
+    }
+    let node = ctx.state.root().allocs.get(&alloc).map(|alloc| alloc.node);
+    match node {
+        Some(node) if Some(node) != ctx.agent.node => Ok(Target::Node(node)),
+        None if ctx.agent.is_server => Err(unknown_alloc(alloc)),
+        None if call.hops == 0 => Ok(Target::Server),
+        _ => Err(Failure::not_found(format!("state for allocation {alloc} not found on client"))),
     }
 }
 
-fn no_path(ctx: &Context, node: NodeId) -> Failure {
-    match ctx.state.root().nodes.get(&node) {
-        Some(node) if !node.http_addr.is_empty() => Failure::not_found(format!(
-            "No path to node; ask the agent of node {:?} at {}",
-            node.name, node.http_addr
-        )),
-        _ => Failure::not_found("No path to node"),
+/// Why the agent that has to answer did not.
+pub(super) fn no_answer(ctx: &Context, target: &Target, error: ClusterError) -> Failure {
+    let who = match target {
+        Target::Node(id) => match ctx.state.root().nodes.get(id) {
+            Some(node) => format!("node \"{}\" ({id}, {})", node.name, node.http_addr),
+            None => format!("node {id}"),
+        },
+        _ => String::from("a server"),
+    };
+    match error {
+        ClusterError::Unreachable(reason) => {
+            Failure::not_found(format!("No path to node: {who} cannot be reached: {reason}"))
+        }
+        // Nothing is changed by looking.
+        ClusterError::Unknown(reason) => Failure::server(format!("{who} did not answer: {reason}")),
+        error => error.into(),
+    }
+}
+
+/// The same question, answered by another agent.
+async fn ask(ctx: &Context, call: &Call, target: Target) -> Answer {
+    match ctx.elsewhere.ask(target.clone(), call.to_pass_on()?, PATIENCE).await {
+        Ok(answer) => Ok(passed_on::response(answer)),
+        Err(error) => Err(no_answer(ctx, &target, error)),
     }
 }
 
 pub(super) async fn host_stats(ctx: &Context, call: &Call) -> Answer {
     call.only_get()?;
     let node = match call.text("node_id") {
-        None if ctx.agent.node.is_none() => {
-            return Err(Failure::bad("No local Node and node_id not provided"));
-        }
-        None => None,
-        Some(id) => {
-            let unknown = || Failure::not_found(format!("Unknown node \"{id}\""));
-            let node: NodeId = id.parse().map_err(|_| unknown())?;
-            if Some(node) != ctx.agent.node && !ctx.state.root().nodes.contains_key(&node) {
-                return Err(unknown());
-            }
-            Some(node)
-        }
+        None => ctx.agent.node.ok_or_else(|| Failure::bad("No local Node and node_id not provided"))?,
+        Some(id) => id.parse().map_err(|_| unknown_node(id))?,
     };
-    match ctx.nodes.host_usage(node).await {
+    if Some(node) != ctx.agent.node {
+        return match ctx.state.root().nodes.contains_key(&node) {
+            true => ask(ctx, call, Target::Node(node)).await,
+            false if !ctx.agent.is_server && call.hops == 0 => ask(ctx, call, Target::Server).await,
+            false => Err(unknown_node(node)),
+        };
+    }
+    match ctx.nodes.host_usage(Some(node)).await {
         Ok(usage) => Ok(json(call, &host(&usage))),
         Err(AccessError::Failed(reason)) => Err(Failure::server(reason)),
-        Err(_) => Err(node
-            .or(ctx.agent.node)
-            .map_or_else(|| Failure::bad("node is not running a Nomad Client"), |node| no_path(ctx, node))),
+        Err(_) => Err(Failure::bad("node is not running a Nomad Client")),
     }
+}
+
+fn unknown_node(id: impl std::fmt::Display) -> Failure {
+    Failure::not_found(format!("Unknown node \"{id}\""))
 }
 
 pub(super) async fn alloc_stats(ctx: &Context, call: &Call, id: &str) -> Answer {
     call.only_get()?;
-    let alloc = find(ctx, id)?;
-    let mut tasks = ctx.nodes.alloc_usage(alloc.id).await.map_err(|error| refusal(ctx, &alloc, error))?;
+    let alloc = alloc_id(id)?;
+    let mut tasks = match ctx.nodes.alloc_usage(alloc).await {
+        Ok(tasks) => tasks,
+        Err(error) => return ask(ctx, call, other_agent(ctx, call, alloc, error)?).await,
+    };
     if let Some(task) = call.text("task") {
         if !tasks.contains_key(task) {
             return Err(Failure::server(format!("no task named {task:?} is running in the allocation")));

@@ -5,8 +5,10 @@
 
 mod agent; // the agent, its members and its own services
 mod catalog; // nodes and services
+mod cluster; // join, leave, servers in the log
 mod health; // checks
 mod read; // blocking queries, headers, scope
+mod upstream; // offers of catalogs
 mod routes; // which path is answered by what
 mod rows; // state -> Consul's objects
 
@@ -19,7 +21,8 @@ use actix_web::{App, HttpServer, dev::Server, web};
 use model::NodeId;
 use tokio::sync::{Semaphore, watch};
 
-use crate::actors::ports::{Leadership, Members, StateReader};
+use super::Ports;
+use crate::actors::ports::{Leadership, Upstream};
 
 /// Blocking queries at a time, per agent; one more is refused with 429.
 const WATCHES: usize = 4096;
@@ -27,10 +30,19 @@ const WATCHES: usize = 4096;
 /// All that requests are answered from. Cheap to clone.
 #[derive(Clone)]
 pub struct ConsulContext {
-    state: Arc<dyn StateReader>,
-    members: Arc<dyn Members>,
+    /// The ports, and the other API: what it can do for both is done there, and passed on from there.
+    nomad: super::Context,
     agent: Arc<ConsulAgent>,
+    upstream: Option<Arc<dyn Upstream>>,
     watches: Arc<Semaphore>,
+}
+
+impl std::ops::Deref for ConsulContext {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.nomad
+    }
 }
 
 impl std::fmt::Debug for ConsulContext {
@@ -40,8 +52,9 @@ impl std::fmt::Debug for ConsulContext {
 }
 
 impl ConsulContext {
-    pub fn new(state: Arc<dyn StateReader>, members: Arc<dyn Members>, agent: ConsulAgent) -> Self {
-        Self { state, members, agent: Arc::new(agent), watches: Arc::new(Semaphore::new(WATCHES)) }
+    /// `upstream`: for an agent whose catalog is that of others.
+    pub fn new(nomad: super::Context, agent: ConsulAgent, upstream: Option<Arc<dyn Upstream>>) -> Self {
+        Self { nomad, agent: Arc::new(agent), upstream, watches: Arc::new(Semaphore::new(WATCHES)) }
     }
 }
 
@@ -55,7 +68,7 @@ pub struct ConsulAgent {
     /// As clients compare it: `major.minor.patch`.
     pub version: String,
     pub is_server: bool,
-    /// The node this agent is, if it runs tasks: whose services are `agent/services`.
+    /// The id of this agent, which is that of its node if it runs tasks: whose services are `agent/services`.
     pub node: Option<NodeId>,
     /// `ip:port` for server to server calls.
     pub rpc_address: String,
@@ -66,13 +79,16 @@ pub struct ConsulAgent {
     pub leadership: watch::Receiver<Leadership>,
 }
 
-/// Answers the Consul API on `listener` until the server is stopped (`Server::handle().stop(..)`).
+/// Answers the Consul API on all `listeners` until the server is stopped (`Server::handle().stop(..)`).
 ///
 /// # Errors
-/// When the listener cannot be used; nothing is answered then.
-pub fn serve(ctx: ConsulContext, listener: TcpListener, workers: usize) -> io::Result<Server> {
-    let server = HttpServer::new(move || App::new().configure(consul(ctx.clone())))
-        .listen(listener)?
+/// When a listener cannot be used; nothing is answered then.
+pub fn serve(ctx: ConsulContext, listeners: Vec<TcpListener>, workers: usize) -> io::Result<Server> {
+    let mut server = HttpServer::new(move || App::new().configure(consul(ctx.clone())));
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    let server = server
         .workers(workers)
         // Blocking queries are held open on purpose; what is bounded is how long a request may take to arrive.
         .client_request_timeout(Duration::from_secs(10))

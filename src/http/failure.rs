@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, http::StatusCode};
 
-use crate::actors::ports::ProposeError;
+use crate::actors::ports::{ClusterError, ProposeError};
 
 /// Why a request was not answered with 200. Nothing was written unless the text says that the outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,17 @@ impl From<ProposeError> for Failure {
                 Self::server(format!("{error}; look at the state before trying again"))
             }
             ProposeError::Closed(_) => Self::server(error.to_string()),
+        }
+    }
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        match error {
+            ClusterError::Unknown(_) => {
+                Self::server(format!("{error}; look at the state before trying again"))
+            }
+            error => Self::server(error.to_string()),
         }
     }
 }

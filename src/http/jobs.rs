@@ -83,7 +83,7 @@ fn group_summary(counts: &GroupCounts) -> TaskGroupSummary {
         running: i64::from(counts.running),
         starting: i64::from(counts.starting),
         lost: i64::from(counts.lost),
-        unknown: 0,
+        unknown: i64::from(counts.unknown),
     }
 }
 

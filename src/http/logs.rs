@@ -5,10 +5,9 @@ mod frame; // how bytes travel
 
 use std::{io, time::Duration};
 
-use actix_web::HttpResponse;
 use bytes::Bytes;
-use futures::stream;
-use model::{AllocId, TaskPhase};
+use futures::{StreamExt, stream};
+use model::{AllocId, TaskPhase, TaskState};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -21,10 +20,12 @@ use self::{
 use super::{
     Context,
     call::Call,
-    client::{find, refusal},
+    client::{alloc_id, no_answer, other_agent},
     failure::Failure,
+    passed_on,
     read::Answer,
 };
+use crate::actors::ports::WebStream;
 
 /// How often the files are looked at for more. The writer is another process: nothing wakes us.
 const LOOK: Duration = Duration::from_millis(100);
@@ -36,6 +37,11 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) async fn stream(ctx: &Context, call: &Call, id: &str) -> Answer {
+    Ok(passed_on::stream_response(open(ctx, call, id).await?))
+}
+
+/// The output as it comes: from the files of this node, or from the node that has them.
+pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStream, Failure> {
     call.only_get()?;
     let task = call.text("task").ok_or_else(|| Failure::bad("must provide task name"))?;
     let kind = call
@@ -49,25 +55,36 @@ pub(super) async fn stream(ctx: &Context, call: &Call, id: &str) -> Answer {
     };
     let offset = call.number("offset")?.unwrap_or(0);
     let (follow, plain) = (call.flag("follow")?, call.flag("plain")?);
-    let alloc = find(ctx, id)?;
-    let root = ctx.state.root();
-    if root.group_of(&alloc).is_some_and(|group| group.task(task).is_none()) {
-        return Err(Failure::bad(format!("unknown task name {task:?}")));
-    }
+    let alloc = alloc_id(id)?;
     // A task name is part of a file name below.
     if task.contains(['/', '\\', '\0']) {
         return Err(Failure::bad(format!("unknown task name {task:?}")));
     }
-    let dir = ctx.nodes.log_dir(alloc.id).await.map_err(|error| refusal(ctx, &alloc, error))?;
+    let root = ctx.state.root();
+    if let Some(alloc) = root.allocs.get(&alloc)
+        && root.group_of(alloc).is_some_and(|group| group.task(task).is_none())
+    {
+        return Err(Failure::bad(format!("unknown task name {task:?}")));
+    }
+    drop(root);
+    let dir = match ctx.nodes.log_dir(alloc).await {
+        Ok(dir) => dir,
+        Err(error) => {
+            let target = other_agent(ctx, call, alloc, error)?;
+            // Also output that ends: it may be more than an answer in one piece can hold.
+            let stream = ctx.elsewhere.stream(target.clone(), call.to_pass_on()?).await;
+            return stream.map_err(|error| no_answer(ctx, &target, error));
+        }
+    };
     let files = Files::new(dir, task, kind);
     let place = files
         .place(offset, from_end)
         .await
         .map_err(|error| Failure::server(format!("the logs cannot be read: {error}")))?;
+    let task = Task { ctx: ctx.clone(), alloc, name: task.to_owned() };
     // A task that runs and has not said anything has no file: that is an empty stream, not an error.
-    let has_started = alloc.tasks.get(task).is_some_and(|state| !state.started_at.is_zero());
-    if place.is_none() && !has_started {
-        return Err(Failure::not_found(format!("task {task:?} not started yet. No logs available")));
+    if place.is_none() && !task.has_started().await {
+        return Err(Failure::not_found(format!("task {:?} not started yet. No logs available", task.name)));
     }
     let permit = ctx
         .watches
@@ -76,28 +93,57 @@ pub(super) async fn stream(ctx: &Context, call: &Call, id: &str) -> Answer {
         .map_err(|_| Failure::busy("too many queries are waiting at this agent"))?;
 
     let (sender, receiver) = mpsc::channel(4);
-    let (ctx, task, alloc) = (ctx.clone(), task.to_owned(), alloc.id);
     let pump = Pump { files, place, sender, plain };
     tokio::spawn(async move {
         let _permit = permit;
         // An error ends the stream: the status is long sent.
-        if let Err(error) = pump.run(follow.then_some(move || is_over(&ctx, alloc, &task))).await {
-            tracing::debug!(alloc_id = %alloc, %error, "log stream ended");
+        if let Err(error) = pump.run(follow.then_some(&task)).await {
+            tracing::debug!(alloc_id = %task.alloc, %error, "log stream ended");
         }
     });
     let body = stream::unfold(receiver, |mut receiver| async {
         let bytes: Bytes = receiver.recv().await?;
-        Some((Ok::<_, io::Error>(bytes), receiver))
+        Some((Ok(bytes), receiver))
     });
     let content_type = if plain { "text/plain" } else { "application/json" };
-    Ok(HttpResponse::Ok().content_type(content_type).streaming(body))
+    Ok(WebStream {
+        status: 200,
+        headers: vec![(String::from("content-type"), String::from(content_type))],
+        body: body.boxed(),
+    })
 }
 
-/// Whether the task will write nothing more.
-fn is_over(ctx: &Context, alloc: AllocId, task: &str) -> bool {
-    let root = ctx.state.root();
-    let Some(alloc) = root.allocs.get(&alloc) else { return true };
-    alloc.client.is_terminal() || alloc.tasks.get(task).is_some_and(|state| state.phase == TaskPhase::Dead)
+/// The task whose output it is.
+struct Task {
+    ctx: Context,
+    alloc: AllocId,
+    name: String,
+}
+
+impl Task {
+    /// As the state has it; as the node knows it where there is no state. `None`: nobody knows the allocation.
+    async fn state(&self) -> Option<TaskState> {
+        let root = self.ctx.state.root();
+        if let Some(alloc) = root.allocs.get(&self.alloc) {
+            let mut state = alloc.tasks.get(&self.name).cloned().unwrap_or_default();
+            if alloc.client.is_terminal() {
+                state.phase = TaskPhase::Dead;
+            }
+            return Some(state);
+        }
+        drop(root);
+        let tasks = self.ctx.nodes.task_states(self.alloc).await.ok()?;
+        Some(tasks.get(&self.name).cloned().unwrap_or_default())
+    }
+
+    async fn has_started(&self) -> bool {
+        self.state().await.is_some_and(|state| !state.started_at.is_zero())
+    }
+
+    /// Whether it will write nothing more.
+    async fn is_over(&self) -> bool {
+        self.state().await.is_none_or(|state| state.phase == TaskPhase::Dead)
+    }
 }
 
 struct Pump {
@@ -109,9 +155,9 @@ struct Pump {
 }
 
 impl Pump {
-    /// Sends until the end of the files, or, with `is_over`, until the task is over and all of its output is sent.
+    /// Sends until the end of the files, or, following a task, until it is over and all of its output is sent.
     /// Returns early when the client is gone.
-    async fn run(mut self, is_over: Option<impl Fn() -> bool>) -> io::Result<()> {
+    async fn run(mut self, follow: Option<&Task>) -> io::Result<()> {
         let mut last_sent = Instant::now();
         let mut over_since = None;
         loop {
@@ -134,8 +180,8 @@ impl Pump {
                 }
                 continue;
             }
-            let Some(is_over) = &is_over else { return Ok(()) };
-            if is_over() {
+            let Some(task) = follow else { return Ok(()) };
+            if task.is_over().await {
                 let since = *over_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= LINGER {
                     return Ok(());

@@ -3,17 +3,22 @@
 
 mod agent; // the agent itself, members, leader, health
 mod allocs; // allocations
+mod autopilot; // how servers are looked after
 mod call; // one request, read and bounded
 mod client; // what a node knows: stats
 pub mod consul; // the other API: catalog and health as Consul answers them
 mod deployments; // deployments
+mod elsewhere; // requests that another agent has to answer
 mod evals; // evaluations
 mod failure; // refusals as plain text
 mod jobs; // reads of jobs
 mod list; // prefixes, order and pages of lists
 mod logs; // output of tasks, as frames or plain
 mod metrics; // gauges
+mod node_write; // drain, eligibility, purge
 mod nodes; // nodes
+mod operator; // servers in the log
+pub mod passed_on; // requests that other agents passed on
 mod read; // blocking queries and index headers
 mod register; // writes of jobs
 mod routes; // which path is answered by what
@@ -22,7 +27,11 @@ mod spec; // job files and the rules for jobs
 mod write; // proposals, detached from the request
 
 #[cfg(test)]
+mod one_server; // stands in for the log
+#[cfg(test)]
 mod tests;
+
+pub use passed_on::{answer_for, stream_for};
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -30,7 +39,9 @@ use actix_web::{App, HttpServer, dev::Server, web};
 use model::NodeId;
 use tokio::sync::{Semaphore, watch};
 
-use crate::actors::ports::{Clock, IdSource, Leadership, Members, NodeAccess, Proposer, StateReader};
+use crate::actors::ports::{
+    Clock, Consensus, Elsewhere, IdSource, Leadership, Members, NodeAccess, Proposer, StateReader,
+};
 
 /// Bodies beyond this are refused with 413.
 pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
@@ -38,17 +49,33 @@ pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
 /// Blocking queries and log streams at a time, per agent; one more is refused with 429.
 const WATCHES: usize = 4096;
 
-/// All that requests are answered from. Cheap to clone.
+/// The ports that requests are answered through.
 #[derive(Clone)]
-pub struct Context {
+pub struct Ports {
     pub state: Arc<dyn StateReader>,
     pub proposer: Arc<dyn Proposer>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub nodes: Arc<dyn NodeAccess>,
     pub members: Arc<dyn Members>,
+    pub consensus: Arc<dyn Consensus>,
+    pub elsewhere: Arc<dyn Elsewhere>,
+}
+
+/// All that requests are answered from. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    ports: Ports,
     pub agent: Arc<AgentInfo>,
     watches: Arc<Semaphore>,
+}
+
+impl std::ops::Deref for Context {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
+    }
 }
 
 impl std::fmt::Debug for Context {
@@ -58,17 +85,8 @@ impl std::fmt::Debug for Context {
 }
 
 impl Context {
-    pub fn new(
-        state: Arc<dyn StateReader>,
-        proposer: Arc<dyn Proposer>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn IdSource>,
-        nodes: Arc<dyn NodeAccess>,
-        members: Arc<dyn Members>,
-        agent: AgentInfo,
-    ) -> Self {
-        let watches = Arc::new(Semaphore::new(WATCHES));
-        Self { state, proposer, clock, ids, nodes, members, agent: Arc::new(agent), watches }
+    pub fn new(ports: Ports, agent: AgentInfo) -> Self {
+        Self { ports, agent: Arc::new(agent), watches: Arc::new(Semaphore::new(WATCHES)) }
     }
 }
 
@@ -92,13 +110,16 @@ pub struct AgentInfo {
     pub leadership: watch::Receiver<Leadership>,
 }
 
-/// Answers the Nomad API on `listener` until the server is stopped (`Server::handle().stop(..)`).
+/// Answers the Nomad API on all `listeners` until the server is stopped (`Server::handle().stop(..)`).
 ///
 /// # Errors
-/// When the listener cannot be used; nothing is answered then.
-pub fn serve(ctx: Context, listener: TcpListener, workers: usize) -> io::Result<Server> {
-    let server = HttpServer::new(move || App::new().configure(nomad(ctx.clone())))
-        .listen(listener)?
+/// When a listener cannot be used; nothing is answered then.
+pub fn serve(ctx: Context, listeners: Vec<TcpListener>, workers: usize) -> io::Result<Server> {
+    let mut server = HttpServer::new(move || App::new().configure(nomad(ctx.clone())));
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    let server = server
         .workers(workers)
         // Blocking queries are held open on purpose; what is bounded is how long a request may take to arrive.
         .client_request_timeout(Duration::from_secs(10))

@@ -31,10 +31,9 @@ pub(super) async fn read_page<T: Serialize>(
 ) -> Answer {
     call.only_get()?;
     refuse_filter(call)?;
-    // Every server answers from its own state, whether `stale` was asked for or not; the value must still be a bool.
-    call.flag_or("stale", true)?;
     let after = call.index()?;
     let wait = call.wait()?;
+    let freshness = ctx.consensus.catch_up(call.consistency()?).await?;
     // Taken before the first look, so that no change between the look and the wait is missed.
     let mut changes = ctx.state.changes();
     changes.mark_unchanged();
@@ -59,11 +58,10 @@ pub(super) async fn read_page<T: Serialize>(
         Ok(_) => HttpResponse::Ok(),
         Err(failure) => HttpResponse::build(failure.status),
     };
-    let known_leader = ctx.agent.leadership.borrow().leader_address.is_some();
     response
         .insert_header(("X-Nomad-Index", index.to_string()))
-        .insert_header(("X-Nomad-KnownLeader", known_leader.to_string()))
-        .insert_header(("X-Nomad-LastContact", "0"));
+        .insert_header(("X-Nomad-KnownLeader", freshness.known_leader.to_string()))
+        .insert_header(("X-Nomad-LastContact", freshness.last_contact.as_millis().to_string()));
     match result {
         Ok((value, next)) => {
             if let Some(next) = next {

@@ -11,12 +11,14 @@ use state::{Command, Outcome};
 use super::{
     Context,
     call::Call,
+    elsewhere,
     failure::Failure,
     jobs::{key, missing},
     read::{Answer, json, written},
     spec,
     write::{evaluation, propose},
 };
+use crate::actors::ports::Target;
 
 /// The job of a request in the model's words, or everything that is wrong with it.
 fn read_job(
@@ -56,7 +58,7 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
     let job = read_job(ctx, call, job, &request.region, &request.namespace)
         .map_err(|problems| Failure::problems(&problems))?;
     if job.region != ctx.agent.region {
-        return Err(Failure::server("No path to region"));
+        return elsewhere::pass_on(ctx, call, Target::Region(job.region)).await;
     }
     if job.namespace != "default" {
         return Err(Failure::server(format!(
@@ -178,4 +180,12 @@ pub(super) async fn collect(ctx: &Context, call: &Call) -> Answer {
     }
     let (index, _) = propose(ctx, Command::Collect { before: ctx.clock.now() }).await?;
     Ok(HttpResponse::Ok().insert_header(("X-Nomad-Index", index.to_string())).finish())
+}
+
+/// Summaries are counted when they are asked for: there is nothing to repair.
+pub(super) fn reconcile_summaries(call: &Call) -> Answer {
+    if call.method != Method::PUT {
+        return Err(Failure::method());
+    }
+    Ok(HttpResponse::Ok().finish())
 }

@@ -7,8 +7,8 @@ use actix_web::{
 };
 
 use super::{
-    Context, agent, allocs, call::Call, client, deployments, evals, failure::Failure, jobs, logs, metrics,
-    nodes, read::Answer, register, search,
+    Context, agent, allocs, autopilot, call::Call, client, deployments, elsewhere, evals, failure::Failure,
+    jobs, logs, metrics, node_write, nodes, operator, read::Answer, register, search,
 };
 
 pub(super) async fn answer(
@@ -17,7 +17,7 @@ pub(super) async fn answer(
     ctx: web::Data<Context>,
 ) -> HttpResponse {
     let mut response = match Call::read(&request, payload).await {
-        Ok(call) => route(&ctx, &call, &request).await.unwrap_or_else(|failure| failure.response()),
+        Ok(call) => route(&ctx, &call).await.unwrap_or_else(|failure| failure.response()),
         Err(failure) => failure.response(),
     };
     // Scripts search for `X-Nomad-Index` in what `curl -i` prints.
@@ -39,18 +39,18 @@ pub(super) async fn answer(
     response
 }
 
-async fn route(ctx: &Context, call: &Call, request: &HttpRequest) -> Answer {
+pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     let Some(("v1", path)) = path.split_first().map(|(first, rest)| (*first, rest)) else {
-        return outside(request);
+        return outside(call);
     };
     if call.method == Method::OPTIONS && path.first() == Some(&"client") {
         return Ok(HttpResponse::Ok().finish());
     }
-    if let Some(region) = call.text("region").filter(|region| *region != ctx.agent.region) {
-        tracing::debug!(region, "request for another region");
-        return Err(Failure::server("No path to region"));
+    if let Some(target) = elsewhere::target(ctx, call, path) {
+        return elsewhere::pass_on(ctx, call, target).await;
     }
+    elsewhere::be_ready_to_write(ctx, call).await?;
     match path {
         ["jobs"] if call.is_write() => register::register(ctx, call, None).await,
         ["jobs"] => jobs::list(ctx, call).await,
@@ -70,6 +70,10 @@ async fn route(ctx: &Context, call: &Call, request: &HttpRequest) -> Answer {
         ["nodes"] => nodes::list(ctx, call).await,
         ["node", id] if *id != "pools" => nodes::one(ctx, call, id).await,
         ["node", id, "allocations"] => nodes::allocations(ctx, call, id).await,
+        ["node", id, "drain"] => node_write::drain(ctx, call, id).await,
+        ["node", id, "eligibility"] => node_write::eligibility(ctx, call, id).await,
+        ["node", id, "purge"] => node_write::purge(ctx, call, id).await,
+        ["node", id, "evaluate"] => node_write::evaluate(ctx, call, id).await,
 
         ["client", "stats"] => client::host_stats(ctx, call).await,
         ["client", "allocation", id, "stats"] => client::alloc_stats(ctx, call, id).await,
@@ -81,13 +85,23 @@ async fn route(ctx: &Context, call: &Call, request: &HttpRequest) -> Answer {
         ["agent", "self"] => agent::itself(ctx, call),
         ["agent", "members"] => agent::members(ctx, call),
         ["agent", "health"] => agent::health(ctx, call),
-        ["agent", "servers"] => agent::servers(ctx, call),
+        ["agent", "servers"] => agent::servers(ctx, call).await,
+        ["agent", "join"] => agent::join(ctx, call).await,
+        ["agent", "force-leave"] => agent::force_leave(ctx, call).await,
+        ["agent", "reload"] => agent::reload(call),
         ["status", "leader"] => agent::leader(ctx, call),
         ["status", "peers"] => agent::peers(ctx, call),
         ["regions"] => agent::regions(ctx, call),
         ["search"] => search::by_prefix(ctx, call),
         ["metrics"] => metrics::gauges(ctx, call),
         ["system", "gc"] => register::collect(ctx, call).await,
+        ["system", "reconcile", "summaries"] => register::reconcile_summaries(call),
+        ["operator", "raft", "configuration"] => operator::configuration(ctx, call),
+        ["operator", "raft", "peer"] => operator::remove_peer(ctx, call).await,
+        ["operator", "raft", "transfer-leadership"] => operator::transfer_leadership(ctx, call).await,
+        ["operator", "autopilot", "configuration"] => autopilot::configuration(ctx, call).await,
+        ["operator", "autopilot", "health"] => autopilot::health(ctx, call).await,
+        ["operator", "scheduler", "configuration"] => operator::scheduler(ctx, call),
 
         ["acl", ..] => Err(Failure::bad("ACL support disabled")),
         ["operator", "license" | "utilization", ..]
@@ -173,10 +187,10 @@ async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
     }
 }
 
-fn outside(request: &HttpRequest) -> Answer {
-    match request.uri().path() {
+fn outside(call: &Call) -> Answer {
+    let (path, query) = call.uri.split_at(call.uri.find('?').unwrap_or(call.uri.len()));
+    match path {
         "/" => {
-            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
             let mut response = HttpResponse::build(StatusCode::TEMPORARY_REDIRECT);
             Ok(response.insert_header(("Location", format!("/ui/{query}"))).finish())
         }

@@ -1,8 +1,10 @@
 //! The whole API in process, on a state without a cluster.
 
+mod cluster; // members, servers in the log, writes of nodes
 mod errors; // refusals, limits, methods
 mod jobs; // register, versions, stop
 mod logs; // frames, rotation, following
+mod passed_on; // what other agents have to answer
 mod reads; // lists, objects, blocking queries
 mod server; // on a socket; clients that go away
 mod world; // a state that commits at once, a node with files

@@ -11,12 +11,19 @@ use crate::actors::ports::ProposeError;
 /// # Errors
 /// Also when the state refused the command.
 pub(super) async fn propose(ctx: &Context, command: Command) -> Result<(u64, Outcome), Failure> {
+    match propose_any(ctx, command).await? {
+        (_, Outcome::Refused(refusal)) => Err(Failure::server(refusal.to_string())),
+        done => Ok(done),
+    }
+}
+
+/// As [`propose`]; a refusal of the state is an outcome like others.
+pub(super) async fn propose_any(ctx: &Context, command: Command) -> Result<(u64, Outcome), Failure> {
     let proposer = ctx.proposer.clone();
     let committed = tokio::spawn(async move { proposer.propose(vec![command]).await })
         .await
         .map_err(|error| ProposeError::Unknown(error.to_string()))??;
     match committed.outcomes.into_iter().next() {
-        Some(Outcome::Refused(refusal)) => Err(Failure::server(refusal.to_string())),
         Some(outcome) => Ok((committed.index, outcome)),
         None => Err(ProposeError::Unknown(String::from("the entry has no outcome")).into()),
     }

@@ -12,6 +12,7 @@ use std::{
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
+use super::memory::MemoryLog;
 use super::types::{
     Entry, LogId, LogIdRecord, Vote, damaged, decode_entry, decode_vote, encode_vote, seal, unseal,
 };
@@ -19,6 +20,8 @@ use super::types::{
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
+/// Number of the form of these tables. A log with a higher one is left alone.
+const FORMAT: u64 = 1;
 /// Most bytes in one transaction; more waits for the next.
 const MAX_BATCH_BYTES: usize = 16 << 20;
 /// redb's own page cache. Small: what is read often is in the store's cache of entries.
@@ -57,12 +60,20 @@ pub(super) struct Found {
     pub(super) tail: Vec<Entry>,
 }
 
-/// A handle of the file and its thread. The thread ends when the last handle is dropped or after `Change::Close`.
+/// A handle of the log: of the file and its thread, which ends when the last handle is dropped or after
+/// `Change::Close`, or of a simulated disk.
 pub(super) struct LogFile {
     path: PathBuf,
-    writes: mpsc::Sender<Write>,
-    /// For reading old entries.
-    database: std::sync::Weak<Database>,
+    place: Place,
+}
+
+enum Place {
+    File {
+        writes: mpsc::Sender<Write>,
+        /// For reading old entries.
+        database: std::sync::Weak<Database>,
+    },
+    Memory(MemoryLog),
 }
 
 impl LogFile {
@@ -89,11 +100,19 @@ impl LogFile {
         std::thread::Builder::new()
             .name("raft-log".into())
             .spawn(move || write_all(database, &thread_path, &waiting))?;
-        Ok((Self { path: path.to_owned(), writes, database: weak }, found))
+        Ok((Self { path: path.to_owned(), place: Place::File { writes, database: weak } }, found))
+    }
+
+    pub(super) fn in_memory(log: MemoryLog) -> Self {
+        Self { path: PathBuf::from("memory"), place: Place::Memory(log) }
     }
 
     pub(super) fn write(&self, change: Change, done: Option<Done>) {
-        if let Err(mpsc::SendError(write)) = self.writes.send(Write { change, done })
+        let writes = match &self.place {
+            Place::File { writes, .. } => writes,
+            Place::Memory(log) => return log.write(change, done),
+        };
+        if let Err(mpsc::SendError(write)) = writes.send(Write { change, done })
             && let Some(done) = write.done
         {
             done(Err(self.closed()));
@@ -109,7 +128,11 @@ impl LogFile {
 
     /// Reads entries `from..to` from the disk. Those that are not there are left out.
     pub(super) async fn read(&self, from: u64, to: u64) -> io::Result<Vec<Entry>> {
-        let Some(database) = self.database.upgrade() else { return Err(self.closed()) };
+        let database = match &self.place {
+            Place::File { database, .. } => database.upgrade(),
+            Place::Memory(log) => return log.read(from, to),
+        };
+        let Some(database) = database else { return Err(self.closed()) };
         let path = self.path.clone();
         tokio::task::spawn_blocking(move || {
             let read = || -> Result<Vec<Entry>, redb::Error> {
@@ -132,6 +155,89 @@ impl LogFile {
     }
 }
 
+/// The server that the log at `path` belongs to. `None`: there is no log. Blocks.
+pub(super) fn owner(path: &Path) -> io::Result<Option<u64>> {
+    if !std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
+        return Ok(None);
+    }
+    let read = || -> Result<Option<u64>, redb::Error> {
+        let database = Database::builder().set_cache_size(PAGE_CACHE_BYTES).open(path)?;
+        let meta = match database.begin_read()?.open_table(META) {
+            Ok(meta) => meta,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(meta.get("node_id")?.map(|id| unseal::<u64>(id.value())).transpose()?)
+    };
+    catch_unwind(AssertUnwindSafe(|| read().map_err(|error| at(path, error))))
+        .unwrap_or_else(|panic| Err(at(path, damaged(words_of(&*panic)))))
+}
+
+/// The log of a stopped server.
+pub(super) struct OfflineLog {
+    path: PathBuf,
+    database: Database,
+    pub(super) node_id: u64,
+    pub(super) purged: Option<LogId>,
+}
+
+impl OfflineLog {
+    /// Blocks.
+    ///
+    /// # Errors
+    /// There is no log, a server uses it, or it is damaged.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        if !std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0) {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("{}: there is no log; name the directory of a server", path.display()),
+            ));
+        }
+        let open = || -> Result<Self, redb::Error> {
+            let database = Database::builder().set_cache_size(PAGE_CACHE_BYTES).open(path)?;
+            let (node_id, purged) = {
+                let meta = database.begin_read()?.open_table(META)?;
+                let node_id = meta.get("node_id")?.map(|id| unseal::<u64>(id.value())).transpose()?;
+                let purged = meta.get("purged")?;
+                let purged = purged.map(|id| unseal::<Option<LogIdRecord>>(id.value())).transpose()?;
+                (node_id, purged.flatten().map(LogId::from))
+            };
+            let node_id = node_id.ok_or_else(|| damaged("the log belongs to nobody"))?;
+            Ok(Self { path: path.to_owned(), database, node_id, purged })
+        };
+        catch_unwind(AssertUnwindSafe(|| open().map_err(|error| at(path, error))))
+            .unwrap_or_else(|panic| Err(at(path, damaged(words_of(&*panic)))))
+    }
+
+    /// All entries from this index on, in order and without a hole.
+    pub(super) fn each_from(
+        &self,
+        from: u64,
+        mut each: impl FnMut(Entry) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut expected = from;
+        let mut read = || -> Result<(), redb::Error> {
+            let log = self.database.begin_read()?.open_table(LOG)?;
+            for row in log.range(from..)? {
+                let (index, bytes) = row?;
+                if index.value() != expected {
+                    return Err(damaged(format!("log entry {expected} is missing")).into());
+                }
+                expected += 1;
+                each(decode_entry(index.value(), bytes.value())?)?;
+            }
+            Ok(())
+        };
+        read().map_err(|error| at(&self.path, error))
+    }
+
+    /// Removes all entries: a snapshot holds them.
+    pub(super) fn forget_up_to(&self, last: &LogId) -> io::Result<()> {
+        let batch = [Write { change: Change::Purge(*last), done: None }];
+        commit(&self.database, &batch, Some(&Some(*last))).map_err(|error| at(&self.path, error))
+    }
+}
+
 fn look(database: &Database, node_id: u64, max_tail: usize) -> Result<Found, redb::Error> {
     let write = database.begin_write()?;
     let mut found = Found::default();
@@ -139,6 +245,11 @@ fn look(database: &Database, node_id: u64, max_tail: usize) -> Result<Found, red
     {
         let log = write.open_table(LOG)?;
         let mut meta = write.open_table(META)?;
+        // Absent in logs of the first version.
+        let format = meta.get("format")?.map(|format| unseal::<u64>(format.value())).transpose()?;
+        if let Some(format) = format.filter(|format| *format > FORMAT) {
+            return Err(damaged(format!("written by a newer version of troupe (format {format})")).into());
+        }
         let owner = meta.get("node_id")?.map(|id| unseal::<u64>(id.value())).transpose()?;
         match owner {
             Some(owner) if owner != node_id => {
@@ -150,6 +261,7 @@ fn look(database: &Database, node_id: u64, max_tail: usize) -> Result<Found, red
             None => {
                 fresh = true;
                 meta.insert("node_id", seal(&node_id).as_slice())?;
+                meta.insert("format", seal(&FORMAT).as_slice())?;
             }
         }
         found.vote = meta.get("vote")?.map(|bytes| decode_vote(bytes.value())).transpose()?;
@@ -288,7 +400,7 @@ fn at(path: &Path, error: impl Into<redb::Error>) -> io::Error {
         redb::Error::Io(error) => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
         redb::Error::DatabaseAlreadyOpen => io::Error::new(
             io::ErrorKind::ResourceBusy,
-            format!("{}: in use by another process", path.display()),
+            format!("{}: in use by another process; stop the other agent first", path.display()),
         ),
         error => io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())),
     }
@@ -301,4 +413,13 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no words");
     format!("the file is damaged ({words})")
+}
+
+/// Marks the log of a stopped server as written in another form.
+#[cfg(test)]
+pub(super) fn pretend_format(path: &Path, format: u64) {
+    let database = Database::open(path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(META).unwrap().insert("format", seal(&format).as_slice()).unwrap();
+    write.commit().unwrap();
 }

@@ -14,6 +14,7 @@ use openraft::{
 };
 
 use super::{
+    config::Storage,
     log_disk::{Change, LogFile},
     snapshot::SnapshotDir,
     types::{Entry, LogId, Types, Vote, encode_entry},
@@ -93,8 +94,14 @@ fn size_of(entry: &Entry) -> usize {
 
 impl LogStore {
     /// Blocks.
-    pub(super) fn open(path: &Path, node_id: u64) -> io::Result<Self> {
-        let (file, found) = LogFile::open(path, node_id, MAX_CACHED_ENTRIES)?;
+    pub(super) fn open(storage: &Storage, path: &Path, node_id: u64) -> io::Result<Self> {
+        let (file, found) = match storage {
+            Storage::File => LogFile::open(path, node_id, MAX_CACHED_ENTRIES)?,
+            Storage::Memory(disk) => {
+                let (log, found) = disk.open(node_id, MAX_CACHED_ENTRIES)?;
+                (LogFile::in_memory(log), found)
+            }
+        };
         let mut cache = Cache {
             vote: found.vote,
             committed: found.committed,

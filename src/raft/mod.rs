@@ -6,27 +6,35 @@
 //! On disk, below one directory: `log.redb` (log, vote) and `snapshots/`. The state itself is in memory: the newest
 //! whole snapshot plus the log after it.
 
+mod config; // how a server takes part
 mod log_disk; // the log file and its thread
+mod memory; // a simulated disk
 mod log_store; // the log as openraft wants it
 mod machine; // applies entries, publishes the state
-mod network; // the way to other servers
+mod transport; // connections, over TCP or simulated
+mod network; // what servers ask each other
+mod contact; // when the leader was last heard
+mod suspicion; // a leader whose process died is replaced at once
+mod membership; // founding, and changing who takes part
+mod meeting; // servers that are not in one log yet
+mod reads; // how fresh the state is
+mod remedy; // what to do about a broken disk
+mod recover; // a cluster that lost its majority
 mod proposals; // many callers, few entries
 mod snapshot; // snapshot files
 mod types; // openraft's type parameters, and records on disk
 
 use std::{
-    collections::BTreeMap,
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
-use openraft::{
-    RaftMetrics, ServerState, SnapshotPolicy,
-    errors::{Fatal, InitializeError, RaftError},
-};
+use openraft::{RaftMetrics, ServerState, errors::Fatal};
 use state::{Command, Root};
 use tokio::{
     runtime::Handle,
@@ -34,62 +42,30 @@ use tokio::{
     task::AbortHandle,
 };
 
+pub use self::{
+    config::{Addresses, Config, Pace, Storage},
+    memory::MemoryDisk,
+    reads::ReadError,
+    recover::{RecoverPlan, RecoverReport, recover},
+    transport::{Tcp, Transport, Wire},
+};
 use self::{
+    contact::Contact,
     log_store::LogStore,
     machine::{Machine, Published},
+    meeting::Claims,
+    network::Peers,
     proposals::Proposal,
+    reads::Reads,
     snapshot::SnapshotDir,
-    types::{Peer, Types},
+    suspicion::Suspicion,
+    types::Types,
 };
 use crate::actors::ports::{Committed, Leadership, ProposeError, Proposer, StateReader};
 use crate::net::rpc::Router;
 
+const LOG: &str = "log.redb";
 const SNAPSHOTS: &str = "snapshots";
-
-/// How a server takes part.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Where log and snapshots are kept. Made when it does not exist.
-    pub dir: PathBuf,
-    /// Never given to a server with another log.
-    pub node_id: u64,
-    /// RPC address (`ip:port`) at which other servers reach this one.
-    pub address: String,
-    /// How often the leader is heard.
-    pub heartbeat: Duration,
-    /// A server that heard no leader for a random time between these two asks for votes.
-    pub election_timeout: (Duration, Duration),
-    /// Log entries between two snapshots; four times as many commands lead to one, too, unless the state is larger
-    /// than that. Twice as many entries stay in the log behind the newest one, for slow servers, and all after the
-    /// snapshot before it, so that it is of use.
-    pub snapshot_after: u64,
-    /// How long a write may take before its outcome counts as unknown.
-    pub propose_timeout: Duration,
-    /// Writes that may wait for their turn; more are refused.
-    pub max_waiting: usize,
-    /// Whether to found a cluster when the directory is empty: of this server alone, or with `founders`.
-    pub bootstrap: bool,
-    /// Ids and RPC addresses of the other servers that found the cluster. The same on all of them.
-    pub founders: Vec<(u64, String)>,
-}
-
-impl Config {
-    /// For a server that works alone.
-    pub fn new(dir: impl Into<PathBuf>, node_id: u64, address: impl Into<String>) -> Self {
-        Self {
-            dir: dir.into(),
-            node_id,
-            address: address.into(),
-            heartbeat: Duration::from_millis(250),
-            election_timeout: (Duration::from_millis(1000), Duration::from_millis(2000)),
-            snapshot_after: 8192,
-            propose_timeout: Duration::from_secs(10),
-            max_waiting: 4096,
-            bootstrap: true,
-            founders: Vec::new(),
-        }
-    }
-}
 
 /// The log does not work (any more). The text names the path.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -112,6 +88,8 @@ pub struct Stats {
     pub snapshot_index: u64,
     /// Entries up to here are no longer in the log.
     pub purged_index: u64,
+    /// Elections that did not wait for the lease of a leader whose process was gone.
+    pub quick_elections: u64,
     /// Ids and addresses of the voters.
     pub voters: Vec<(u64, String)>,
 }
@@ -129,14 +107,23 @@ struct Inner {
     waiting: mpsc::Sender<Proposal>,
     leadership: watch::Receiver<Leadership>,
     fatal: watch::Receiver<Option<Error>>,
-    saving: AbortHandle,
+    config: Config,
+    contact: Arc<Contact>,
+    reads: Reads,
+    suspicion: Suspicion,
+    peers: Peers,
+    claims: Claims,
+    /// End with the server.
+    tasks: Vec<AbortHandle>,
     /// Where snapshots of other servers are received.
     incoming: PathBuf,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.saving.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 
@@ -147,8 +134,9 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// Reads what is on disk and begins to take part, on the given runtime. A server that works alone leads some
-    /// milliseconds later: see [`Server::leadership`].
+    /// Reads what is on disk and begins to take part, on the given runtime. A server with an empty directory waits for
+    /// [`Server::found`], or for a leader that adds it. One that works alone leads some milliseconds later: see
+    /// [`Server::leadership`].
     ///
     /// # Errors
     /// The directory cannot be used, is damaged or belongs to another server.
@@ -160,11 +148,10 @@ impl Server {
     }
 
     async fn start_here(config: Config) -> Result<Self, Error> {
-        let storage =
-            |error: io::Error| Error::Storage { dir: config.dir.clone(), reason: error.to_string() };
-        let settings = settings(&config)?;
-        let (dir, node_id) = (config.dir.clone(), config.node_id);
-        let (log, snapshots, found) = tokio::task::spawn_blocking(move || open(&dir, node_id))
+        let storage = |error: io::Error| Error::storage(&config.dir, &error.to_string());
+        let settings = config.settings()?;
+        let (dir, node_id, kind) = (config.dir.clone(), config.node_id, config.storage.clone());
+        let (log, snapshots, found) = tokio::task::spawn_blocking(move || open(&kind, &dir, node_id))
             .await
             .map_err(io::Error::other)
             .flatten()
@@ -173,23 +160,19 @@ impl Server {
         let published = Arc::new(Published::new(root.unwrap_or_default()));
         let machine = Machine::new(published.clone(), snapshots, meta);
         let stopped = |fatal: &Fatal<Types>| Error::of(&config.dir, fatal);
-        let peers = network::Peers { own: node_id, max_backoff: config.election_timeout.0 };
-        let raft = openraft::Raft::new(node_id, Arc::new(settings), peers, log.clone(), machine)
+        let cluster = Arc::new(AtomicU64::new(0));
+        let peers = Peers {
+            own: node_id,
+            cluster: cluster.clone(),
+            addresses: config.addresses.clone(),
+            transport: config.transport.clone(),
+            patience: config.pace.election.0,
+        };
+        let contact = Arc::new(Contact::new(config.pace.suspect_after));
+        let raft = openraft::Raft::new(node_id, Arc::new(settings), peers.clone(), log.clone(), machine)
             .await
             .map_err(|fatal| stopped(&fatal))?;
-
-        let empty = !raft.is_initialized().await.map_err(|fatal| stopped(&fatal))?;
-        if empty && config.bootstrap {
-            let own = (node_id, config.address.clone());
-            let founders = config.founders.iter().cloned().chain([own]);
-            let members: BTreeMap<_, _> = founders.map(|(id, address)| (id, Peer { address })).collect();
-            match raft.initialize(members).await {
-                // Somebody else may have made us a member between the two calls.
-                Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-                Err(RaftError::APIError(error)) => return Err(Error::Config(error.to_string())),
-                Err(RaftError::Fatal(fatal)) => return Err(stopped(&fatal)),
-            }
-        } else if raft.voter_ids().eq([node_id]) {
+        if raft.voter_ids().eq([node_id]) {
             // Nobody else could win: no reason to wait for a silence.
             raft.trigger().elect(false).await.map_err(|fatal| stopped(&fatal))?;
         }
@@ -197,13 +180,36 @@ impl Server {
         let (waiting, proposals) = mpsc::channel(config.max_waiting);
         tokio::spawn(proposals::batch(raft.clone(), proposals, config.propose_timeout));
         let (tell_leadership, leadership) = watch::channel(Leadership::default());
+        let (tell_leader, leader) = watch::channel(None);
         let (tell_fatal, fatal) = watch::channel(None);
-        tokio::spawn(follow(raft.metrics(), config.clone(), tell_leadership, tell_fatal));
+        let tell = Tell { leadership: tell_leadership, leader: tell_leader, fatal: tell_fatal, cluster };
+        tokio::spawn(follow(raft.metrics(), contact.clone(), config.clone(), tell));
         let saving = tokio::spawn(save_often(raft.clone(), published.clone(), config.snapshot_after));
-        let saving = saving.abort_handle();
-        let incoming = config.dir.join(SNAPSHOTS);
-        let inner = Inner { raft, log, published, waiting, leadership, fatal, saving, incoming };
+        let suspicion = Suspicion::new(&raft, &contact, &peers, config.pace);
+        let watching = tokio::spawn(suspicion.clone().watch());
+        let inner = Inner {
+            reads: Reads::new(&raft, config.pace, &peers, &leader),
+            raft,
+            log,
+            published,
+            waiting,
+            leadership,
+            fatal,
+            contact,
+            suspicion,
+            peers,
+            claims: Claims::default(),
+            tasks: vec![saving.abort_handle(), watching.abort_handle()],
+            incoming: config.dir.join(SNAPSHOTS),
+            config,
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Tells that somebody else counts the leader as dead. It is replaced before its lease is over if it is silent and
+    /// a majority of the voters find nobody at its address or were told the same.
+    pub fn leader_suspected(&self) {
+        self.inner.suspicion.told();
     }
 
     /// Who leads. This server counts as leader once everything that was committed before is in its state.
@@ -213,7 +219,11 @@ impl Server {
 
     /// Answers the other servers through `router`, which must be reachable at the address in [`Config`].
     pub fn register_methods(&self, router: &mut Router) {
-        network::register(&self.inner.raft, self.inner.incoming.clone(), router);
+        let inner = &self.inner;
+        network::register(&inner.raft, &inner.contact, &inner.peers, inner.incoming.clone(), router);
+        inner.reads.register(&inner.peers, router);
+        inner.suspicion.register(router);
+        inner.claims.register(&inner.raft, &inner.peers, router);
     }
 
     /// Waits until the log cannot go on, which is for ever: the process should exit with this error.
@@ -241,6 +251,7 @@ impl Server {
             applied_index: index(&metrics.last_applied),
             snapshot_index: index(&metrics.snapshot),
             purged_index: index(&metrics.purged),
+            quick_elections: self.inner.suspicion.elections(),
             voters: membership
                 .voter_ids()
                 .map(|id| (id, membership.get_node(&id).map(|peer| peer.address.clone()).unwrap_or_default()))
@@ -291,73 +302,87 @@ impl StateReader for Server {
 }
 
 impl Error {
+    fn storage(dir: &Path, reason: &str) -> Self {
+        Self::Storage { dir: dir.to_owned(), reason: remedy::with_remedy(reason) }
+    }
+
     fn of(dir: &Path, fatal: &Fatal<Types>) -> Self {
         match fatal {
-            Fatal::StorageError(error) => Self::Storage { dir: dir.to_owned(), reason: error.to_string() },
+            Fatal::StorageError(error) => Self::storage(dir, &error.to_string()),
             Fatal::Panicked | Fatal::Stopped => Self::Stopped(fatal.to_string()),
         }
     }
 }
 
+/// The id of the server whose log is in the directory, `None` when there is no log: an agent that derives ids in
+/// another way than the one before it must keep the id. Not while a server uses the directory. Blocks.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn stored_id(dir: &Path) -> Result<Option<u64>, Error> {
+    log_disk::owner(&dir.join(LOG)).map_err(|error| Error::storage(dir, &error.to_string()))
+}
+
+/// A number that is the same for equal states: two servers that applied the same entries have the same.
+pub fn state_hash(root: &Root) -> u64 {
+    // FNV-1a: it has to be equal on all machines, and nothing else.
+    root.rows().fold(0xcbf2_9ce4_8422_2325, |hash, row| {
+        types::seal(&row)
+            .iter()
+            .fold(hash, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    })
+}
+
 type Found = Option<(types::SnapshotMeta, Root)>;
 
-fn open(dir: &Path, node_id: u64) -> io::Result<(LogStore, Arc<SnapshotDir>, Found)> {
+fn open(storage: &Storage, dir: &Path, node_id: u64) -> io::Result<(LogStore, Arc<SnapshotDir>, Found)> {
     std::fs::create_dir_all(dir)?;
-    let mut log = LogStore::open(&dir.join("log.redb"), node_id)?;
+    let mut log = LogStore::open(storage, &dir.join(LOG), node_id)?;
     let (snapshots, found) = SnapshotDir::open(&dir.join(SNAPSHOTS))?;
     let snapshots = Arc::new(snapshots);
     log.keep_for(snapshots.clone());
     Ok((log, snapshots, found))
 }
 
-fn settings(config: &Config) -> Result<openraft::Config, Error> {
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    openraft::Config {
-        cluster_name: "troupe".into(),
-        heartbeat_interval: millis(config.heartbeat),
-        election_timeout_min: millis(config.election_timeout.0),
-        election_timeout_max: millis(config.election_timeout.1),
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_after),
-        max_in_snapshot_log_to_keep: config.snapshot_after.saturating_mul(2),
-        // Removing entries one by one would be one fsync each.
-        purge_batch_size: (config.snapshot_after / 4).max(1),
-        replication_lag_threshold: config.snapshot_after.saturating_mul(2),
-        install_snapshot_timeout: 60_000,
-        enable_pre_vote: Some(true),
-        // What was committed is only known again after an election: a restarted leader does not lead without one.
-        enable_leader_restore: Some(false),
-        ..openraft::Config::default()
-    }
-    .validate()
-    .map_err(|error| Error::Config(error.to_string()))
+/// What others are told of raft's changes.
+struct Tell {
+    leadership: watch::Sender<Leadership>,
+    /// Id of the leader and its address in the log, unless it is this server.
+    leader: watch::Sender<Option<(u64, String)>>,
+    fatal: watch::Sender<Option<Error>>,
+    cluster: Arc<AtomicU64>,
 }
 
 /// Translates openraft's metrics until raft stops.
+///
+/// A leader that has been silent for some elections is none: openraft would name it until another one is found, which
+/// without a majority is never.
 async fn follow(
     mut metrics: openraft::type_config::alias::WatchReceiverOf<Types, RaftMetrics<Types>>,
+    contact: Arc<Contact>,
     config: Config,
-    leadership: watch::Sender<Leadership>,
-    fatal: watch::Sender<Option<Error>>,
+    tell: Tell,
 ) {
     use openraft::async_runtime::watch::WatchReceiver;
     loop {
-        let (now, failure) = {
+        let (now, leader, failure) = {
             let metrics = metrics.borrow_watched();
-            (leadership_in(&metrics, &config), metrics.running_state.clone().err())
+            let leader = leader_in(&metrics, &config);
+            let cluster = types::cluster_of(metrics.membership_config.membership());
+            tell.cluster.store(cluster, Ordering::Relaxed);
+            let heard = leader.as_ref().filter(|_| !contact.is_lost(3 * config.pace.election.1));
+            (leadership_in(&metrics, &config, heard), leader, metrics.running_state.clone().err())
         };
-        leadership.send_if_modified(|known| {
-            let changed = *known != now;
-            *known = now;
-            changed
-        });
+        tell.leader.send_if_modified(|known| replace_if_new(known, leader));
+        tell.leadership.send_if_modified(|known| replace_if_new(known, now));
         match failure {
             None => {}
             Some(Fatal::Stopped) => return,
             Some(error) => {
-                leadership.send_replace(Leadership::default());
+                tell.leadership.send_replace(Leadership::default());
                 let error = Error::of(&config.dir, &error);
                 tracing::error!(%error, "raft cannot go on");
-                fatal.send_replace(Some(error));
+                tell.fatal.send_replace(Some(error));
                 return;
             }
         }
@@ -365,6 +390,12 @@ async fn follow(
             return;
         }
     }
+}
+
+fn replace_if_new<T: PartialEq>(known: &mut T, now: T) -> bool {
+    let changed = *known != now;
+    *known = now;
+    changed
 }
 
 /// Asks for a snapshot when a restart would have to repeat many commands. Holds raft, so it is aborted
@@ -384,22 +415,25 @@ async fn save_often(raft: openraft::Raft<Types, Machine>, published: Arc<Publish
     }
 }
 
-fn leadership_in(metrics: &RaftMetrics<Types>, config: &Config) -> Leadership {
+fn leader_in(metrics: &RaftMetrics<Types>, config: &Config) -> Option<(u64, String)> {
+    let leader = metrics.current_leader.filter(|leader| *leader != config.node_id)?;
+    let written = metrics.membership_config.membership().get_node(&leader).map(|peer| peer.address.clone());
+    config.addresses.address_of(leader).or(written).map(|address| (leader, address))
+}
+
+fn leadership_in(metrics: &RaftMetrics<Types>, config: &Config, other: Option<&(u64, String)>) -> Leadership {
     // The first entry of a leader's own term commits all that came before.
     let caught_up = metrics
         .last_applied
         .as_ref()
         .is_some_and(|applied| **applied.committed_leader_id() == metrics.current_term);
-    let leader_address = metrics.current_leader.and_then(|leader| {
-        if leader == config.node_id {
-            return Some(config.address.clone());
-        }
-        metrics.membership_config.membership().get_node(&leader).map(|peer| peer.address.clone())
-    });
+    let own = metrics.current_leader.filter(|leader| *leader == config.node_id);
     Leadership {
         is_leader: metrics.state == ServerState::Leader && caught_up,
         term: metrics.current_term,
-        leader_address,
+        leader_address: own
+            .map(|_| config.address.clone())
+            .or_else(|| other.map(|(_, address)| address.clone())),
     }
 }
 

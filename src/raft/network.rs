@@ -16,7 +16,7 @@ use bytes::Bytes;
 use openraft::{
     RaftNetworkFactory, RaftNetworkV2, Snapshot,
     errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable},
-    network::RPCOption,
+    network::{Backoff, RPCOption},
     raft::{
         AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
         TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -26,22 +26,55 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::{
+    config::Addresses,
+    contact::Contact,
+    transport::{Transport, Wire},
+};
+use super::{
     machine::Machine,
     snapshot::SnapshotFile,
     types::{Peer, SnapshotMeta, Types, Vote},
 };
-use crate::net::rpc::{Call, Client, ClientConfig, Error, ErrorKind, Router};
+use crate::net::rpc::{Call, Error, ErrorKind, Router, decode, encode};
 
 /// Bytes of a snapshot in one call.
 const CHUNK: usize = 1 << 20;
 /// For one of them; the last one installs the snapshot.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Waits between attempts to reach a server that cannot be reached, the last one for ever: one that comes back is
+/// needed at once.
+const BACKOFF: [u64; 4] = [20, 50, 100, 200];
+
+/// Whom a call is for. Addresses may have new owners: a server that answered for another one would count twice.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Head {
+    to: u64,
+    /// Of the caller; 0: it knows none.
+    cluster: u64,
+}
+
+impl Head {
+    pub(super) fn check(self, peers: &Peers) -> Result<(), Error> {
+        if self.to != peers.own {
+            let words = format!("server {} is here, not {}", peers.own, self.to);
+            return Err(Error::new(ErrorKind::NotFound, words));
+        }
+        let cluster = peers.cluster();
+        if self.cluster != 0 && cluster != 0 && self.cluster != cluster {
+            return Err(Error::new(ErrorKind::NotFound, "this server is part of another cluster"));
+        }
+        Ok(())
+    }
+}
+
 macro_rules! calls {
     ($($name:ident($request:ty) -> $answer:ty, $method:literal;)*) => {$(
         #[derive(Serialize, Deserialize)]
-        #[serde(transparent)]
-        struct $name($request);
+        struct $name {
+            head: Head,
+            rpc: $request,
+        }
 
         impl Call for $name {
             const METHOD: &'static str = $method;
@@ -60,6 +93,7 @@ calls! {
 /// A piece of a snapshot. The pieces of a transfer come one after the other.
 #[derive(Serialize, Deserialize)]
 struct Chunk {
+    head: Head,
     from: u64,
     transfer: u64,
     vote: Vote,
@@ -75,38 +109,82 @@ impl Call for Chunk {
     type Answer = Option<SnapshotResponse<Types>>;
 }
 
-/// Makes connections to servers by the addresses in the membership.
+/// Finds servers and calls them.
+#[derive(Clone)]
 pub(super) struct Peers {
     pub(super) own: u64,
-    /// The longest wait between two attempts: not much more than an election takes.
-    pub(super) max_backoff: Duration,
+    /// Number of the cluster that this server is part of.
+    pub(super) cluster: Arc<AtomicU64>,
+    pub(super) addresses: Arc<dyn Addresses>,
+    pub(super) transport: Arc<dyn Transport>,
+    /// The longest wait between two attempts to connect: not much more than an election takes.
+    pub(super) patience: Duration,
+}
+
+impl Peers {
+    /// A connection of its own to a server; `address` is the one in the log.
+    pub(super) fn link(&self, target: u64, address: &str) -> Link {
+        Link { peers: self.clone(), target, written: address.into(), wire: None }
+    }
+
+    pub(super) fn cluster(&self) -> u64 {
+        self.cluster.load(Ordering::Relaxed)
+    }
+
+    /// Where the server is, as far as anybody knows.
+    pub(super) fn address_of(&self, target: u64, written: &str) -> String {
+        self.addresses.address_of(target).unwrap_or_else(|| written.to_owned())
+    }
 }
 
 impl RaftNetworkFactory<Types> for Peers {
     type Network = Link;
 
     /// Called once each for replication, heartbeats and snapshots: none of them waits behind another.
-    async fn new_client(&mut self, _target: u64, node: &Peer) -> Link {
-        let config = ClientConfig { max_backoff: self.max_backoff, ..ClientConfig::default() };
-        Link { own: self.own, client: Client::new(node.address.clone(), config) }
+    async fn new_client(&mut self, target: u64, node: &Peer) -> Link {
+        self.link(target, &node.address)
     }
 }
 
 /// One other server.
 pub(super) struct Link {
-    own: u64,
-    client: Client,
+    peers: Peers,
+    target: u64,
+    written: String,
+    wire: Option<(String, Box<dyn Wire>)>,
 }
 
 impl Link {
-    async fn call<C: Call>(&self, call: &C, option: &RPCOption) -> Result<C::Answer, RPCError<Types>> {
-        self.client.call(call, option.soft_ttl()).await.map_err(|error| match error.kind {
+    /// The connection to where the server is now.
+    fn wire(&mut self) -> &dyn Wire {
+        let address = self.peers.address_of(self.target, &self.written);
+        let wire = match self.wire.take() {
+            Some(known) if known.0 == address => known,
+            _ => {
+                let wire = self.peers.transport.open(&address, self.peers.patience);
+                (address, wire)
+            }
+        };
+        &*self.wire.insert(wire).1
+    }
+
+    pub(super) fn head(&self) -> Head {
+        Head { to: self.target, cluster: self.peers.cluster() }
+    }
+
+    pub(super) async fn ask<C: Call>(&mut self, call: &C, timeout: Duration) -> Result<C::Answer, Error> {
+        let body = encode(call)?;
+        decode(&self.wire().call(C::METHOD, body, timeout).await?)
+    }
+
+    async fn call<C: Call>(&mut self, call: &C, option: &RPCOption) -> Result<C::Answer, RPCError<Types>> {
+        self.ask(call, option.soft_ttl()).await.map_err(|error| match error.kind {
             ErrorKind::Unknown | ErrorKind::Overloaded => NetworkError::new(&error).into(),
             _ => Unreachable::new(&error).into(),
         })
     }
 
-    async fn send(&self, vote: Vote, snapshot: &Snapshotted) -> Result<SnapshotResponse<Types>, Error> {
+    async fn send(&mut self, vote: Vote, snapshot: &Snapshotted) -> Result<SnapshotResponse<Types>, Error> {
         static TRANSFERS: AtomicU64 = AtomicU64::new(1);
         let transfer = TRANSFERS.fetch_add(1, Ordering::Relaxed);
         let mut offset = 0;
@@ -116,8 +194,9 @@ impl Link {
             // A full piece may be the last one, too: then an empty one follows.
             let last = data.len() < CHUNK;
             let meta = snapshot.meta.clone();
-            let chunk = Chunk { from: self.own, transfer, vote, meta, offset, data, last };
-            if let Some(response) = self.client.call(&chunk, CHUNK_TIMEOUT).await? {
+            let head = self.head();
+            let chunk = Chunk { head, from: self.peers.own, transfer, vote, meta, offset, data, last };
+            if let Some(response) = self.ask(&chunk, CHUNK_TIMEOUT).await? {
                 return Ok(response);
             }
             if last {
@@ -163,7 +242,8 @@ impl RaftNetworkV2<Types> for Link {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        self.call(&Append(rpc), &option).await
+        let head = self.head();
+        self.call(&Append { head, rpc }, &option).await
     }
 
     async fn vote(
@@ -171,7 +251,8 @@ impl RaftNetworkV2<Types> for Link {
         rpc: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        self.call(&RequestVote(rpc), &option).await
+        let head = self.head();
+        self.call(&RequestVote { head, rpc }, &option).await
     }
 
     async fn pre_vote(
@@ -179,7 +260,8 @@ impl RaftNetworkV2<Types> for Link {
         rpc: VoteRequest<Types>,
         option: RPCOption,
     ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        self.call(&RequestPreVote(rpc), &option).await
+        let head = self.head();
+        self.call(&RequestPreVote { head, rpc }, &option).await
     }
 
     async fn full_snapshot(
@@ -201,7 +283,13 @@ impl RaftNetworkV2<Types> for Link {
         rpc: TransferLeaderRequest<Types>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
-        self.call(&Transfer(rpc), &option).await
+        let head = self.head();
+        self.call(&Transfer { head, rpc }, &option).await
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        let last = *BACKOFF.last()?;
+        Some(Backoff::new(BACKOFF.into_iter().chain(std::iter::repeat(last)).map(Duration::from_millis)))
     }
 }
 
@@ -217,32 +305,61 @@ struct Receiving {
 }
 
 /// Answers the other servers. Snapshots that come in are kept in `dir` until they are whole.
-pub(super) fn register(raft: &openraft::Raft<Types, Machine>, dir: PathBuf, router: &mut Router) {
-    let to = raft.clone();
-    router.register_urgent(move |Append(rpc): Append| {
-        let raft = to.clone();
-        async move { raft.append_entries(rpc).await.map_err(broken) }
+pub(super) fn register(
+    raft: &openraft::Raft<Types, Machine>,
+    contact: &Arc<Contact>,
+    peers: &Peers,
+    dir: PathBuf,
+    router: &mut Router,
+) {
+    let (to, heard) = (raft.clone(), contact.clone());
+    let us = peers.clone();
+    router.register_urgent(move |Append { head, rpc }: Append| {
+        let (raft, contact, right) = (to.clone(), heard.clone(), head.check(&us));
+        async move {
+            right?;
+            let _hearing = contact.hear(&rpc.vote)?;
+            raft.append_entries(rpc).await.map_err(broken)
+        }
+    });
+    let (to, heard) = (raft.clone(), contact.clone());
+    let us = peers.clone();
+    router.register_urgent(move |RequestVote { head, rpc }: RequestVote| {
+        let (raft, contact, right) = (to.clone(), heard.clone(), head.check(&us));
+        async move {
+            right?;
+            contact.may_vote().await;
+            raft.vote(rpc).await.map_err(broken)
+        }
+    });
+    let (to, heard) = (raft.clone(), contact.clone());
+    let us = peers.clone();
+    router.register_urgent(move |RequestPreVote { head, rpc }: RequestPreVote| {
+        let (raft, contact, right) = (to.clone(), heard.clone(), head.check(&us));
+        async move {
+            right?;
+            contact.may_vote().await;
+            raft.pre_vote(rpc).await.map_err(broken)
+        }
     });
     let to = raft.clone();
-    router.register_urgent(move |RequestVote(rpc): RequestVote| {
-        let raft = to.clone();
-        async move { raft.vote(rpc).await.map_err(broken) }
-    });
-    let to = raft.clone();
-    router.register_urgent(move |RequestPreVote(rpc): RequestPreVote| {
-        let raft = to.clone();
-        async move { raft.pre_vote(rpc).await.map_err(broken) }
-    });
-    let to = raft.clone();
-    router.register_urgent(move |Transfer(rpc): Transfer| {
-        let raft = to.clone();
-        async move { raft.handle_transfer_leader(rpc).await.map_err(broken) }
+    let us = peers.clone();
+    router.register_urgent(move |Transfer { head, rpc }: Transfer| {
+        let (raft, right) = (to.clone(), head.check(&us));
+        async move {
+            right?;
+            raft.handle_transfer_leader(rpc).await.map_err(broken)
+        }
     });
     let to = raft.clone();
     let incoming = Arc::new(Mutex::new(Incoming::default()));
+    let (heard, us) = (contact.clone(), peers.clone());
     router.register_urgent(move |chunk: Chunk| {
         let (raft, dir, incoming) = (to.clone(), dir.clone(), incoming.clone());
+        let (contact, right) = (heard.clone(), chunk.head.check(&us));
         async move {
+            right?;
+            let _hearing = contact.hear(&chunk.vote)?;
             let Some((vote, meta, file)) = incoming.lock().await.take_in(chunk, dir).await? else {
                 return Ok(None);
             };

@@ -120,7 +120,7 @@ fn refused(error: &WriteError) -> ProposeError {
     }
 }
 
-fn leader_of(forward: &ForwardToLeader<Types>) -> Option<String> {
+pub(super) fn leader_of(forward: &ForwardToLeader<Types>) -> Option<String> {
     match forward.reason {
         ForwardReason::NotLeader | ForwardReason::LeadershipTransfer => {
             forward.leader_node.as_ref().map(|peer| peer.address.clone())

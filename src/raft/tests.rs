@@ -1,7 +1,8 @@
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::{FileExt, PermissionsExt},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use model::{Job, Timestamp};
@@ -11,14 +12,22 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod cluster; // several servers
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn config(dir: &Path) -> Config {
     Config::new(dir, 1, "127.0.0.1:4647")
 }
 
+/// Starts a server that works alone.
 async fn start(config: Config) -> Server {
-    Server::start(config, Handle::current()).await.unwrap()
+    let own = (config.node_id, config.address.clone());
+    let server = Server::start(config, Handle::current()).await.unwrap();
+    if server.is_empty().await.unwrap() {
+        server.found([own].into()).await.unwrap();
+    }
+    server
 }
 
 async fn leading(server: &Server) {
@@ -67,7 +76,7 @@ struct Stores;
 impl StoreBuilder<Types, LogStore, Machine, TempDir> for Stores {
     async fn build(&self) -> Result<(TempDir, LogStore, Machine), openraft::StorageError<Types>> {
         let dir = TempDir::new().unwrap();
-        let (log, snapshots, found) = open(dir.path(), 0).unwrap();
+        let (log, snapshots, found) = open(&Storage::File, dir.path(), 0).unwrap();
         assert!(found.is_none());
         let published = Arc::new(Published::new(Root::default()));
         Ok((dir, log, Machine::new(published, snapshots, None)))
@@ -104,8 +113,12 @@ async fn a_server_alone_leads_and_writes() {
 async fn a_leader_that_was_idle_for_long_still_writes() {
     let dir = TempDir::new().unwrap();
     let quick = Config {
-        heartbeat: Duration::from_millis(10),
-        election_timeout: (Duration::from_millis(30), Duration::from_millis(60)),
+        pace: Pace {
+            heartbeat: Duration::from_millis(10),
+            election: (Duration::from_millis(30), Duration::from_millis(60)),
+            lease_read: Duration::from_millis(20),
+            suspect_after: Duration::from_millis(25),
+        },
         ..config(dir.path())
     };
     let server = start(quick).await;
@@ -175,6 +188,7 @@ async fn a_damaged_log_is_an_error_or_whole_but_never_shorter() {
             Err(error) => {
                 refused += 1;
                 assert!(error.to_string().contains("log.redb"), "{error}");
+                assert!(error.to_string().contains("Remedy"), "{error}");
             }
             Ok(server) => {
                 leading(&server).await;
@@ -326,6 +340,15 @@ async fn a_disk_that_fails_stops_the_log_with_its_path() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_of_a_newer_version_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    start(config(dir.path())).await.shutdown().await;
+    log_disk::pretend_format(&dir.path().join(LOG), 9);
+    let error = Server::start(config(dir.path()), Handle::current()).await.unwrap_err().to_string();
+    assert!(error.contains("format 9") && error.contains("start the version"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_of_a_newer_version_stops_raft() {
     let dir = TempDir::new().unwrap();
     let server = start(config(dir.path())).await;
@@ -359,121 +382,6 @@ async fn a_full_queue_is_overloaded() {
     }
     assert!(refused > 0);
     assert_eq!(server.root().jobs.len(), written);
-}
-
-/// A server with its door.
-struct Door {
-    server: Server,
-    stop: tokio_util::sync::CancellationToken,
-    serving: tokio::task::JoinHandle<()>,
-}
-
-async fn open_door(listener: tokio::net::TcpListener, config: Config) -> Door {
-    let server = start(config).await;
-    // No place for ordinary calls: raft's own must work all the same.
-    let mut router = Router::new(0, 0);
-    server.register_methods(&mut router);
-    let stop = tokio_util::sync::CancellationToken::new();
-    let serving = tokio::spawn(crate::net::rpc::serve(listener, Arc::new(router), stop.clone()));
-    Door { server, stop, serving }
-}
-
-impl Door {
-    async fn close(self) {
-        self.stop.cancel();
-        self.serving.await.unwrap();
-        self.server.shutdown().await;
-    }
-}
-
-async fn leader_of(doors: &BTreeMap<u64, Door>) -> u64 {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        for (id, door) in doors {
-            if door.server.leadership().borrow().is_leader {
-                return *id;
-            }
-        }
-        assert!(Instant::now() < deadline, "no leader in time");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Writes through whoever leads, as a client would.
-async fn write(doors: &BTreeMap<u64, Door>, name: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let leader = leader_of(doors).await;
-        let result = doors[&leader].server.propose(vec![register(name)]).await;
-        match result {
-            // Refused: an earlier attempt with an unknown outcome was carried out.
-            Ok(_) => return,
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_servers_agree_survive_a_loss_and_catch_up_by_snapshot() {
-    let dir = TempDir::new().unwrap();
-    let mut listeners = BTreeMap::new();
-    for id in 1..=3_u64 {
-        listeners.insert(id, tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
-    }
-    let addresses: BTreeMap<u64, String> =
-        listeners.iter().map(|(id, listener)| (*id, listener.local_addr().unwrap().to_string())).collect();
-    let config = |id: u64| Config {
-        heartbeat: Duration::from_millis(50),
-        election_timeout: (Duration::from_millis(300), Duration::from_millis(600)),
-        snapshot_after: 20,
-        founders: addresses.clone().into_iter().filter(|(other, _)| *other != id).collect(),
-        ..Config::new(dir.path().join(id.to_string()), id, addresses[&id].clone())
-    };
-    let mut doors = BTreeMap::new();
-    for (id, listener) in listeners {
-        doors.insert(id, open_door(listener, config(id)).await);
-    }
-
-    for n in 0..10 {
-        write(&doors, &format!("job-{n}")).await;
-    }
-    for (id, door) in &doors {
-        until(&format!("server {id} has all"), || door.server.root().jobs.len() == 10).await;
-    }
-    let lost = leader_of(&doors).await;
-    let follower = doors.keys().copied().find(|id| *id != lost).unwrap();
-    let refused = doors[&follower].server.propose(vec![register("x")]).await;
-    assert!(
-        matches!(&refused, Err(ProposeError::NotLeader { leader: Some(address) }) if *address == addresses[&lost]),
-        "{refused:?}"
-    );
-
-    doors.remove(&lost).unwrap().close().await;
-    for n in 10..150 {
-        write(&doors, &format!("job-{n}")).await;
-    }
-    until("the log behind is gone", || doors.values().all(|door| door.server.stats().purged_index > 40))
-        .await;
-    let listener = tokio::net::TcpListener::bind(&addresses[&lost]).await.unwrap();
-    let back = open_door(listener, config(lost)).await;
-    until("it caught up", || back.server.root().jobs.len() == 150).await;
-    assert!(back.server.stats().snapshot_index > 40, "by a snapshot: {:?}", back.server.stats());
-    doors.insert(lost, back);
-    write(&doors, "last").await;
-    for door in doors.values() {
-        until("the last write", || door.server.root().jobs.len() == 151).await;
-    }
-    let last = doors.values().map(|door| door.server.root().index).max().unwrap();
-    for door in doors.values() {
-        until("the same index", || door.server.root().index == last).await;
-    }
-    let contents: Vec<_> = doors.values().map(|door| content(&door.server)).collect();
-    assert_eq!(contents[0], contents[1]);
-    assert_eq!(contents[0], contents[2]);
-    for door in doors.into_values() {
-        door.close().await;
-    }
 }
 
 /// Not a test: prints how long a start takes and how many writes a second the disk allows.

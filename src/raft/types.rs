@@ -47,6 +47,9 @@ impl fmt::Display for Commands {
 pub(super) struct Peer {
     /// RPC address, `ip:port`.
     pub(super) address: String,
+    /// Number of the cluster, the same for all its servers. 0: founded by a version that drew none.
+    #[serde(default)]
+    pub(super) cluster: u64,
 }
 
 // ---------------------------------------------------------------------------------------------- records
@@ -62,6 +65,8 @@ pub(super) struct MembershipRecord {
     /// More than one set while a change is under way.
     voters: Vec<BTreeSet<u64>>,
     addresses: BTreeMap<u64, String>,
+    #[serde(default)]
+    cluster: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,6 +107,7 @@ impl From<&openraft::Membership<u64, Peer>> for MembershipRecord {
         Self {
             voters: membership.get_joint_config().clone(),
             addresses: membership.nodes().map(|(&id, peer)| (id, peer.address.clone())).collect(),
+            cluster: cluster_of(membership),
         }
     }
 }
@@ -113,10 +119,16 @@ impl TryFrom<MembershipRecord> for openraft::Membership<u64, Peer> {
         if record.voters.is_empty() && record.addresses.is_empty() {
             return Ok(Self::default());
         }
+        let cluster = record.cluster;
         let peers: BTreeMap<_, _> =
-            record.addresses.into_iter().map(|(id, address)| (id, Peer { address })).collect();
+            record.addresses.into_iter().map(|(id, address)| (id, Peer { address, cluster })).collect();
         Self::new(record.voters, peers).map_err(|error| damaged(format!("a stored membership: {error}")))
     }
+}
+
+/// Number of the cluster; 0: unknown.
+pub(super) fn cluster_of(membership: &openraft::Membership<u64, Peer>) -> u64 {
+    membership.nodes().map(|(_, peer)| peer.cluster).max().unwrap_or(0)
 }
 
 pub(super) fn encode_entry(entry: &Entry) -> Vec<u8> {
@@ -218,8 +230,8 @@ mod tests {
         let membership = openraft::Membership::new(
             vec![BTreeSet::from([1, 2])],
             BTreeMap::from([
-                (1, Peer { address: "127.0.0.1:4647".into() }),
-                (2, Peer { address: "[::1]:4647".into() }),
+                (1, Peer { address: "127.0.0.1:4647".into(), cluster: 7 }),
+                (2, Peer { address: "[::1]:4647".into(), cluster: 7 }),
             ]),
         )
         .unwrap();

@@ -159,7 +159,8 @@ async fn a_thousand_tasks_start_quickly_in_a_small_supervisor() {
     .await;
     // Generous, for machines that do other things: 2 s is the aim.
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert!(rss < 40 * 1024, "{rss} KiB");
+    // 18 MiB in a release build; the pages of a debug binary come on top.
+    assert!(rss < 64 * 1024, "{rss} KiB");
     assert!(before.user_ticks + before.system_ticks < 1000);
 }
 

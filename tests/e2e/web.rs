@@ -35,8 +35,17 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        Self::open_within(address, Duration::from_secs(5), PATIENCE)
+    }
+
+    /// `connecting` and `answering`: how long each may take.
+    pub(crate) fn open_within(
+        address: SocketAddr,
+        connecting: Duration,
+        answering: Duration,
+    ) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, connecting)?;
+        stream.set_read_timeout(Some(answering))?;
         stream.set_nodelay(true)?;
         Ok(Self { address, stream: BufReader::new(stream) })
     }

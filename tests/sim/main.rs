@@ -7,10 +7,12 @@
 //!
 //! A failure prints the line that repeats it; with `TROUPE_SIM_TRACE` set, also every command that became true.
 
+mod faults; // nodes that are gone, drains, leaders that change
 mod nodes; // machines and their tasks
 mod settled; // what must be true when nothing moves any more
 mod trace; // commands in one line each
 mod users; // what people and faults do
+mod watchers; // roll-outs, and what was lost
 mod world; // the event queue, the log, and the leader
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -135,4 +137,11 @@ fn injected_bugs_are_found() {
     );
     check("ports are not verified", without_ports, &["port "]);
     check("settled too early", forgetful, &["left to do", "lost node", "live allocations"]);
+}
+
+/// As many lives as `TROUPE_SIM_SEEDS` says, for a long look.
+#[test]
+fn many_lives() {
+    let seeds = std::env::var("TROUPE_SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20);
+    for_seeds("many_lives", 100_000..100_000 + seeds, |seed| must(seed, 3, 40));
 }

@@ -21,6 +21,8 @@ pub(crate) struct Machine {
     pub(crate) node: Node,
     /// Reaches the servers.
     pub(crate) online: bool,
+    /// Counts how often it was cut off.
+    pub(crate) absence: u32,
     reporting: bool,
     running: BTreeMap<AllocId, Timestamp>,
     /// Told to fail by a fault.
@@ -29,7 +31,19 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(node: Node) -> Self {
-        Self { node, online: true, reporting: false, running: BTreeMap::new(), failing: BTreeSet::new() }
+        Self {
+            node,
+            online: true,
+            absence: 0,
+            reporting: false,
+            running: BTreeMap::new(),
+            failing: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn power_off(&mut self) {
+        self.running.clear();
+        self.failing.clear();
     }
 
     pub(crate) fn runs(&self) -> impl Iterator<Item = AllocId> + '_ {
@@ -42,25 +56,12 @@ impl World {
     pub(crate) fn connect(&mut self, id: NodeId) {
         let Some(machine) = self.machines.get_mut(&id) else { return };
         machine.online = true;
+        machine.reporting = true;
         machine.node.status = NodeStatus::Ready;
         let node = machine.node.clone();
         let (root, now) = (self.root.clone(), self.now);
         let evals = evals_for_node(&root, &node, now, &mut || self.id());
         self.propose(vec![Command::RegisterNode { node, evals, now }], After::Node(id));
-    }
-
-    /// The servers notice that the machine is gone.
-    pub(crate) fn declare_down(&mut self, id: NodeId) {
-        let Some(node) = self.root.nodes.get(&id) else { return };
-        if node.status == NodeStatus::Down {
-            return;
-        }
-        let mut node = Node::clone(node);
-        node.status = NodeStatus::Down;
-        let (root, now) = (self.root.clone(), self.now);
-        let evals = evals_for_node(&root, &node, now, &mut || self.id());
-        let command = Command::SetNodeStatus { node: id, status: NodeStatus::Down, event: None, evals, now };
-        self.propose(vec![command], After::Nothing);
     }
 
     pub(crate) fn node_reported(&mut self, id: NodeId) {
@@ -72,10 +73,37 @@ impl World {
 
     pub(crate) fn tick_node(&mut self, id: NodeId) {
         let Some(mut machine) = self.machines.remove(&id) else { return };
-        if machine.online && !machine.reporting {
-            self.look_at_tasks(id, &mut machine);
+        let status = self.root.nodes.get(&id).map(|node| node.status);
+        if !machine.online || machine.reporting {
+            self.machines.insert(id, machine);
+            return;
+        }
+        match status {
+            Some(NodeStatus::Initializing) => self.tell_all(id, &mut machine),
+            Some(NodeStatus::Ready) => self.look_at_tasks(id, &mut machine),
+            // Purged, or declared gone by mistake: it registers again.
+            _ => {
+                self.machines.insert(id, machine);
+                self.connect(id);
+                return;
+            }
         }
         self.machines.insert(id, machine);
+    }
+
+    /// The first report after an absence: everything that runs here, before the servers' orders are looked at.
+    fn tell_all(&mut self, id: NodeId, machine: &mut Machine) {
+        let root = self.root.clone();
+        let updates: Vec<AllocUpdate> = machine
+            .runs()
+            .filter_map(|alloc| root.allocs.get(&alloc))
+            .filter(|alloc| alloc.node == id)
+            .map(|alloc| self.update(alloc, ClientStatus::Running, None))
+            .collect();
+        machine.reporting = true;
+        let now = self.now;
+        let evals = evals_for_report(&root, &updates, now, &mut || self.id());
+        self.propose(vec![Command::UpdateAllocs { updates, evals, synced: Some(id), now }], After::Node(id));
     }
 
     fn look_at_tasks(&mut self, id: NodeId, machine: &mut Machine) {
@@ -106,7 +134,7 @@ impl World {
         machine.reporting = true;
         let now = self.now;
         let evals = evals_for_report(&root, &updates, now, &mut || self.id());
-        self.propose(vec![Command::UpdateAllocs { updates, evals }], After::Node(id));
+        self.propose(vec![Command::UpdateAllocs { updates, evals, synced: None, now }], After::Node(id));
     }
 
     fn next_of(
@@ -117,8 +145,8 @@ impl World {
         wait: &mut Option<Duration>,
     ) -> Option<(ClientStatus, Option<bool>)> {
         match alloc.client {
-            ClientStatus::Pending => {
-                machine.running.insert(alloc.id, self.now);
+            ClientStatus::Pending | ClientStatus::Unknown => {
+                machine.running.entry(alloc.id).or_insert(self.now);
                 Some((ClientStatus::Running, None))
             }
             ClientStatus::Running if bad => {

@@ -29,6 +29,8 @@ impl World {
         invariants::nothing_runs_for_a_stopped_job(&self.root)?;
         invariants::nothing_waits_on_a_lost_node(&self.root)?;
         invariants::one_blocked_evaluation_per_job(&self.root)?;
+        invariants::nothing_is_left_undecided(&self.root)?;
+        invariants::nothing_stays_on_a_drained_node(&self.root)?;
         self.nothing_is_left_to_do()?;
         self.machines_run_what_they_shall()
     }

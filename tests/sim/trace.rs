@@ -34,7 +34,7 @@ pub(crate) fn line(command: &Command) -> String {
         }
         Command::UpdateEvals { evals } => format!("evaluations{}", all(evals)),
         Command::ApplyPlan { plan, evals } => format!("plan {}{}", plan_line(plan), all(evals)),
-        Command::UpdateAllocs { updates, evals } => {
+        Command::UpdateAllocs { updates, evals, .. } => {
             let reports: Vec<String> = updates
                 .iter()
                 .map(|one| {

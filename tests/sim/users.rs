@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use model::{
-    Capacity, Constraint, DriverInfo, Eligibility, EphemeralDisk, EvalId, Evaluation, Job, JobKey, JobType,
-    NetworkAsk, Node, NodeId, Operand, Port, ReschedulePolicy, Resources, Task, TaskGroup, Trigger,
-    UpdateStrategy,
+    Capacity, Constraint, Disconnect, DriverInfo, Eligibility, EphemeralDisk, EvalId, Evaluation, Job,
+    JobKey, JobType, NetworkAsk, Node, NodeId, Operand, Port, Reconcile, ReschedulePolicy, Resources, Task,
+    TaskGroup, Trigger, UpdateStrategy,
 };
 use rand::RngExt;
 use state::Command;
@@ -23,7 +23,7 @@ impl World {
     pub(crate) fn disturb(&mut self, acts: usize) -> Result<(), String> {
         self.calm = false;
         for _ in 0..acts {
-            self.act();
+            self.act()?;
             let wait = match self.rng.random_range(0..10) {
                 0 => self.millis(10_000, 120_000),
                 1..4 => self.millis(100, 5_000),
@@ -34,25 +34,31 @@ impl World {
         Ok(())
     }
 
-    fn act(&mut self) {
+    fn act(&mut self) -> Result<(), String> {
         let node = NodeId(self.rng.random_range(1..=NODES));
-        match self.rng.random_range(0..100) {
+        match self.rng.random_range(0..120) {
             0..30 => {
                 let job = self.any_job();
                 self.register(job);
             }
             30..42 => self.scale(),
             42..50 => self.stop(),
-            50..62 => self.join(node),
-            62..72 => self.lose(node),
-            72..78 => self.set_eligible(node, false),
-            78..84 => self.set_eligible(node, true),
-            84..97 => self.fail_a_task(),
+            50..65 => self.join(node),
+            65..76 => self.lose(node),
+            76..78 => self.kill(node),
+            78..82 => self.set_eligible(node, false),
+            82..88 => self.set_eligible(node, true),
+            88..101 => self.fail_a_task(),
+            101..106 => self.drain(node),
+            106..110 => self.end_drain(node),
+            110..112 => self.purge(node),
+            112..116 => self.change_leader()?,
             _ => {
                 let before = model::Timestamp(self.now.as_nanos() - 60_000_000_000);
                 self.propose(vec![Command::Collect { before }], After::Nothing);
             }
         }
+        Ok(())
     }
 
     fn any_job(&mut self) -> Job {
@@ -94,6 +100,19 @@ impl World {
         if kind == JobType::Service && !self.one_in(3) {
             let max_parallel = self.rng.random_range(1..4);
             group.update = Some(UpdateStrategy { max_parallel, ..UpdateStrategy::default() });
+        }
+        if self.one_in(3) {
+            group.disconnect = Some(Disconnect {
+                lost_after: Duration::from_secs(self.rng.random_range(0..120)),
+                replace: !self.one_in(3),
+                stop_on_client_after: None,
+                reconcile: [
+                    Reconcile::BestScore,
+                    Reconcile::LongestRunning,
+                    Reconcile::KeepOriginal,
+                    Reconcile::KeepReplacement,
+                ][self.rng.random_range(0..4)],
+            });
         }
         if self.one_in(4) {
             let (left, right) = (String::new(), String::new());
@@ -169,14 +188,6 @@ impl World {
             self.connect(id);
         } else if known == Some(false) {
             self.connect(id);
-        }
-    }
-
-    /// The machine no longer reaches the servers; what it runs goes on.
-    fn lose(&mut self, id: NodeId) {
-        if let Some(machine) = self.machines.get_mut(&id).filter(|machine| machine.online) {
-            machine.online = false;
-            self.declare_down(id);
         }
     }
 

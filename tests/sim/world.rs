@@ -2,29 +2,28 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
     time::Duration,
 };
 
 use logic::{
     blocked_evals::{self, BlockedEvals},
-    deployment_watcher::{self, DeploymentWatcher},
+    deployment_watcher::DeploymentWatcher,
     eval_broker::{self, Broker, LeaseToken},
-    node_gateway::evals_for_lost,
     plan_applier::{Batch, Submission, Verdict},
     scheduler_worker::{Next, after_plan},
 };
 use model::{EvalId, EvalStatus, Evaluation, JobKey, NodeId, Plan, Timestamp, Trigger};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use scheduler::{Input, schedule};
-use state::{Command, Outcome, Root, invariants};
+use state::{Command, Outcome, Refusal, Root, invariants};
 
 use crate::nodes::Machine;
 
 /// What verifies and commits plans: the real one, or one with a hole.
 pub(crate) type Applier = fn(&Root, Vec<Submission>) -> Batch;
 
-const WORKERS: usize = 3;
+pub(crate) const WORKERS: usize = 3;
 /// Earlier states that a worker may still plan on.
 const STALE: usize = 8;
 
@@ -45,12 +44,22 @@ pub(crate) enum Event {
     Watcher,
     /// A node looks at what it shall run.
     Node(NodeId),
+    /// A node was not heard of for too long.
+    Missed {
+        node: NodeId,
+        absence: u32,
+    },
+    /// Patience with a disconnected node may have run out.
+    Overdue,
+    Drainer,
 }
 
 pub(crate) enum After {
     Nothing,
     Watcher,
     Gateway,
+    Patience,
+    Drainer,
     Node(NodeId),
     Plans(Vec<(usize, Work, Verdict)>),
     GaveUp { worker: usize, work: Box<Work> },
@@ -77,15 +86,18 @@ pub(crate) struct World {
     pub(crate) trace: Vec<String>,
     next_id: u128,
     queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
-    events: BTreeMap<(Timestamp, u64), Event>,
+    pub(crate) events: BTreeMap<(Timestamp, u64), Event>,
     history: VecDeque<Root>,
     applier: Applier,
-    broker: Broker,
-    blocked: BlockedEvals,
-    watcher: DeploymentWatcher,
-    watcher_busy: bool,
-    gateway_busy: bool,
-    watcher_wakes: Timestamp,
+    pub(crate) broker: Broker,
+    pub(crate) blocked: BlockedEvals,
+    pub(crate) watcher: DeploymentWatcher,
+    pub(crate) watcher_busy: bool,
+    pub(crate) gateway_busy: bool,
+    pub(crate) patience_busy: bool,
+    pub(crate) drainer_busy: bool,
+    pub(crate) wakes: BTreeSet<(Timestamp, bool)>,
+    pub(crate) watcher_wakes: Timestamp,
     broker_wakes: Timestamp,
     seen: u64,
     /// Per job, the state that held the result of its last evaluation: a later one is not planned on less.
@@ -115,6 +127,9 @@ impl World {
             watcher: DeploymentWatcher::default(),
             watcher_busy: false,
             gateway_busy: false,
+            patience_busy: false,
+            drainer_busy: false,
+            wakes: BTreeSet::new(),
             watcher_wakes: Timestamp::ZERO,
             broker_wakes: Timestamp::ZERO,
             seen: 0,
@@ -155,7 +170,8 @@ impl World {
     /// Runs the next event. False when there is none.
     pub(crate) fn step(&mut self) -> Result<bool, String> {
         let Some(Reverse(key)) = self.queue.pop() else { return Ok(false) };
-        let event = self.events.remove(&key).expect("every key in the queue has an event");
+        // Without an event it was one of a leader that is no more.
+        let Some(event) = self.events.remove(&key) else { return Ok(true) };
         self.now = self.now.max(key.0);
         match event {
             Event::Commit(commands, after) => self.commit(commands, after)?,
@@ -167,6 +183,9 @@ impl World {
             Event::Broker => self.tick_broker(),
             Event::Watcher => self.look_at_deployments(),
             Event::Node(node) => self.tick_node(node),
+            Event::Missed { node, absence } => self.missed(node, absence),
+            Event::Overdue => self.look_at_nodes(),
+            Event::Drainer => self.look_at_drains(),
         }
         Ok(true)
     }
@@ -180,7 +199,8 @@ impl World {
         Ok(())
     }
 
-    fn commit(&mut self, commands: Vec<Command>, after: After) -> Result<(), String> {
+    /// One entry of the log.
+    pub(crate) fn apply_all(&mut self, commands: Vec<Command>) -> Result<(), String> {
         self.history.push_back(self.root.clone());
         if self.history.len() > STALE {
             self.history.pop_front();
@@ -194,12 +214,20 @@ impl World {
                 crate::trace::line(&command)
             ));
             let command = Command::decode(&command.encode()).map_err(|error| format!("{error}: {words}"))?;
-            if let Outcome::Refused(reason) = self.root.apply(index, command) {
-                return Err(format!("refused: {reason}: {words}"));
+            match self.root.apply(index, command) {
+                // The node was purged, or a drain began, while it was on its way.
+                Outcome::Refused(Refusal::UnknownNode(_) | Refusal::Draining(_)) => {}
+                Outcome::Refused(reason) => return Err(format!("refused: {reason}: {words}")),
+                _ => {}
             }
             invariants::check(&self.root)
                 .map_err(|broken| format!("{broken}\nafter entry {index}: {words}"))?;
         }
+        Ok(())
+    }
+
+    fn commit(&mut self, commands: Vec<Command>, after: After) -> Result<(), String> {
+        self.apply_all(commands)?;
         match after {
             After::Nothing => {}
             After::Watcher => {
@@ -207,6 +235,8 @@ impl World {
                 self.look_at_deployments();
             }
             After::Gateway => self.gateway_busy = false,
+            After::Patience => self.patience_busy = false,
+            After::Drainer => self.drainer_busy = false,
             After::Node(node) => self.node_reported(node),
             After::Plans(plans) => {
                 self.writing = false;
@@ -222,7 +252,7 @@ impl World {
     }
 
     /// What the leader's actors do when the state changed.
-    fn notice(&mut self) {
+    pub(crate) fn notice(&mut self) {
         let root = self.root.clone();
         let mut effects = self.blocked.drop_settled(&root);
         effects.extend(self.blocked.wake(&root));
@@ -248,6 +278,8 @@ impl World {
         }
         self.look_at_deployments();
         self.look_for_lost();
+        self.look_at_nodes();
+        self.look_at_drains();
         self.tick_broker();
         let changed: Vec<NodeId> = root
             .usage
@@ -257,21 +289,13 @@ impl World {
             .map(|slot| slot.node)
             .collect();
         self.seen = root.index;
+        // A heartbeat tells a node that the servers gave it up, or forgot it.
+        let known = |id: &NodeId| root.nodes.get(id).is_some_and(|node| !node.status.is_gone());
+        let strangers = self.machines.iter().filter(|(id, machine)| machine.online && !known(id));
+        let changed: Vec<NodeId> = changed.into_iter().chain(strangers.map(|(id, _)| *id)).collect();
         for node in changed {
             let wait = self.millis(1, 200);
             self.after(wait, Event::Node(node));
-        }
-    }
-
-    fn look_for_lost(&mut self) {
-        if self.gateway_busy {
-            return;
-        }
-        let (root, now) = (self.root.clone(), self.now);
-        let evals = evals_for_lost(&root, now, &mut || self.id());
-        if !evals.is_empty() {
-            self.gateway_busy = true;
-            self.propose(vec![Command::UpdateEvals { evals }], After::Gateway);
         }
     }
 
@@ -420,50 +444,16 @@ impl World {
         self.after(wait, Event::Ask { worker });
     }
 
-    fn look_at_deployments(&mut self) {
-        if self.watcher_busy {
-            return;
-        }
-        let root = self.root.clone();
-        let look = self.watcher.look(&root, self.now);
-        if let Some(at) = look.wake_at
-            && (self.watcher_wakes <= self.now || at < self.watcher_wakes)
-        {
-            self.watcher_wakes = at;
-            self.after(at.since(self.now), Event::Watcher);
-        }
-        let commands: Vec<Command> =
-            look.effects.into_iter().filter_map(|effect| self.deployment_command(&root, effect)).collect();
-        if !commands.is_empty() {
-            self.watcher_busy = true;
-            self.propose(commands, After::Watcher);
-        }
-    }
-
-    fn deployment_command(&mut self, root: &Root, effect: deployment_watcher::Effect) -> Option<Command> {
-        use deployment_watcher::Effect;
-        let (Effect::Finish { deployment: id, .. } | Effect::Continue { deployment: id }) = effect;
-        let deployment = root.deployments.get(&id)?;
-        let job = root.jobs.get(&deployment.job)?;
-        let eval = Evaluation::new(
-            EvalId(self.id()),
-            deployment.job.clone(),
-            job.kind,
-            job.priority,
-            Trigger::DeploymentWatcher,
-            self.now,
-        );
-        Some(match effect {
-            Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
-            Effect::Finish { status, description, stable, .. } => Command::UpdateDeployment {
-                deployment: id,
-                status,
-                description: description.into(),
-                stable,
-                evals: if stable { Vec::new() } else { vec![eval] },
-                now: self.now,
-            },
-        })
+    /// Drops what only the old leader knew.
+    pub(crate) fn forget_leader(&mut self) {
+        self.history.clear();
+        self.acknowledged.clear();
+        self.submitted.clear();
+        self.idle.clear();
+        self.seen = 0;
+        (self.watcher_busy, self.gateway_busy, self.patience_busy, self.drainer_busy, self.writing) =
+            Default::default();
+        (self.watcher_wakes, self.broker_wakes) = (Timestamp::ZERO, Timestamp::ZERO);
     }
 
     /// What must be empty once nothing moves.

@@ -77,3 +77,12 @@ pub struct HealthNote {
     pub ok: bool,
     pub message: String,
 }
+
+/// `/v1/agent/join`: lower-case keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JoinResponse {
+    pub num_joined: usize,
+    pub error: String,
+    pub warning: String,
+}

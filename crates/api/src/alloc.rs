@@ -425,7 +425,10 @@ impl Allocation {
             metrics: alloc.metric.as_deref().map(Into::into),
             desired_status: alloc.desired.as_str().to_owned(),
             desired_description: alloc.desired_description.clone(),
-            desired_transition: DesiredTransition::default(),
+            desired_transition: DesiredTransition {
+                migrate: alloc.migrate.then_some(true),
+                ..DesiredTransition::default()
+            },
             client_status: alloc.client.as_str().to_owned(),
             client_description: alloc.client_description.clone(),
             task_states: task_states(alloc),
@@ -471,7 +474,10 @@ impl AllocListStub {
             desired_description: alloc.desired_description.clone(),
             client_status: alloc.client.as_str().to_owned(),
             client_description: alloc.client_description.clone(),
-            desired_transition: DesiredTransition::default(),
+            desired_transition: DesiredTransition {
+                migrate: alloc.migrate.then_some(true),
+                ..DesiredTransition::default()
+            },
             task_states: task_states(alloc),
             deployment_status: deployment_status(alloc),
             followup_eval_id: id_text(alloc.followup_eval),

@@ -37,6 +37,8 @@ pub fn decode_value<T: DeserializeOwned>(mut value: Value) -> Result<T, DecodeEr
 
 /// The keys of everything that comes in, in their one spelling.
 const KEYS: &[&str] = &[
+    "Actions",
+    "Address",
     "AddressMode",
     "Affinities",
     "AllAtOnce",
@@ -95,6 +97,7 @@ const KEYS: &[&str] = &[
     "FailuresBeforeCritical",
     "FailuresBeforeWarning",
     "ForceReschedule",
+    "Format",
     "GRPCService",
     "GRPCUseTLS",
     "Grace",
@@ -126,6 +129,7 @@ const KEYS: &[&str] = &[
     "Lifecycle",
     "Limit",
     "LogConfig",
+    "LostAfter",
     "MBits",
     "MaxClientDisconnect",
     "MaxDelay",
@@ -168,8 +172,10 @@ const KEYS: &[&str] = &[
     "Protocol",
     "Provider",
     "RTarget",
+    "Reconcile",
     "Region",
     "RenderTemplates",
+    "Replace",
     "Reschedule",
     "ReschedulePolicy",
     "ReservedPorts",
@@ -178,8 +184,8 @@ const KEYS: &[&str] = &[
     "Scaling",
     "ScalingPolicies",
     "Schedule",
-    "Secrets",
     "SecretID",
+    "Secrets",
     "SecretsMB",
     "Services",
     "ShutdownDelay",
@@ -193,8 +199,9 @@ const KEYS: &[&str] = &[
     "Sticky",
     "Stop",
     "StopAfterClientDisconnect",
-    "SubmitTime",
+    "StopOnClientAfter",
     "Submission",
+    "SubmitTime",
     "SuccessBeforePassing",
     "TLSServerName",
     "TLSSkipVerify",
@@ -212,6 +219,7 @@ const KEYS: &[&str] = &[
     "Update",
     "User",
     "Value",
+    "VariableFlags",
     "Variables",
     "Vault",
     "VaultNamespace",
@@ -222,10 +230,6 @@ const KEYS: &[&str] = &[
     "Volumes",
     "Warning",
     "Weights",
-    "Actions",
-    "Address",
-    "Format",
-    "VariableFlags",
 ];
 
 /// Below these keys stand the user's own names: neither renamed nor stripped.
@@ -376,6 +380,7 @@ mod tests {
         check::<job::RestartPolicy>();
         check::<job::ReschedulePolicy>();
         check::<job::MigrateStrategy>();
+        check::<job::DisconnectStrategy>();
         check::<job::EphemeralDisk>();
         check::<job::LogConfig>();
         check::<job::Constraint>();

@@ -78,7 +78,7 @@ wire! {
         pub constraints: Vec<Constraint>,
         pub scaling: Absent,
         pub restart_policy: Option<RestartPolicy>,
-        pub disconnect: Absent,
+        pub disconnect: Option<DisconnectStrategy>,
         #[serde(with = "nil")]
         pub tasks: Vec<Task>,
         pub ephemeral_disk: Option<EphemeralDisk>,
@@ -96,8 +96,10 @@ wire! {
         /// Nanoseconds.
         pub shutdown_delay: Option<i64>,
         pub max_run_duration: Absent,
-        pub stop_after_client_disconnect: Absent,
-        pub max_client_disconnect: Absent,
+        /// The old form of `Disconnect.StopOnClientAfter`; nanoseconds, input only.
+        pub stop_after_client_disconnect: Option<i64>,
+        /// The old form of `Disconnect.LostAfter`; nanoseconds, input only.
+        pub max_client_disconnect: Option<i64>,
         pub prevent_reschedule_on_lost: bool,
     }
 
@@ -322,6 +324,16 @@ wire! {
         pub health_check: Option<String>,
         pub min_healthy_time: Option<i64>,
         pub healthy_deadline: Option<i64>,
+    }
+
+    /// Durations in nanoseconds.
+    pub struct DisconnectStrategy {
+        pub lost_after: Option<i64>,
+        pub stop_on_client_after: Option<i64>,
+        /// Default: true.
+        pub replace: Option<bool>,
+        /// Default: `best_score`.
+        pub reconcile: Option<String>,
     }
 
     pub struct EphemeralDisk {

@@ -4,9 +4,9 @@ use serde_json::Value as Json;
 
 use crate::{
     job::{
-        CheckRestart, Constraint, EphemeralDisk, Job, LogConfig, MigrateStrategy, NetworkResource, Port,
-        ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, ServiceWeights, Task, TaskGroup,
-        UpdateStrategy,
+        CheckRestart, Constraint, DisconnectStrategy, EphemeralDisk, Job, LogConfig, MigrateStrategy,
+        NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck,
+        ServiceWeights, Task, TaskGroup, UpdateStrategy,
     },
     wire::nanos,
 };
@@ -53,6 +53,7 @@ fn task_group(group: &model::TaskGroup, kind: model::JobType) -> TaskGroup {
             None => is_service.then(UpdateStrategy::zero),
         },
         migrate: group.migrate.as_ref().map(Into::into),
+        disconnect: group.disconnect.as_ref().map(Into::into),
         constraints: constraints(&group.constraints),
         restart_policy: Some((&group.restart).into()),
         tasks: group.tasks.iter().map(task).collect(),
@@ -258,6 +259,17 @@ impl From<&model::MigratePolicy> for MigrateStrategy {
             health_check: Some(health_check(policy.health_check)),
             min_healthy_time: Some(nanos(policy.min_healthy_time)),
             healthy_deadline: Some(nanos(policy.healthy_deadline)),
+        }
+    }
+}
+
+impl From<&model::Disconnect> for DisconnectStrategy {
+    fn from(policy: &model::Disconnect) -> Self {
+        Self {
+            lost_after: Some(nanos(policy.lost_after)),
+            stop_on_client_after: policy.stop_on_client_after.map(nanos),
+            replace: Some(policy.replace),
+            reconcile: Some(policy.reconcile.as_str().to_owned()),
         }
     }
 }

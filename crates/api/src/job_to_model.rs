@@ -189,14 +189,11 @@ impl Reader {
 
     fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
         self.absent("Scaling", &group.scaling);
-        self.absent("Disconnect", &group.disconnect);
         self.absent("Affinities", &group.affinities);
         self.absent("Spreads", &group.spreads);
         self.absent("Consul", &group.consul);
         self.absent("Volumes", &group.volumes);
         self.absent("MaxRunDuration", &group.max_run_duration);
-        self.absent("StopAfterClientDisconnect", &group.stop_after_client_disconnect);
-        self.absent("MaxClientDisconnect", &group.max_client_disconnect);
         self.never("PreventRescheduleOnLost", group.prevent_reschedule_on_lost);
 
         let restart = self.restart(group.restart_policy, model::RestartPolicy::for_type(upper.kind));
@@ -210,6 +207,11 @@ impl Reader {
             reschedule: self.reschedule(group.reschedule_policy, upper),
             update: self.update(group.update, upper),
             migrate: self.migrate(group.migrate, upper),
+            disconnect: self.disconnect(
+                group.disconnect,
+                group.max_client_disconnect,
+                group.stop_after_client_disconnect,
+            ),
             ephemeral_disk: self.ephemeral_disk(group.ephemeral_disk),
             network: self.networks(group.networks),
             services,

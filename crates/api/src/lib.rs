@@ -22,12 +22,15 @@ pub mod deployment; // Deployment and its groups
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
+pub mod operator; // servers in the log, autopilot, scheduler settings
 pub mod request; // register, deregister, parse, validate, plan
 pub mod stats; // what allocations and hosts use
 
 pub mod consul; // Consul's catalog and health objects
 
-pub use agent::{AgentHealth, AgentMembers, AgentSelf, HealthNote, Member, SearchRequest, SearchResponse};
+pub use agent::{
+    AgentHealth, AgentMembers, AgentSelf, HealthNote, JoinResponse, Member, SearchRequest, SearchResponse,
+};
 pub use alloc::{
     AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker, TaskEvent,
     TaskState,
@@ -36,14 +39,21 @@ pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{Deployment, DeploymentState};
 pub use eval::Evaluation;
 pub use job::{
-    Constraint, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig, MigrateStrategy, NetworkResource,
-    Port, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, Task, TaskGroup,
-    TaskGroupSummary, UpdateStrategy,
+    Constraint, DisconnectStrategy, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig, MigrateStrategy,
+    NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, Task,
+    TaskGroup, TaskGroupSummary, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_to_model::Refused;
 pub use metric::AllocMetric;
-pub use node::{DriverInfo, Node, NodeEvent, NodeListStub};
+pub use node::{
+    DrainSpec, DriverInfo, Node, NodeDrainRequest, NodeEligibilityRequest, NodeEvent, NodeListStub,
+    NodeModifyResponse, NodeUpdateResponse,
+};
+pub use operator::{
+    AutopilotConfiguration, AutopilotHealth, LeadershipTransfer, RaftConfiguration, RaftPeer, RaftServer,
+    SchedulerConfiguration, SchedulerConfigurationResponse, SchedulerConfigurationUpdate, ServerHealth,
+};
 pub use request::{
     JobDeregisterResponse, JobEvaluateRequest, JobPlanRequest, JobPlanResponse, JobRegisterRequest,
     JobRegisterResponse, JobValidateRequest, JobValidateResponse, JobVersionsResponse, JobsParseRequest,

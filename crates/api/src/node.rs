@@ -6,7 +6,7 @@ use crate::{
     job::NetworkResource,
     job_from_model::NODE_POOL,
     time::Time,
-    wire::{Absent, Map, is_default, nil, wire},
+    wire::{Absent, Map, is_default, nanos, nil, wire},
 };
 
 wire! {
@@ -34,7 +34,7 @@ wire! {
         pub node_pool: String,
         pub computed_class: String,
         pub drain: bool,
-        pub drain_strategy: Absent,
+        pub drain_strategy: Option<DrainStrategy>,
         pub scheduling_eligibility: String,
         pub status: String,
         pub status_description: String,
@@ -52,7 +52,7 @@ wire! {
         pub host_networks: Absent,
         #[serde(rename = "GCVolumesOnNodeGC")]
         pub gc_volumes_on_node_gc: bool,
-        pub last_drain: Absent,
+        pub last_drain: Option<DrainMetadata>,
         pub node_max_allocs: i64,
         pub cgroup_parent: String,
         #[serde(rename = "IdentitySigningKeyID")]
@@ -61,6 +61,72 @@ wire! {
         pub last_alloc_update_index: u64,
         pub create_index: u64,
         pub modify_index: u64,
+    }
+
+    /// A drain that goes on.
+    pub struct DrainStrategy {
+        /// Nanoseconds; 0: none; negative: everything moves at once.
+        pub deadline: i64,
+        pub ignore_system_jobs: bool,
+        pub force_deadline: Time,
+        pub started_at: Time,
+    }
+
+    /// The newest drain.
+    pub struct DrainMetadata {
+        pub started_at: Time,
+        pub updated_at: Time,
+        /// `draining`, `complete` or `canceled`.
+        pub status: String,
+        #[serde(rename = "AccessorID")]
+        pub accessor_id: String,
+        #[serde(with = "nil")]
+        pub meta: Map<String>,
+    }
+
+    /// How to empty a node.
+    pub struct DrainSpec {
+        /// Nanoseconds; 0: none; negative: everything moves at once.
+        pub deadline: i64,
+        pub ignore_system_jobs: bool,
+    }
+
+    pub struct NodeDrainRequest {
+        #[serde(rename = "NodeID")]
+        pub node_id: String,
+        /// None: the drain ends.
+        pub drain_spec: Option<DrainSpec>,
+        /// When a drain ends: the node takes allocations again.
+        pub mark_eligible: bool,
+        #[serde(with = "nil")]
+        pub meta: Map<String>,
+    }
+
+    pub struct NodeEligibilityRequest {
+        #[serde(rename = "NodeID")]
+        pub node_id: String,
+        /// `eligible` or `ineligible`.
+        pub eligibility: String,
+    }
+
+    /// Answer to a drain or a change of eligibility.
+    pub struct NodeModifyResponse {
+        pub node_modify_index: u64,
+        #[serde(rename = "EvalIDs", with = "nil")]
+        pub eval_ids: Vec<String>,
+        pub eval_create_index: u64,
+        pub index: u64,
+    }
+
+    /// Answer to a purge or an evaluation of a node.
+    pub struct NodeUpdateResponse {
+        #[serde(rename = "HeartbeatTTL")]
+        pub heartbeat_ttl: i64,
+        #[serde(rename = "EvalIDs", with = "nil")]
+        pub eval_ids: Vec<String>,
+        pub eval_create_index: u64,
+        pub node_modify_index: u64,
+        pub index: u64,
     }
 
     pub struct NodeResources {
@@ -113,7 +179,8 @@ wire! {
     pub struct NodeEvent {
         pub message: String,
         pub subsystem: String,
-        pub details: Absent,
+        #[serde(with = "nil")]
+        pub details: Map<String>,
         pub timestamp: Time,
         pub create_index: u64,
     }
@@ -152,7 +219,7 @@ wire! {
         pub node_resources: Option<NodeResources>,
         #[serde(skip_serializing_if = "is_default")]
         pub reserved_resources: Option<NodeReservedResources>,
-        pub last_drain: Absent,
+        pub last_drain: Option<DrainMetadata>,
         pub create_index: u64,
         pub modify_index: u64,
     }
@@ -160,9 +227,36 @@ wire! {
 
 fn eligibility(node: &model::Node) -> String {
     String::from(match node.eligibility {
-        Eligibility::Eligible => "eligible",
-        Eligibility::Ineligible => "ineligible",
+        Eligibility::Eligible if node.drain.is_none() => "eligible",
+        _ => "ineligible",
     })
+}
+
+impl From<&model::Drain> for DrainStrategy {
+    fn from(drain: &model::Drain) -> Self {
+        Self {
+            deadline: match drain.deadline {
+                model::DrainDeadline::Never => 0,
+                model::DrainDeadline::After(deadline) => nanos(deadline),
+                model::DrainDeadline::Force => -1,
+            },
+            ignore_system_jobs: drain.ignore_system,
+            force_deadline: drain.force_at.unwrap_or(model::Timestamp::ZERO).into(),
+            started_at: drain.started_at.into(),
+        }
+    }
+}
+
+impl From<&model::LastDrain> for DrainMetadata {
+    fn from(last: &model::LastDrain) -> Self {
+        Self {
+            started_at: last.started_at.into(),
+            updated_at: last.updated_at.into(),
+            status: last.status.as_str().to_owned(),
+            accessor_id: String::new(),
+            meta: last.meta.clone(),
+        }
+    }
 }
 
 fn drivers(node: &model::Node) -> Map<DriverInfo> {
@@ -186,7 +280,7 @@ impl From<&model::NodeEvent> for NodeEvent {
         Self {
             message: event.message.clone(),
             subsystem: event.subsystem.clone(),
-            details: None,
+            details: event.details.clone(),
             timestamp: event.time.into(),
             create_index: event.index,
         }
@@ -248,6 +342,9 @@ impl From<&model::Node> for Node {
             node_class: node.class.clone(),
             node_pool: String::from(NODE_POOL),
             computed_class: node.computed_class.clone(),
+            drain: node.drain.is_some(),
+            drain_strategy: node.drain.as_ref().map(Into::into),
+            last_drain: node.last_drain.as_ref().map(Into::into),
             scheduling_eligibility: eligibility(node),
             status: node.status.as_str().to_owned(),
             status_updated_at: node.status_updated_at.as_nanos() / 1_000_000_000,
@@ -270,6 +367,8 @@ impl From<&model::Node> for NodeListStub {
             node_pool: String::from(NODE_POOL),
             node_class: node.class.clone(),
             version: node.attributes.get("nomad.version").cloned().unwrap_or_default(),
+            drain: node.drain.is_some(),
+            last_drain: node.last_drain.as_ref().map(Into::into),
             scheduling_eligibility: eligibility(node),
             status: node.status.as_str().to_owned(),
             drivers: drivers(node),

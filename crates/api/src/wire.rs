@@ -68,3 +68,22 @@ pub(crate) mod nil {
         Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
     }
 }
+
+/// Durations as text (`200ms`) on output; text or nanoseconds on input.
+pub(crate) mod span {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&model::time::format_duration(*span))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let span = match &value {
+            Value::Null => Some(Duration::ZERO),
+            Value::String(text) => model::time::parse_duration(text),
+            value => value.as_u64().map(Duration::from_nanos),
+        };
+        span.ok_or_else(|| serde::de::Error::custom(format!("{value} is not a duration such as \"10s\"")))
+    }
+}

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// The duration, or what is wrong with the text.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+/// The duration.
+///
+/// # Errors
+/// What is wrong with the text, in words.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let trimmed = text.trim();
     let body = trimmed.strip_prefix('+').unwrap_or(trimmed);
     if body.starts_with('-') {
@@ -50,7 +53,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// The shortest usual way to write it: `10s`, `5m`, `1h30m`.
-pub(crate) fn show(duration: Duration) -> String {
+pub fn show(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     if nanos == 0 {
         return String::from("0s");

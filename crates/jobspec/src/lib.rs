@@ -9,8 +9,9 @@ mod canonical; // defaults
 mod codes; // T0101 and so on
 mod decode; // tree -> job
 mod diagnostic; // messages with places
+mod document; // the language alone, for other files
 mod drivers; // settings of each driver
-mod duration; // "1h30m"
+pub mod duration; // "1h30m"
 mod pages; // `explain`
 mod problem; // a broken rule
 mod suggest; // "did you mean ..?"
@@ -22,8 +23,10 @@ mod tests;
 
 pub use canonical::canonicalize;
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use document::Document;
 pub use pages::explain;
 pub use problem::Problem;
+pub use syntax::{Attribute, Block, Body, Kind, Name, Span, Value};
 pub use validate::validate;
 
 /// The job file that `troupe init` writes.

@@ -155,6 +155,9 @@ impl Checker {
         if let Some(migrate) = &group.migrate {
             self.migrate(migrate);
         }
+        if let Some(disconnect) = &group.disconnect {
+            self.disconnect(disconnect);
+        }
         if group.tasks.is_empty() {
             self.report(
                 codes::EMPTY,

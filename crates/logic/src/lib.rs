@@ -6,7 +6,13 @@ pub mod blocked_evals; // evaluations that wait for room
 pub mod plan_applier; // the only place where plans become true
 pub mod scheduler_worker; // what to do with a plan's result
 pub mod deployment_watcher; // when a roll-out goes on, ends or fails
-pub mod node_gateway; // which evaluations a node's report calls for
+pub mod founding; // many empty servers, one cluster
+pub mod autopilot; // which servers are in the log
+pub mod node_watch; // which nodes are there, and when one is given up
+pub mod node_loss; // what is written when a node is given up
+pub mod roll; // the table of agents against what gossip says
+pub mod drainer; // empties nodes, group by group
+pub mod node_gateway; // which evaluations a node's report or loss calls for
 pub mod node_agent; // desired against running
 pub mod alloc_runner; // the status of an allocation from its tasks
 pub mod alloc_health; // when a deployment may count on it

@@ -1,9 +1,13 @@
 //! Desired against running on one node. Restart, lost message and first start are the same case: a look at
 //! everything, repeated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use model::{AllocId, Allocation, DesiredStatus};
+use model::{AllocId, Allocation, DesiredStatus, DriverInfo, Job, Node};
 
 /// What the node should do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,8 @@ struct Runner {
 pub struct NodeAgent {
     runners: BTreeMap<AllocId, Runner>,
     reported: BTreeSet<AllocId>,
+    /// Those that shall not run for longer without servers.
+    without_servers: BTreeMap<AllocId, Duration>,
 }
 
 impl NodeAgent {
@@ -63,6 +69,7 @@ impl NodeAgent {
         let gone: Vec<AllocId> = self.runners.keys().filter(|id| !ids.contains(id)).copied().collect();
         for id in gone {
             self.runners.remove(&id);
+            self.without_servers.remove(&id);
             effects.push(Effect::Forget(id));
         }
         self.reported.retain(|id| ids.contains(id));
@@ -104,6 +111,34 @@ impl NodeAgent {
         !previous_lives && !port_taken
     }
 
+    /// How long the allocation may run while no server is heard (`stop_on_client_after`); `None`: for ever.
+    pub fn runs_without_servers(&mut self, id: AllocId, at_most: Option<Duration>) {
+        match at_most {
+            Some(at_most) => self.without_servers.insert(id, at_most),
+            None => self.without_servers.remove(&id),
+        };
+    }
+
+    /// Which allocations shall stop because no server was heard for so long. Each is named once.
+    pub fn silent_for(&mut self, silence: Duration) -> Vec<AllocId> {
+        let over: Vec<AllocId> = self
+            .without_servers
+            .iter()
+            .filter(|(_, at_most)| **at_most <= silence)
+            .map(|(id, _)| *id)
+            .collect();
+        let mut stops = Vec::new();
+        for id in over {
+            self.without_servers.remove(&id);
+            if let Some(runner) = self.runners.get_mut(&id).filter(|runner| !runner.stopping && !runner.ended)
+            {
+                runner.stopping = true;
+                stops.push(id);
+            }
+        }
+        stops
+    }
+
     pub fn len(&self) -> usize {
         self.runners.len()
     }
@@ -111,6 +146,101 @@ impl NodeAgent {
     pub fn is_empty(&self) -> bool {
         self.runners.is_empty()
     }
+}
+
+/// What the servers want on this node, put together from their answers.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Of the newest state that was acted on; 0: the servers have not said anything yet.
+    index: u64,
+    rows: BTreeMap<AllocId, (Arc<Allocation>, Arc<Job>)>,
+}
+
+impl Wanted {
+    /// The node registered, at this index of the log. True when the log is not the one that the node was told of
+    /// before: what it knows of that one counts no more.
+    pub fn begin(&mut self, registered: u64) -> bool {
+        let new = registered < self.index;
+        if new {
+            *self = Self::default();
+        }
+        new
+    }
+
+    /// Takes over an answer: the allocations that changed, and the ids of all. An answer that is older than what was
+    /// acted on changes nothing. Returns the index to ask for next: 0 when something is missing.
+    pub fn take(
+        &mut self,
+        index: u64,
+        allocs: Vec<Allocation>,
+        known: &[AllocId],
+        jobs: &BTreeMap<u64, Arc<Job>>,
+    ) -> u64 {
+        if index < self.index {
+            return self.index;
+        }
+        self.index = index;
+        for alloc in allocs {
+            if let Some(job) = jobs.get(&alloc.job_index) {
+                self.rows.insert(alloc.id, (Arc::new(alloc), job.clone()));
+            }
+        }
+        let known: BTreeSet<AllocId> = known.iter().copied().collect();
+        self.rows.retain(|id, _| known.contains(id));
+        if self.rows.len() == known.len() { index } else { 0 }
+    }
+
+    /// The servers have said what they want. Before that, nothing may be concluded from what is not here.
+    pub fn is_known(&self) -> bool {
+        self.index > 0
+    }
+
+    pub fn get(&self, id: AllocId) -> Option<&(Arc<Allocation>, Arc<Job>)> {
+        self.rows.get(&id)
+    }
+
+    pub fn allocs(&self) -> impl Iterator<Item = &Allocation> + Clone {
+        self.rows.values().map(|(alloc, _)| &**alloc)
+    }
+}
+
+/// Pauses between attempts to reach the servers: 0.1 s, doubled each time up to 5 s, each shortened by chance to as
+/// little as half, so that the nodes of a server that went do not all come at once.
+#[derive(Debug, Clone, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    /// The pause after one more failure. `jitter`: 0 to 1.
+    pub fn next(&mut self, jitter: f64) -> Duration {
+        let pause = Self::FIRST * 2_u32.saturating_pow(self.failures.min(10));
+        self.failures = self.failures.saturating_add(1);
+        pause.min(Self::LONGEST).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+/// Puts what drivers say into the node; true when something that servers should know changed.
+pub fn apply_fingerprint(node: &mut Node, infos: BTreeMap<String, DriverInfo>) -> bool {
+    let mut changed = false;
+    for (name, info) in infos {
+        let same = node.drivers.get(&name).is_some_and(|old| {
+            (old.detected, old.healthy, &old.description, &old.attributes)
+                == (info.detected, info.healthy, &info.description, &info.attributes)
+        });
+        if same {
+            continue;
+        }
+        changed = true;
+        let prefix = format!("driver.{name}");
+        node.attributes.retain(|key, _| *key != prefix && !key.starts_with(&format!("{prefix}.")));
+        node.attributes.extend(info.attributes.clone());
+        node.drivers.insert(name, info);
+    }
+    changed
 }
 
 #[cfg(test)]
@@ -146,6 +276,9 @@ mod tests {
             previous: None,
             next: None,
             followup_eval: None,
+            migrate: false,
+            unknown_since: None,
+            returned: false,
             reschedules: vec![],
             metric: None,
             create_time: Timestamp(0),

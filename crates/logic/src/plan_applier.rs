@@ -36,6 +36,12 @@ pub fn batch(root: &Root, submissions: Vec<Submission>) -> Batch {
     let mut commands = Vec::with_capacity(submissions.len());
     let mut verdicts = Vec::with_capacity(submissions.len());
     for Submission { plan, settles } in submissions {
+        if root.evals.get(&plan.eval).is_some_and(|eval| eval.status.is_terminal()) {
+            // Its worker had lost the lease, and another one has settled the evaluation: it decided on a state that
+            // is long gone.
+            verdicts.push(Verdict { complete: true, progress: false });
+            continue;
+        }
         if plan.is_noop() {
             if !settles.is_empty() {
                 commands.push(Command::UpdateEvals { evals: settles });

@@ -9,6 +9,10 @@ use crate::{
     time::Timestamp,
 };
 
+/// Why an allocation shall stop that was given up with its node. People and scripts know the words, and `state` knows
+/// by them what may run on when the node comes back.
+pub const LOST_WITH_NODE: &str = "alloc is lost since its node is down";
+
 /// What the servers want.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,6 +41,8 @@ pub enum ClientStatus {
     Complete,
     Failed,
     Lost,
+    /// Its node is cut off and the group's `disconnect` says to wait: it may well run.
+    Unknown,
 }
 
 impl ClientStatus {
@@ -47,6 +53,7 @@ impl ClientStatus {
             Self::Complete => "complete",
             Self::Failed => "failed",
             Self::Lost => "lost",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -87,6 +94,16 @@ pub struct Allocation {
     pub next: Option<AllocId>,
     /// Evaluation that will reschedule it later.
     pub followup_eval: Option<EvalId>,
+    /// A drain wants it elsewhere: the next evaluation of its job moves it. Set by `Command::MarkMigrate`.
+    #[serde(default)]
+    pub migrate: bool,
+    /// Since when the servers do not know what became of it; `None` unless it is `unknown`.
+    #[serde(default)]
+    pub unknown_since: Option<Timestamp>,
+    /// Its node was cut off and is back: it runs, and what replaced it meanwhile may run too. Until the next
+    /// evaluation of its job decides which one stays.
+    #[serde(default)]
+    pub returned: bool,
     pub reschedules: Vec<RescheduleEvent>,
     pub metric: Option<Arc<crate::metric::AllocMetric>>,
     pub create_time: Timestamp,
@@ -101,6 +118,22 @@ impl Allocation {
     /// `job.group[index]`
     pub fn name(&self) -> String {
         format!("{}.{}[{}]", self.job.id, self.group, self.index)
+    }
+
+    /// It runs and does what it shall: its deployment found it healthy, or, where none asks, its checks pass.
+    pub fn is_healthy(&self) -> bool {
+        self.client == ClientStatus::Running
+            && match self.health {
+                Some(health) => health.healthy,
+                None if self.deployment.is_some() => false,
+                None => self.services.iter().all(|service| service.status() == CheckStatus::Passing),
+            }
+    }
+
+    /// It counts on a node without filling its place in the group: nobody knows whether it runs, or it is back and
+    /// nobody has decided yet whether it stays.
+    pub fn is_double(&self) -> bool {
+        self.client == ClientStatus::Unknown || self.returned
     }
 
     /// It shall not run, or no longer runs.

@@ -23,6 +23,9 @@ pub enum Trigger {
     QueuedAllocs,
     MaxPlanAttempts,
     FailedFollowUp,
+    NodeDrain,
+    MaxDisconnectTimeout,
+    Reconnect,
 }
 
 impl Trigger {
@@ -36,6 +39,9 @@ impl Trigger {
             Self::QueuedAllocs => "queued-allocs",
             Self::MaxPlanAttempts => "max-plan-attempts",
             Self::FailedFollowUp => "failed-follow-up",
+            Self::NodeDrain => "node-drain",
+            Self::MaxDisconnectTimeout => "max-disconnect-timeout",
+            Self::Reconnect => "reconnect",
         }
     }
 }

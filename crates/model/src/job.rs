@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::JobKey,
-    policy::{MigratePolicy, ReschedulePolicy, RestartPolicy, UpdateStrategy},
+    policy::{Disconnect, MigratePolicy, ReschedulePolicy, RestartPolicy, UpdateStrategy},
     resources::{Capacity, NetworkAsk, Port, Resources},
     service::Service,
     time::Timestamp,
@@ -155,6 +155,8 @@ pub struct TaskGroup {
     /// Present for service jobs unless `max_parallel = 0`.
     pub update: Option<UpdateStrategy>,
     pub migrate: Option<MigratePolicy>,
+    /// What happens while the node cannot be reached. Absent: its allocations are lost and replaced at once.
+    pub disconnect: Option<Disconnect>,
     pub ephemeral_disk: EphemeralDisk,
     /// Ports shared by the group's tasks (`network` in the group).
     pub network: Option<NetworkAsk>,

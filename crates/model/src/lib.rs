@@ -10,16 +10,20 @@ pub mod service; // services and their checks
 pub mod job; // job, task group, task
 pub mod policy; // restart, reschedule, update, migrate
 pub mod node; // a machine and its drivers
+pub mod agent; // a member of the cluster, as the catalog shows it
 pub mod alloc; // an instance of a task group on a node
 pub mod eval; // a reason to look at a job
 pub mod deployment; // the roll-out of a job version
 pub mod metric; // why a placement went as it did
+pub mod autopilot; // what operators decide about the servers
 pub mod plan; // what the scheduler decided
 
+pub use agent::{Agent, AgentStatus, Endpoint};
 pub use alloc::{
     AllocHealth, AllocUpdate, Allocation, AssignedPort, CheckState, CheckStatus, ClientStatus, DesiredStatus,
     RescheduleEvent, ServiceState, TaskEvent, TaskPhase, TaskState, event_type,
 };
+pub use autopilot::AutopilotSettings;
 pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
@@ -27,10 +31,13 @@ pub use job::{
     Constraint, EphemeralDisk, Job, JobStatus, JobType, LogConfig, Operand, Task, TaskGroup, Value,
 };
 pub use metric::AllocMetric;
-pub use node::{DriverInfo, Eligibility, Node, NodeEvent, NodeStatus};
+pub use node::{
+    Drain, DrainDeadline, DrainStatus, DriverInfo, Eligibility, LastDrain, Node, NodeEvent, NodeStatus,
+};
 pub use plan::{AllocStop, GroupAnnotation, Placement, Plan};
 pub use policy::{
-    DelayFunction, HealthCheck, MigratePolicy, ReschedulePolicy, RestartMode, RestartPolicy, UpdateStrategy,
+    DelayFunction, Disconnect, HealthCheck, MigratePolicy, Reconcile, ReschedulePolicy, RestartMode,
+    RestartPolicy, UpdateStrategy,
 };
 pub use resources::{Capacity, NetworkAsk, Port, Resources};
 pub use service::{Check, CheckKind, CheckRestart, Service};

@@ -1,6 +1,6 @@
 //! A machine that runs allocations.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ pub enum NodeStatus {
     Initializing,
     Ready,
     Down,
+    /// Not heard of, and something on it may stay `unknown` for a while before it counts as lost.
+    Disconnected,
 }
 
 impl NodeStatus {
@@ -21,7 +23,13 @@ impl NodeStatus {
             Self::Initializing => "initializing",
             Self::Ready => "ready",
             Self::Down => "down",
+            Self::Disconnected => "disconnected",
         }
+    }
+
+    /// Nobody hears of the node: it is down or disconnected.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Down | Self::Disconnected)
     }
 }
 
@@ -31,6 +39,72 @@ pub enum Eligibility {
     #[default]
     Eligible,
     Ineligible,
+}
+
+/// How long a drain may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrainDeadline {
+    /// As long as the migrations need.
+    #[default]
+    Never,
+    /// What is left then moves at once.
+    After(Duration),
+    /// Everything moves at once.
+    Force,
+}
+
+/// A node is being emptied.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    /// As asked.
+    pub deadline: DrainDeadline,
+    /// `started_at` and the deadline added up; `None` without a deadline.
+    pub force_at: Option<Timestamp>,
+    /// Leaves the allocations of system jobs where they are.
+    pub ignore_system: bool,
+    pub started_at: Timestamp,
+    /// Free words of whoever asked.
+    pub meta: BTreeMap<String, String>,
+}
+
+impl Drain {
+    /// Nothing may stay any longer.
+    pub fn is_forced(&self, now: Timestamp) -> bool {
+        self.deadline == DrainDeadline::Force || self.force_at.is_some_and(|at| at <= now)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrainStatus {
+    #[default]
+    Draining,
+    Complete,
+    Canceled,
+}
+
+impl DrainStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Complete => "complete",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// The newest drain of a node, kept when it is over.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastDrain {
+    pub status: DrainStatus,
+    pub started_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub meta: BTreeMap<String, String>,
+    /// Log index of its last change.
+    pub index: u64,
 }
 
 /// What a node says of itself, and what the servers note about it.
@@ -61,6 +135,10 @@ pub struct Node {
     pub status: NodeStatus,
     pub status_updated_at: Timestamp,
     pub eligibility: Eligibility,
+    /// It is being emptied now. Set by the servers.
+    pub drain: Option<Drain>,
+    /// Set by the servers.
+    pub last_drain: Option<LastDrain>,
     /// The last ten, oldest first.
     pub events: Vec<NodeEvent>,
     /// Hash over all that feasibility looks at and that is not unique to the node: nodes of one class pass or fail
@@ -76,8 +154,15 @@ impl Node {
         self.capacity.minus(self.reserved)
     }
 
+    /// It was emptied and has not been opened again since.
+    pub fn is_drained(&self) -> bool {
+        self.drain.is_none()
+            && self.eligibility == Eligibility::Ineligible
+            && self.last_drain.as_ref().is_some_and(|last| last.status == DrainStatus::Complete)
+    }
+
     pub fn is_schedulable(&self) -> bool {
-        self.status == NodeStatus::Ready && self.eligibility == Eligibility::Eligible
+        self.status == NodeStatus::Ready && self.eligibility == Eligibility::Eligible && self.drain.is_none()
     }
 }
 
@@ -102,6 +187,8 @@ pub struct NodeEvent {
     pub message: String,
     /// `Cluster`, `Driver`, `Drain`, ...
     pub subsystem: String,
+    /// Facts under the names of the HTTP API.
+    pub details: BTreeMap<String, String>,
     pub time: Timestamp,
     pub index: u64,
 }

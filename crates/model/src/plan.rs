@@ -34,6 +34,12 @@ pub struct Plan {
     pub deployment_updates: Vec<(DeploymentId, DeploymentStatus, String)>,
     /// Failed allocations whose replacement waits for a follow-up evaluation.
     pub followups: Vec<(AllocId, EvalId)>,
+    /// Allocations on disconnected nodes of which nothing is known any more, for as long as their group allows.
+    #[serde(default)]
+    pub unknown: Vec<AllocId>,
+    /// Allocations that came back with their nodes and stay.
+    #[serde(default)]
+    pub reconnected: Vec<AllocId>,
     pub now: Timestamp,
 }
 
@@ -53,6 +59,8 @@ impl Plan {
             deployment: None,
             deployment_updates: Vec::new(),
             followups: Vec::new(),
+            unknown: Vec::new(),
+            reconnected: Vec::new(),
             now,
         }
     }
@@ -65,6 +73,8 @@ impl Plan {
             && self.deployment.is_none()
             && self.deployment_updates.is_empty()
             && self.followups.is_empty()
+            && self.unknown.is_empty()
+            && self.reconnected.is_empty()
     }
 }
 

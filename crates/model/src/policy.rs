@@ -1,4 +1,4 @@
-//! Policies of a task group: restart, reschedule, update, migrate.
+//! Policies of a task group: restart, reschedule, update, migrate, disconnect.
 
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ impl Default for UpdateStrategy {
     }
 }
 
-/// How allocations leave a draining node. Stored and shown; drains come with the cluster.
+/// How allocations leave a draining node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MigratePolicy {
@@ -154,6 +154,60 @@ impl Default for MigratePolicy {
             health_check: HealthCheck::Checks,
             min_healthy_time: Duration::from_secs(10),
             healthy_deadline: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Which of two stays when a node comes back and a replacement runs already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reconcile {
+    /// The one on the node that suits the job better.
+    #[default]
+    BestScore,
+    LongestRunning,
+    KeepOriginal,
+    KeepReplacement,
+}
+
+impl Reconcile {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BestScore => "best_score",
+            Self::LongestRunning => "longest_running",
+            Self::KeepOriginal => "keep_original",
+            Self::KeepReplacement => "keep_replacement",
+        }
+    }
+
+    pub const ALL: [Self; 4] =
+        [Self::BestScore, Self::LongestRunning, Self::KeepOriginal, Self::KeepReplacement];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+/// What happens to allocations whose node cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Disconnect {
+    /// How long they are `unknown` before they count as lost. Zero: lost at once.
+    pub lost_after: Duration,
+    /// A replacement runs meanwhile. Default: true.
+    pub replace: bool,
+    /// The node itself stops them after being without servers for this long.
+    pub stop_on_client_after: Option<Duration>,
+    pub reconcile: Reconcile,
+}
+
+impl Default for Disconnect {
+    fn default() -> Self {
+        Self {
+            lost_after: Duration::ZERO,
+            replace: true,
+            stop_on_client_after: None,
+            reconcile: Reconcile::BestScore,
         }
     }
 }

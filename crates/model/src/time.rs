@@ -60,6 +60,35 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// Reads what [`format_duration`] writes, and everything else that Go's tools take: numbers with units, added up
+/// (`90s`, `1m30s`, `10000ms`, `1.5h`, `1h.5m`), or a bare `0`. Nothing negative.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0_f64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let value: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        seconds += value
+            * match &rest[..unit] {
+                "ns" => 1e-9,
+                // Micro sign, and the Greek letter.
+                "us" | "µs" | "μs" => 1e-6,
+                "ms" => 1e-3,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
+}
+
 /// `value / unit` without trailing zeros.
 fn decimal(value: u128, unit: u128) -> String {
     let whole = value / unit;
@@ -75,6 +104,23 @@ fn decimal(value: u128, unit: u128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_reads_them() {
+        let check = |text: &str, millis: Option<u64>| {
+            assert_eq!(parse_duration(text), millis.map(Duration::from_millis), "{text}");
+        };
+        check("60s", Some(60_000));
+        check("10000ms", Some(10_000));
+        check("1m30s", Some(90_000));
+        check("1.5h", Some(5_400_000));
+        check("1h.5m", Some(3_630_000));
+        check("1000000ns1000us1000µs", Some(3));
+        check("0", Some(0));
+        for text in ["", "5", "s", "5 s", "-5s", "1.2.3s", ".s", "5x", "99999999999999999999999h"] {
+            check(text, None);
+        }
+    }
 
     #[test]
     fn durations_read_as_in_job_files() {

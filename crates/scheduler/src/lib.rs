@@ -75,6 +75,8 @@ pub fn schedule(input: Input<'_>) -> Decision {
 
     let mut plan = Plan::new(eval.id, eval.job.clone(), eval.priority, root.index, now);
     plan.stops = work.stops.iter().map(|stop| stop.to_plan()).collect();
+    plan.unknown = std::mem::take(&mut work.unknown);
+    plan.reconnected = std::mem::take(&mut work.reconnected);
     plan.in_place = work.in_place.iter().map(|alloc| alloc.id).collect();
     plan.deployment_updates = std::mem::take(&mut work.deployment_updates);
     plan.deployment = work.deployment.take();

@@ -56,6 +56,7 @@ pub(crate) fn settle(
     ids: &mut dyn FnMut() -> u128,
 ) -> (Evaluation, Vec<Evaluation>) {
     let mut new_evals = follow_ups(eval, work, plan, now, ids);
+    new_evals.extend(expiries(eval, work, plan, now, ids));
     let mut done = eval.clone();
     done.status = EvalStatus::Complete;
     done.status_description = String::new();
@@ -147,4 +148,29 @@ fn follow_ups(
         }
     }
     evals
+}
+
+/// One evaluation per time at which unknown allocations count as lost.
+fn expiries(
+    eval: &Evaluation,
+    work: &Work<'_>,
+    plan: &mut Plan,
+    now: Timestamp,
+    ids: &mut dyn FnMut() -> u128,
+) -> Vec<Evaluation> {
+    let mut due: BTreeMap<Timestamp, Evaluation> = BTreeMap::new();
+    for &(alloc, until) in &work.expire {
+        let followup = due.entry(until).or_insert_with(|| {
+            let id = EvalId(ids());
+            let trigger = Trigger::MaxDisconnectTimeout;
+            let mut next = Evaluation::new(id, eval.job.clone(), eval.kind, eval.priority, trigger, now);
+            next.status_description = "created for delayed disconnect timeout".into();
+            next.job_index = eval.job_index;
+            next.previous = Some(eval.id);
+            next.wait_until = until;
+            next
+        });
+        plan.followups.push((alloc, followup.id));
+    }
+    due.into_values().collect()
 }

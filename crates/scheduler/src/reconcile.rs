@@ -8,6 +8,7 @@
 //! Names: an allocation is `job.group[index]`. New ones take the lowest index that is free, replacements keep the
 //! index of what they replace, and scaling down stops the highest indexes first.
 
+mod away; // nodes that cannot be reached, and what comes back with them
 mod change; // in place, or destructive?
 mod group; // the buckets of one group
 mod reschedule; // when a failed allocation is tried again
@@ -15,9 +16,11 @@ mod rollout; // deployments: which one counts, what it allows
 
 use model::{
     AllocId, AllocStop, Allocation, ClientStatus, Deployment, DeploymentId, DeploymentStatus, Evaluation,
-    Job, NodeId, NodeStatus, RescheduleEvent, TaskGroup, Timestamp, plan::Annotations,
+    Job, NodeId, RescheduleEvent, TaskGroup, Timestamp, plan::Annotations,
 };
 use state::Root;
+
+use away::Whereabouts;
 
 use crate::feasible::Feasibility;
 
@@ -25,7 +28,9 @@ use crate::feasible::Feasibility;
 pub(crate) mod description {
     pub(crate) const NOT_NEEDED: &str = "alloc not needed due to job update";
     pub(crate) const UPDATING: &str = "alloc is being updated due to job update";
-    pub(crate) const LOST: &str = "alloc is lost since its node is down";
+    pub(crate) const LOST: &str = model::alloc::LOST_WITH_NODE;
+    pub(crate) const MIGRATING: &str = "alloc is being migrated";
+    pub(crate) const RECONNECTED: &str = "alloc not needed due to disconnected client reconnect";
     pub(crate) const RESCHEDULED: &str = "alloc was rescheduled because it failed";
 }
 
@@ -100,6 +105,12 @@ pub(crate) struct Work<'a> {
     pub(crate) groups: Vec<GroupWork<'a>>,
     /// Failed allocations and when their replacement is due.
     pub(crate) later: Vec<(AllocId, Timestamp)>,
+    /// Allocations that nobody knows anything of from now on.
+    pub(crate) unknown: Vec<AllocId>,
+    /// Unknown ones and when they count as lost.
+    pub(crate) expire: Vec<(AllocId, Timestamp)>,
+    /// Allocations that came back and stay.
+    pub(crate) reconnected: Vec<AllocId>,
     pub(crate) deployment_updates: Vec<(DeploymentId, DeploymentStatus, String)>,
     /// A deployment to be created.
     pub(crate) deployment: Option<Deployment>,
@@ -123,13 +134,13 @@ pub(crate) fn reconcile<'a>(
     let rollout = rollout::current(root, eval, job, &mut work);
     let (Some(job), Some(feasibility)) = (job, feasibility) else {
         for alloc in allocs {
-            stop_unwanted(root, alloc, &mut work);
+            stop_unwanted(root, alloc, now, &mut work);
         }
         return work;
     };
     for alloc in &allocs {
         if job.group(&alloc.group).is_none() {
-            stop_unwanted(root, alloc, &mut work);
+            stop_unwanted(root, alloc, now, &mut work);
         }
     }
     let mut created = rollout::Created::default();
@@ -144,20 +155,15 @@ pub(crate) fn reconcile<'a>(
 }
 
 /// Stops an allocation that nobody wants any more, unless it has ended by itself.
-fn stop_unwanted<'a>(root: &Root, alloc: &'a Allocation, work: &mut Work<'a>) {
+fn stop_unwanted<'a>(root: &Root, alloc: &'a Allocation, now: Timestamp, work: &mut Work<'a>) {
     if alloc.is_terminal() {
         return;
     }
-    let stop = if is_lost(root, alloc.node) {
+    let stop = if away::whereabouts(root, alloc, now) == Whereabouts::Lost {
         Stop { alloc, description: description::LOST, client: Some(ClientStatus::Lost) }
     } else {
         Stop { alloc, description: description::NOT_NEEDED, client: None }
     };
     work.annotations.entry(alloc.group.to_string()).or_default().stop += 1;
     work.stops.push(stop);
-}
-
-/// Nothing that was on the node can be counted on.
-fn is_lost(root: &Root, node: NodeId) -> bool {
-    root.nodes.get(&node).is_none_or(|node| node.status == NodeStatus::Down)
 }

@@ -153,7 +153,12 @@ impl World {
             deployment: self.root.allocs[&id].deployment,
             time: self.now,
         };
-        self.apply(Command::UpdateAllocs { updates: vec![update], evals: vec![] });
+        self.apply(Command::UpdateAllocs {
+            updates: vec![update],
+            evals: vec![],
+            synced: None,
+            now: self.now,
+        });
     }
 
     /// Index, job version and id of the allocations that shall run, ordered by index.

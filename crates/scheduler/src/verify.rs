@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AllocId, NodeId, NodeStatus, Plan};
+use model::{AllocId, NodeId, Plan};
 use state::Root;
 
 use crate::fit::{Change, fits};
@@ -47,9 +47,7 @@ impl Check<'_> {
         if job.map_or(0, |job| job.job_modify_index) != self.plan.job_index {
             // Also its stops: the version that is wanted now may want them to run.
             self.refuse_all();
-            self.plan.stops.clear();
-            self.plan.deployment_updates.clear();
-            self.plan.followups.clear();
+            self.clear_rest();
             return;
         }
         let cancelled: Vec<_> = self.plan.deployment_updates.iter().map(|(id, _, _)| *id).collect();
@@ -79,15 +77,18 @@ impl Check<'_> {
     /// Refuses names that are taken, and drops what speaks of allocations that are gone, or lost and back again.
     fn allocations(&mut self) {
         let root = self.root;
-        let before = (self.plan.stops.len(), self.plan.in_place.len(), self.plan.followups.len());
-        let came_back: BTreeSet<AllocId> = self
-            .plan
-            .stops
-            .iter()
-            .filter(|stop| stop.client.is_some())
-            .filter(|stop| root.nodes.get(&stop.node).is_some_and(|node| node.status != NodeStatus::Down))
-            .map(|stop| stop.id)
-            .collect();
+        let sizes = |plan: &Plan| {
+            let rest = (plan.unknown.len(), plan.reconnected.len());
+            (plan.stops.len(), plan.in_place.len(), plan.followups.len(), rest)
+        };
+        let before = sizes(&self.plan);
+        let is_back = |node: NodeId| root.nodes.get(&node).is_some_and(|node| !node.status.is_gone());
+        let lost = self.plan.stops.iter().filter(|stop| stop.client.is_some() && is_back(stop.node));
+        let known =
+            self.plan.unknown.iter().filter(|&id| {
+                root.allocs.get(id).is_none_or(|alloc| alloc.is_terminal() || is_back(alloc.node))
+            });
+        let came_back: BTreeSet<AllocId> = lost.map(|stop| stop.id).chain(known.copied()).collect();
         let replaced: Vec<usize> = (0..self.plan.placements.len())
             .filter(|&at| self.plan.placements[at].previous.is_some_and(|id| came_back.contains(&id)))
             .collect();
@@ -95,8 +96,9 @@ impl Check<'_> {
         self.plan.stops.retain(|stop| root.allocs.contains_key(&stop.id) && !came_back.contains(&stop.id));
         self.plan.in_place.retain(|id| root.allocs.get(id).is_some_and(|alloc| !alloc.is_terminal()));
         self.plan.followups.retain(|(id, _)| root.allocs.contains_key(id));
-        self.complete &=
-            before == (self.plan.stops.len(), self.plan.in_place.len(), self.plan.followups.len());
+        self.plan.unknown.retain(|id| !came_back.contains(id));
+        self.plan.reconnected.retain(|id| root.allocs.get(id).is_some_and(|alloc| !alloc.is_terminal()));
+        self.complete &= before == sizes(&self.plan);
 
         let unchanged = root
             .counters
@@ -106,9 +108,14 @@ impl Check<'_> {
             return;
         }
         let stopped: BTreeSet<AllocId> = self.plan.stops.iter().map(|stop| stop.id).collect();
+        // Whoever is back and not welcome, or away, does not hold its name.
+        let holds_name = |alloc: &model::Allocation| {
+            self.plan.reconnected.contains(&alloc.id)
+                || !(alloc.is_double() || self.plan.unknown.contains(&alloc.id))
+        };
         let taken: BTreeSet<(&str, u32)> = root
             .allocs_of_job(&self.plan.job)
-            .filter(|alloc| !alloc.is_terminal() && !stopped.contains(&alloc.id))
+            .filter(|alloc| !alloc.is_terminal() && !stopped.contains(&alloc.id) && holds_name(alloc))
             .map(|alloc| (&*alloc.group, alloc.index))
             .collect();
         let refused: Vec<usize> = (0..self.plan.placements.len())
@@ -184,12 +191,19 @@ impl Check<'_> {
         self.plan.deployment_id = None;
     }
 
+    /// Whatever is neither placed nor updated in place.
+    fn clear_rest(&mut self) {
+        self.plan.stops.clear();
+        self.plan.deployment_updates.clear();
+        self.plan.followups.clear();
+        self.plan.unknown.clear();
+        self.plan.reconnected.clear();
+    }
+
     fn finish(mut self) -> Verified {
         if self.plan.all_at_once && !self.complete {
             self.refuse_all();
-            self.plan.stops.clear();
-            self.plan.deployment_updates.clear();
-            self.plan.followups.clear();
+            self.clear_rest();
         }
         Verified {
             plan: self.plan,

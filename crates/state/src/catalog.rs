@@ -1,21 +1,33 @@
-//! Services, derived from allocations in the same step that changes them: there is no second registration that
-//! could go stale.
+//! Services, derived from allocations and agents in the same step that changes them: there is no second registration
+//! that could go stale.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use model::{AllocId, Allocation, CheckState, CheckStatus, ClientStatus, DesiredStatus, NodeId};
+use model::{
+    Agent, AllocId, Allocation, CheckState, CheckStatus, ClientStatus, DesiredStatus, Endpoint, Node, NodeId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::root::Root;
 
+/// What a service instance belongs to, and goes away with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Owner {
+    /// The agent itself: a server, or a machine that runs tasks.
+    Agent(NodeId),
+    Alloc(AllocId),
+}
+
 /// One instance of a service, as DNS and the catalog API show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceInstance {
-    /// `_nomad-task-<alloc>-<task or group-...>-<service>-<port label>`: unique.
+    /// `_nomad-task-<alloc>-<task or group-...>-<service>-<port label>`: unique. Of agents:
+    /// `_nomad-server-<agent>-<tag>`, `_nomad-client-<agent>-<tag>`, `consul`: unique on the node.
     pub id: String,
     pub name: Arc<str>,
-    pub alloc: AllocId,
-    pub job: model::JobKey,
+    /// `None`: a service of the agent itself.
+    pub alloc: Option<AllocId>,
+    pub job: Option<model::JobKey>,
     pub node: NodeId,
     pub node_name: String,
     pub node_address: String,
@@ -33,8 +45,18 @@ pub struct ServiceInstance {
     pub modify_index: u64,
 }
 
-/// Order of the catalog: by name, then allocation, then id within it.
-pub(crate) type ServiceKey = (Arc<str>, AllocId, String);
+impl ServiceInstance {
+    pub fn owner(&self) -> Owner {
+        self.alloc.map_or(Owner::Agent(self.node), Owner::Alloc)
+    }
+
+    pub(crate) fn key(&self) -> ServiceKey {
+        (self.name.clone(), self.owner(), self.id.clone())
+    }
+}
+
+/// Order of the catalog: by name, then owner, then id within it.
+pub(crate) type ServiceKey = (Arc<str>, Owner, String);
 
 /// Brings the catalog up to date after `alloc` changed.
 pub(crate) fn refresh(root: &mut Root, index: u64, alloc: &Allocation) {
@@ -43,7 +65,52 @@ pub(crate) fn refresh(root: &mut Root, index: u64, alloc: &Allocation) {
     } else {
         Vec::new()
     };
-    let old: Vec<ServiceKey> = root.service_keys_of(alloc.id);
+    replace(root, index, Owner::Alloc(alloc.id), wanted);
+}
+
+/// Enters an agent and its services.
+pub(crate) fn put_agent(root: &mut Root, index: u64, agent: Arc<Agent>) {
+    let id = agent.id;
+    root.agents.insert(id, agent);
+    refresh_agent(root, index, id);
+}
+
+/// Brings the services of the agent itself up to date.
+pub(crate) fn refresh_agent(root: &mut Root, index: u64, id: NodeId) {
+    let wanted = match root.agents.get(&id) {
+        Some(agent) => agent_services(agent, root.nodes.get(&id).map(|node| &**node), index),
+        None => Vec::new(),
+    };
+    replace(root, index, Owner::Agent(id), wanted);
+}
+
+/// A node registered. Instances carry its name and address, so they follow when these change.
+pub(crate) fn node_changed(root: &mut Root, index: u64, before: Option<&Node>, node: &Node) {
+    let place = |node: &Node| (node.name.clone(), node.address.clone(), node.datacenter.clone());
+    if before.map(place) == Some(place(node)) {
+        return;
+    }
+    refresh_agent(root, index, node.id);
+    let allocs: Vec<_> = root.allocs_of_node(node.id).cloned().collect();
+    for alloc in allocs {
+        refresh(root, index, &alloc);
+    }
+}
+
+/// The health of a machine is part of that of each instance on it: whoever waits for one of them looks again.
+pub(crate) fn health_changed(root: &mut Root, index: u64, id: NodeId) {
+    let names: Vec<Arc<str>> = root
+        .allocs_of_node(id)
+        .filter_map(|alloc| root.services_by_owner.get(&Owner::Alloc(alloc.id)))
+        .flat_map(|keys| keys.iter().map(|(name, _)| name.clone()))
+        .collect();
+    for name in names {
+        root.service_indexes.insert(name, index);
+    }
+}
+
+fn replace(root: &mut Root, index: u64, owner: Owner, wanted: Vec<ServiceInstance>) {
+    let old: Vec<ServiceKey> = root.service_keys_of(owner);
     if old.is_empty() && wanted.is_empty() {
         return;
     }
@@ -56,7 +123,7 @@ pub(crate) fn refresh(root: &mut Root, index: u64, alloc: &Allocation) {
     }
     let mut keys = Vec::with_capacity(wanted.len());
     for mut instance in wanted {
-        let key = (instance.name.clone(), alloc.id, instance.id.clone());
+        let key = instance.key();
         keys.push((key.0.clone(), key.2.clone()));
         if let Some(before) = root.services.get(&key) {
             instance.create_index = before.create_index;
@@ -69,9 +136,9 @@ pub(crate) fn refresh(root: &mut Root, index: u64, alloc: &Allocation) {
         root.services.insert(key, Arc::new(instance));
     }
     if keys.is_empty() {
-        root.services_by_alloc.remove(&alloc.id);
+        root.services_by_owner.remove(&owner);
     } else {
-        root.services_by_alloc.insert(alloc.id, Arc::new(keys));
+        root.services_by_owner.insert(owner, Arc::new(keys));
     }
     for name in touched {
         root.note_spelling(&name);
@@ -91,8 +158,8 @@ fn instances(root: &Root, index: u64, alloc: &Allocation) -> Vec<ServiceInstance
             ServiceInstance {
                 id: format!("_nomad-task-{}-{place}-{}-{}", alloc.id, service.name, service.port_label),
                 name: service.name.as_str().into(),
-                alloc: alloc.id,
-                job: alloc.job.clone(),
+                alloc: Some(alloc.id),
+                job: Some(alloc.job.clone()),
                 node: node.id,
                 node_name: node.name.clone(),
                 node_address: node.address.clone(),
@@ -111,11 +178,79 @@ fn instances(root: &Root, index: u64, alloc: &Allocation) -> Vec<ServiceInstance
         .collect()
 }
 
+/// What a machine offers by itself: `consul` and `nomad` of a server, `nomad-client` of one that runs tasks.
+fn agent_services(agent: &Agent, node: Option<&Node>, index: u64) -> Vec<ServiceInstance> {
+    let make = |id: String, name: &str, tag: &str, endpoint: &Endpoint, check: Option<(&str, &str)>| {
+        let own = if endpoint.address.is_empty() { &agent.address } else { &endpoint.address };
+        let checks: Vec<CheckState> =
+            check.into_iter().map(|(name, kind)| agent_check(agent, name, kind)).collect();
+        (endpoint.port != 0 && !name.is_empty()).then(|| ServiceInstance {
+            id,
+            name: name.into(),
+            alloc: None,
+            job: None,
+            node: agent.id,
+            node_name: node.map_or(&agent.name, |node| &node.name).clone(),
+            node_address: node.map_or(&agent.address, |node| &node.address).clone(),
+            datacenter: node.map_or(&agent.datacenter, |node| &node.datacenter).clone(),
+            task: String::new(),
+            tags: if tag.is_empty() { Vec::new() } else { vec![tag.to_owned()] },
+            meta: BTreeMap::new(),
+            address: own.clone(),
+            port: endpoint.port,
+            status: checks.first().map_or(CheckStatus::Passing, |check| check.status),
+            checks,
+            create_index: index,
+            modify_index: index,
+        })
+    };
+    let id = agent.id;
+    let mut services = Vec::new();
+    if agent.server {
+        let consul = make(Agent::CONSUL_SERVICE.into(), Agent::CONSUL_SERVICE, "", &agent.rpc, None);
+        services.extend(consul.map(|service| ServiceInstance {
+            meta: BTreeMap::from([("version".into(), agent.build.clone())]),
+            ..service
+        }));
+        for (tag, endpoint, check) in [
+            ("http", &agent.http, ("Nomad Server HTTP Check", "http")),
+            ("rpc", &agent.rpc, ("Nomad Server RPC Check", "tcp")),
+            ("serf", &agent.serf, ("Nomad Server Serf Check", "tcp")),
+        ] {
+            let id = format!("_nomad-server-{id}-{tag}");
+            services.extend(make(id, &agent.server_service, tag, endpoint, Some(check)));
+        }
+    }
+    if agent.client {
+        let check = ("Nomad Client HTTP Check", "http");
+        let id = format!("_nomad-client-{id}-http");
+        services.extend(make(id, &agent.client_service, "http", &agent.http, Some(check)));
+    }
+    services
+}
+
+/// Nobody probes an agent's ports: the word of gossip stands for all of them.
+fn agent_check(agent: &Agent, name: &str, kind: &str) -> CheckState {
+    let (status, output) = if agent.is_alive() {
+        (CheckStatus::Passing, "Agent alive and reachable")
+    } else {
+        (CheckStatus::Critical, "Agent not live or unreachable")
+    };
+    CheckState {
+        name: name.into(),
+        kind: kind.into(),
+        status,
+        output: output.into(),
+        updated_at: agent.status_updated_at,
+    }
+}
+
 impl Root {
-    /// Instances of a service, healthy or not, in the order of allocation ids. Names are matched as written.
+    /// Instances of a service, healthy or not: those of agents, then of allocations, in the order of their ids. Names
+    /// are matched as written.
     pub fn service<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Arc<ServiceInstance>> + use<'a> {
         let name: Arc<str> = name.into();
-        let from = (name.clone(), AllocId(0), String::new());
+        let from = (name.clone(), Owner::Agent(NodeId(0)), String::new());
         self.services.range(from..).take_while(move |(key, _)| key.0 == name).map(|(_, instance)| instance)
     }
 
@@ -142,10 +277,10 @@ impl Root {
         }
     }
 
-    fn service_keys_of(&self, alloc: AllocId) -> Vec<ServiceKey> {
-        self.services_by_alloc
-            .get(&alloc)
-            .map(|keys| keys.iter().map(|(name, id)| (name.clone(), alloc, id.clone())).collect())
+    fn service_keys_of(&self, owner: Owner) -> Vec<ServiceKey> {
+        self.services_by_owner
+            .get(&owner)
+            .map(|keys| keys.iter().map(|(name, id)| (name.clone(), owner, id.clone())).collect())
             .unwrap_or_default()
     }
 }

@@ -1,10 +1,13 @@
 //! The one enum that goes through the log, its outcomes, and its form on disk.
 
 use model::{
-    AllocUpdate, Deployment, DeploymentId, DeploymentStatus, Eligibility, EvalId, Evaluation, Job, JobKey,
-    Node, NodeEvent, NodeId, NodeStatus, Plan, Timestamp,
+    Agent, AllocId, AllocUpdate, AutopilotSettings, Deployment, DeploymentId, DeploymentStatus, Drain,
+    Eligibility, EvalId, Evaluation, Job, JobKey, Node, NodeEvent, NodeId, NodeStatus, Plan, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+
+/// A random name, as bytes: numbers of 128 bits are not everywhere readable.
+pub type Epoch = [u8; 16];
 
 /// A change of the state. Everything that is not derivable (ids, times, choices) is inside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +60,11 @@ pub enum Command {
     UpdateAllocs {
         updates: Vec<AllocUpdate>,
         evals: Vec<Evaluation>,
+        /// The node told of everything it still has: if it waited for that (`initializing`) it is ready now.
+        #[serde(default)]
+        synced: Option<NodeId>,
+        #[serde(default)]
+        now: Timestamp,
     },
     UpdateDeployment {
         deployment: DeploymentId,
@@ -74,6 +82,50 @@ pub enum Command {
     /// Adds a deployment (kept apart from plans for deployments without placements).
     AddDeployment {
         deployment: Deployment,
+    },
+    /// Starts a drain, changes the running one, or (`None`) ends it before its time.
+    SetNodeDrain {
+        node: NodeId,
+        drain: Option<Drain>,
+        /// Only without a drain: the node takes new allocations again.
+        mark_eligible: bool,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
+    /// Nothing that had to move is left on the node. It stays ineligible. Does nothing if the node is not draining.
+    FinishDrain {
+        node: NodeId,
+        /// Its deadline had passed.
+        forced: bool,
+        now: Timestamp,
+    },
+    /// These shall move: the next evaluation of their jobs replaces them.
+    MarkMigrate {
+        allocs: Vec<AllocId>,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
+    /// Forgets a node. Its allocations are lost with the next evaluation of their jobs.
+    PurgeNode {
+        node: NodeId,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
+    /// Replaces what operators decided about the servers in the log. The indexes inside do not count.
+    SetAutopilot {
+        settings: AutopilotSettings,
+        /// The `modify_index` that the settings must have; 0: they must never have been set.
+        enforce_index: Option<u64>,
+    },
+    /// What gossip says of the agents, where it differs from the table.
+    UpdateAgents {
+        put: Vec<Agent>,
+        /// They left.
+        gone: Vec<NodeId>,
+        /// Names this log: set once, when it has no name yet, or anew when entries were given up (recovery). Whoever
+        /// follows the catalog begins again then.
+        epoch: Option<Epoch>,
+        now: Timestamp,
     },
 }
 
@@ -110,10 +162,14 @@ pub enum Refusal {
     JobMissing { wanted: u64 },
     #[error("node {0} is not registered")]
     UnknownNode(NodeId),
+    #[error("can not set node's scheduling eligibility to eligible while it is draining")]
+    Draining(NodeId),
     #[error("deployment {0} does not exist")]
     UnknownDeployment(DeploymentId),
     #[error("evaluation {0} does not exist")]
     UnknownEval(EvalId),
+    #[error("the autopilot settings were changed meanwhile: their index is {found}, not {wanted}")]
+    AutopilotChanged { wanted: u64, found: u64 },
 }
 
 /// The bytes are not a command of this version.
@@ -177,11 +233,17 @@ impl Command {
             Self::UpdateDeployment { .. } => 9,
             Self::Collect { .. } => 10,
             Self::AddDeployment { .. } => 11,
+            Self::SetNodeDrain { .. } => 12,
+            Self::FinishDrain { .. } => 13,
+            Self::MarkMigrate { .. } => 14,
+            Self::PurgeNode { .. } => 15,
+            Self::SetAutopilot { .. } => 16,
+            Self::UpdateAgents { .. } => 20,
         }
     }
 
     /// The highest type number this version knows.
-    pub const NEWEST_TYPE: u16 = 11;
+    pub const NEWEST_TYPE: u16 = 20;
 
     pub fn encode(&self) -> Vec<u8> {
         let body =

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Capacity, NodeId};
 
-use crate::root::Root;
+use crate::{catalog::Owner, root::Root};
 
 /// Checks all of them and names the first that is broken.
 ///
@@ -15,7 +15,8 @@ pub fn check(root: &Root) -> Result<(), String> {
     no_node_over_its_capacity(root)?;
     placements_never_exceed_count(root)?;
     usage_is_the_sum_of_allocations(root)?;
-    catalog_follows_allocations(root)
+    catalog_follows_allocations(root)?;
+    orphans_have_no_node(root)
 }
 
 /// On one node, no two allocations that shall run hold the same port.
@@ -63,7 +64,7 @@ pub fn placements_never_exceed_count(root: &Root) -> Result<(), String> {
         let mut live: BTreeMap<&str, u32> = BTreeMap::new();
         let mut indexes = BTreeSet::new();
         for alloc in root.allocs_of_job(key) {
-            if alloc.is_terminal() || alloc.job_index != job.job_modify_index {
+            if alloc.is_terminal() || alloc.is_double() || alloc.job_index != job.job_modify_index {
                 continue;
             }
             *live.entry(&*alloc.group).or_default() += 1;
@@ -109,7 +110,11 @@ pub fn nothing_runs_for_a_stopped_job(root: &Root) -> Result<(), String> {
 /// Names allocation and node.
 pub fn nothing_waits_on_a_lost_node(root: &Root) -> Result<(), String> {
     for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
-        let lost = root.nodes.get(&alloc.node).is_none_or(|node| node.status == model::NodeStatus::Down);
+        let lost = root.nodes.get(&alloc.node).is_none_or(|node| match node.status {
+            model::NodeStatus::Down => true,
+            model::NodeStatus::Disconnected => alloc.client != model::ClientStatus::Unknown,
+            _ => false,
+        });
         let settled = root
             .evals_of_job(&alloc.job)
             .all(|eval| eval.status.is_terminal() || eval.status == model::EvalStatus::Blocked);
@@ -147,19 +152,23 @@ pub fn usage_is_the_sum_of_allocations(root: &Root) -> Result<(), String> {
     Ok(())
 }
 
-/// Every catalog row belongs to an allocation that shall run and runs.
+/// Every catalog row belongs to an allocation that shall run and runs, or to an agent that is in the table.
 ///
 /// # Errors
-/// Names the service and the allocation.
+/// Names the service and what it belongs to.
 pub fn catalog_follows_allocations(root: &Root) -> Result<(), String> {
     for service in root.all_services() {
-        let lives = root.allocs.get(&service.alloc).is_some_and(|alloc| {
-            alloc.desired == model::DesiredStatus::Run && alloc.client == model::ClientStatus::Running
-        });
+        let lives = match service.owner() {
+            Owner::Agent(id) => root.agents.contains_key(&id),
+            Owner::Alloc(id) => root.allocs.get(&id).is_some_and(|alloc| {
+                alloc.desired == model::DesiredStatus::Run && alloc.client == model::ClientStatus::Running
+            }),
+        };
         if !lives {
             return Err(format!(
-                "service {} is listed for {}, which does not run",
-                service.name, service.alloc
+                "service {} is listed for {:?}, which does not run",
+                service.name,
+                service.owner()
             ));
         }
     }
@@ -179,6 +188,52 @@ pub fn one_blocked_evaluation_per_job(root: &Root) -> Result<(), String> {
         }
         if let Some(other) = blocked.insert(&eval.job, eval.id) {
             return Err(format!("{other} and {} are blocked for job {}", eval.id, eval.job));
+        }
+    }
+    Ok(())
+}
+
+/// Exactly the allocations that shall run on nodes that are not registered are known as such.
+///
+/// # Errors
+/// Names the allocation.
+pub fn orphans_have_no_node(root: &Root) -> Result<(), String> {
+    for alloc in root.allocs.values() {
+        let is_orphan = !alloc.is_terminal() && !root.nodes.contains_key(&alloc.node);
+        if is_orphan != root.orphans.contains(&alloc.id) {
+            return Err(format!("{} on {}: an orphan is {is_orphan}", alloc.id, alloc.node));
+        }
+    }
+    Ok(())
+}
+
+/// An allocation that came back with its node was decided about, and nothing runs twice: the evaluations of its job
+/// are complete. Not part of [`check`].
+///
+/// # Errors
+/// Names the allocation.
+pub fn nothing_is_left_undecided(root: &Root) -> Result<(), String> {
+    for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal() && alloc.returned) {
+        let settled = root.evals_of_job(&alloc.job).all(|eval| eval.status.is_terminal());
+        if settled {
+            return Err(format!("{} of {} is back and nobody decided about it", alloc.id, alloc.job));
+        }
+    }
+    Ok(())
+}
+
+/// A node that was emptied and takes nothing new holds nothing.
+///
+/// # Errors
+/// Names the node and an allocation.
+pub fn nothing_stays_on_a_drained_node(root: &Root) -> Result<(), String> {
+    for node in root.nodes.values() {
+        let Some(last) = node.last_drain.as_ref().filter(|_| node.is_drained()) else { continue };
+        let left = root
+            .allocs_of_node(node.id)
+            .find(|alloc| !alloc.is_terminal() && alloc.create_index <= last.index);
+        if let Some(alloc) = left {
+            return Err(format!("{} is on the drained node {}", alloc.id, node.id));
         }
     }
     Ok(())

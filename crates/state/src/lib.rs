@@ -7,12 +7,16 @@
 pub mod command; // everything that may go through the log
 pub mod root; // the tables, and how to read them
 pub mod usage; // dense per-node usage and node classes, kept incrementally
-pub mod catalog; // services derived from allocations
+pub mod catalog; // services derived from allocations and agents
+pub mod machines; // what the catalog calls a node
+pub mod mirror; // the catalog for agents without a log
 mod apply; // one command, one file
 pub mod snapshot; // the whole state as a stream of rows
 pub mod invariants; // what must hold after every step
 
-pub use catalog::ServiceInstance;
-pub use command::{Command, DecodeError, Outcome, Refusal};
+pub use catalog::{Owner, ServiceInstance};
+pub use command::{Command, DecodeError, Epoch, Outcome, Refusal};
+pub use machines::CatalogNode;
+pub use mirror::{Catalog, CatalogDelta};
 pub use root::{GroupCounts, JobCounters, Root, TableIndexes};
 pub use usage::{Class, PortSet, Slot, Usage};

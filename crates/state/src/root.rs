@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use imbl::{OrdMap, OrdSet};
 use model::{
-    AllocId, Allocation, Deployment, DeploymentId, EvalId, Evaluation, Job, JobKey, Node, NodeId, TaskGroup,
+    Agent, AllocId, Allocation, AutopilotSettings, Deployment, DeploymentId, EvalId, Evaluation, Job, JobKey,
+    Node, NodeId, TaskGroup,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog::{ServiceInstance, ServiceKey},
+    catalog::{Owner, ServiceInstance, ServiceKey},
+    command::Epoch,
     usage::Usage,
 };
 
@@ -24,6 +26,7 @@ pub struct TableIndexes {
     pub allocs: u64,
     pub deployments: u64,
     pub services: u64,
+    pub agents: u64,
 }
 
 /// How many allocations of a group are in which state, over the life of the job.
@@ -37,6 +40,7 @@ pub struct GroupCounts {
     pub failed: u32,
     pub complete: u32,
     pub lost: u32,
+    pub unknown: u32,
 }
 
 /// What is counted per job.
@@ -54,7 +58,7 @@ pub struct JobCounters {
     pub modify_index: u64,
 }
 
-/// Name and id of each service that an allocation has in the catalog.
+/// Name and id of each service that an allocation or an agent has in the catalog.
 pub(crate) type NamedServices = Vec<(Arc<str>, String)>;
 
 /// The state at one log index.
@@ -64,6 +68,10 @@ pub struct Root {
     pub index: u64,
     pub indexes: TableIndexes,
     pub nodes: OrdMap<NodeId, Arc<Node>>,
+    /// The members of the cluster, by the id of their nodes. Empty until a leader has looked.
+    pub agents: OrdMap<NodeId, Arc<Agent>>,
+    /// Names the log: indexes of two logs say nothing of each other. Zeros until a leader has named it.
+    pub epoch: Epoch,
     /// The newest version of each job.
     pub jobs: OrdMap<JobKey, Arc<Job>>,
     /// Every version that is kept, by the index that registered it (`Job::job_modify_index`).
@@ -73,6 +81,7 @@ pub struct Root {
     pub allocs: OrdMap<AllocId, Arc<Allocation>>,
     pub deployments: OrdMap<DeploymentId, Arc<Deployment>>,
     pub usage: Usage,
+    pub autopilot: Arc<AutopilotSettings>,
 
     pub(crate) allocs_by_node: OrdSet<(NodeId, AllocId)>,
     pub(crate) allocs_by_job: OrdMap<JobKey, OrdSet<AllocId>>,
@@ -80,10 +89,14 @@ pub struct Root {
     pub(crate) evals_by_job: OrdMap<JobKey, OrdSet<EvalId>>,
     /// Evaluations that are not terminal, by the index of their last change.
     pub(crate) open_evals: OrdSet<(u64, EvalId)>,
+    /// Nodes that are being emptied.
+    pub(crate) draining: OrdSet<NodeId>,
+    /// Allocations that shall run on nodes that are not registered (any more).
+    pub(crate) orphans: OrdSet<AllocId>,
     pub(crate) active_deployments: OrdSet<DeploymentId>,
     pub(crate) deployments_by_job: OrdMap<JobKey, OrdSet<DeploymentId>>,
     pub(crate) services: OrdMap<ServiceKey, Arc<ServiceInstance>>,
-    pub(crate) services_by_alloc: OrdMap<AllocId, Arc<NamedServices>>,
+    pub(crate) services_by_owner: OrdMap<Owner, Arc<NamedServices>>,
     pub(crate) service_indexes: OrdMap<Arc<str>, u64>,
     /// By lower-case name, the ways in which services with capitals in their names were written.
     pub(crate) service_spellings: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
@@ -94,6 +107,16 @@ impl Root {
         self.allocs_by_node
             .range((node, AllocId(0))..=(node, AllocId(u128::MAX)))
             .filter_map(|(_, id)| self.allocs.get(id))
+    }
+
+    /// Nodes that are being emptied, in the order of their ids.
+    pub fn draining_nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.draining.iter().filter_map(|id| self.nodes.get(id))
+    }
+
+    /// Allocations that shall run on nodes that are not registered (any more).
+    pub fn orphans(&self) -> impl Iterator<Item = &Arc<Allocation>> {
+        self.orphans.iter().filter_map(|id| self.allocs.get(id))
     }
 
     /// In the order of their ids.

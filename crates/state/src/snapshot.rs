@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use model::{Allocation, Deployment, Evaluation, Job, JobKey, Node};
+use model::{Agent, Allocation, AutopilotSettings, Deployment, Evaluation, Job, JobKey, Node};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::ServiceInstance;
+use crate::command::Epoch;
 use crate::root::{JobCounters, Root, TableIndexes};
 
 /// One row of a snapshot. Encoded with field names, so that older and newer versions can read each other's.
@@ -16,8 +17,11 @@ pub enum Row {
     Head {
         index: u64,
         indexes: TableIndexes,
+        #[serde(default)]
+        epoch: Epoch,
     },
     Node(Arc<Node>),
+    Agent(Arc<Agent>),
     JobVersion {
         job: Arc<Job>,
         newest: bool,
@@ -38,6 +42,8 @@ pub enum Row {
         name: String,
         index: u64,
     },
+    /// Absent while operators have decided nothing.
+    Autopilot(Arc<AutopilotSettings>),
     /// Last of all rows: a snapshot without it is torn.
     End {
         rows: u64,
@@ -64,6 +70,7 @@ impl Root {
             .nodes
             .values()
             .map(|node| Row::Node(node.clone()))
+            .chain(self.agents.values().map(|agent| Row::Agent(agent.clone())))
             .chain(self.job_versions.values().map(|job| {
                 Row::JobVersion {
                     newest: self
@@ -86,18 +93,25 @@ impl Root {
                 self.service_indexes
                     .iter()
                     .map(|(name, &index)| Row::ServiceIndex { name: name.to_string(), index }),
-            );
+            )
+            .chain(self.set_autopilot().map(|settings| Row::Autopilot(settings.clone())));
         let count = self.nodes.len()
+            + self.agents.len()
             + self.job_versions.len()
             + self.evals.len()
             + self.allocs.len()
             + self.deployments.len()
             + self.counters.len()
             + self.services.len()
-            + self.service_indexes.len();
-        std::iter::once(Row::Head { index: self.index, indexes: self.indexes })
+            + self.service_indexes.len()
+            + self.set_autopilot().into_iter().count();
+        std::iter::once(Row::Head { index: self.index, indexes: self.indexes, epoch: self.epoch })
             .chain(body)
             .chain(std::iter::once(Row::End { rows: count as u64 }))
+    }
+
+    fn set_autopilot(&self) -> Option<&Arc<AutopilotSettings>> {
+        Some(&self.autopilot).filter(|settings| settings.modify_index > 0)
     }
 }
 
@@ -107,7 +121,7 @@ impl Root {
 /// Nothing is returned unless the snapshot is whole.
 pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
     let mut rows = rows.into_iter();
-    let Some(Row::Head { index, indexes }) = rows.next() else { return Err(Error::NoHead) };
+    let Some(Row::Head { index, indexes, epoch }) = rows.next() else { return Err(Error::NoHead) };
     let mut root = Root::default();
     let mut counters = Vec::new();
     let mut service_indexes = Vec::new();
@@ -115,9 +129,10 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
         match row {
             Row::Head { .. } => return Err(Error::NoHead),
             Row::Node(node) => {
-                root.usage.put_node(node.modify_index, &node);
-                root.nodes.insert(node.id, node);
+                root.enter_node(node.modify_index, node);
             }
+            // After the nodes, whose addresses their services have.
+            Row::Agent(agent) => crate::catalog::put_agent(&mut root, agent.modify_index, agent),
             Row::JobVersion { job, newest } => {
                 let key = job.key();
                 root.job_versions.insert((key.clone(), job.job_modify_index), job.clone());
@@ -153,9 +168,10 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
             }
             Row::Counters { job, counters: row } => counters.push((job, row)),
             Row::Service { instance } => {
-                let key = (instance.name.clone(), instance.alloc, instance.id.clone());
+                let key = instance.key();
                 root.services.insert(key, instance);
             }
+            Row::Autopilot(settings) => root.autopilot = settings,
             Row::ServiceIndex { name, index } => service_indexes.push((name, index)),
             Row::End { rows } => {
                 if rows != found {
@@ -170,6 +186,7 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                     root.service_indexes.insert(name, index);
                 }
                 root.index = index;
+                root.epoch = epoch;
                 root.indexes = indexes;
                 return Ok(root);
             }

@@ -154,6 +154,19 @@ impl Usage {
         self.slot_of.insert(node.id, index);
     }
 
+    /// Forgets a node; the last slot takes its place.
+    pub(crate) fn remove_node(&mut self, node: NodeId) {
+        let Some(at) = self.slot_of.remove(&node) else { return };
+        let Some(last) = self.slots.pop_back() else { return };
+        let gone = if last.node == node {
+            last
+        } else {
+            self.slot_of.insert(last.node, at);
+            std::mem::replace(&mut self.slots[at as usize], last)
+        };
+        self.classes[gone.class as usize].nodes -= 1;
+    }
+
     pub(crate) fn add(&mut self, node: NodeId, capacity: Capacity, ports: impl Iterator<Item = u16>) {
         if let Some(slot) = self.slot_mut(node) {
             slot.used = slot.used.plus(capacity);

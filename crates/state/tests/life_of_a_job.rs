@@ -74,6 +74,10 @@ fn key() -> JobKey {
     JobKey::new("default", "redis")
 }
 
+fn reported(client: ClientStatus) -> Command {
+    Command::UpdateAllocs { updates: vec![report(client)], evals: vec![], synced: None, now: Timestamp(1) }
+}
+
 fn report(client: ClientStatus) -> AllocUpdate {
     let services = if client == ClientStatus::Running {
         vec![ServiceState {
@@ -126,7 +130,7 @@ fn running() -> World {
         metric: None,
     });
     world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![eval(1, EvalStatus::Complete)] });
-    world.apply(Command::UpdateAllocs { updates: vec![report(ClientStatus::Running)], evals: vec![] });
+    world.apply(reported(ClientStatus::Running));
     world
 }
 
@@ -159,7 +163,7 @@ fn a_stop_takes_the_service_away_at_once_and_frees_the_room() {
     assert_eq!(world.root.usage.slot(NODE).unwrap().used, Capacity::default());
     assert_eq!(world.root.jobs[&key()].status, JobStatus::Dead);
     invariants::nothing_runs_for_a_stopped_job(&world.root).unwrap();
-    world.apply(Command::UpdateAllocs { updates: vec![report(ClientStatus::Complete)], evals: vec![] });
+    world.apply(reported(ClientStatus::Complete));
     let outcome = world.apply(Command::Collect { before: Timestamp(100) });
     assert_eq!(outcome, Outcome::Collected { evals: 2, allocs: 1, jobs: 1 });
     assert!(world.root.allocs.is_empty() && world.root.jobs.is_empty() && world.root.job_versions.is_empty());

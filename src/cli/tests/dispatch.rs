@@ -48,6 +48,13 @@ fn each_name_has_its_commands() {
         ("nomad", &[], 127),
         ("nomad", &["job"], 1),
         ("nomad", &["job", "-h"], 0),
+        ("nomad", &["operator"], 1),
+        ("nomad", &["operator", "raft"], 1),
+        ("nomad", &["operator", "raft", "-h"], 0),
+        ("nomad", &["operator", "raft", "nonsense"], 127),
+        ("nomad", &["operator", "raft", "transfer-leader"], 127),
+        ("consul", &["operator", "raft", "transfer-leadership"], 127),
+        ("troupe", &["operator", "raft", "transfer-leader"], 1),
         ("nomad", &["-h"], 0),
         ("nomad", &["--help"], 0),
         ("nomad", &["run", "-h"], 0),
@@ -66,9 +73,9 @@ fn what_is_not_there_yet_says_so() {
         (&["job", "plan", "x.nomad"], "job plan"),
         (&["alloc", "fs", "bc"], "alloc fs"),
         (&["exec", "bc", "sh"], "alloc exec"),
-        (&["node-drain", "-enable", "x"], "node drain"),
+        (&["operator", "snapshot", "save", "x"], "operator snapshot"),
         (&["deployment", "promote", "x"], "deployment promote"),
-        (&["operator", "raft", "list-peers"], "operator"),
+        (&["operator", "raft", "info"], "operator raft info"),
         (&["job", "periodic", "force", "x"], "job periodic force"),
     ] {
         let ran = run_as("nomad", &[], "", line);
@@ -81,19 +88,40 @@ fn what_is_not_there_yet_says_so() {
 }
 
 #[test]
+fn groups_name_their_commands() {
+    let ran = run_as("nomad", &[], "", &["operator", "autopilot", "-h"]);
+    assert_eq!(
+        ran.out,
+        "Usage: nomad operator autopilot <subcommand> [options] [args]\n\nSubcommands:\n  \
+         get-config  Show how servers are looked after\n  \
+         set-config  Change how servers are looked after\n  \
+         health      Show how the servers are\n"
+    );
+    // Both tools' under our own name, each once.
+    let ran = run_as("troupe", &[], "", &["operator", "raft", "-h"]);
+    assert_eq!(ran.out.matches("list-peers").count(), 1);
+    assert!(ran.out.contains("transfer-leadership") && ran.out.contains("transfer-leader "), "{}", ran.out);
+}
+
+#[test]
 fn every_command_has_help_and_refuses_unknown_flags() {
     for command in crate::cli::commands::COMMANDS {
         let words: Vec<&str> = command.name.split(' ').collect();
+        // Some of consul's names mean something else under the other names.
+        let program = if command.tool == crate::cli::Tool::Consul { "consul" } else { "troupe" };
         let help = [words.as_slice(), &["-help"]].concat();
-        let ran = run_as("troupe", &[], "", &help);
-        assert!(ran.code == 0 && ran.out.starts_with(&format!("Usage: troupe {}", command.name)), "{ran:?}");
+        let ran = run_as(program, &[], "", &help);
+        assert!(
+            ran.code == 0 && ran.out.starts_with(&format!("Usage: {program} {}", command.name)),
+            "{ran:?}"
+        );
         let wrong = [words.as_slice(), &["-no-such-flag"]].concat();
-        let ran = run_as("troupe", &[], "", &wrong);
+        let ran = run_as(program, &[], "", &wrong);
         assert_eq!(ran.code, 1);
         assert_eq!(
             ran.err,
             format!(
-                "flag provided but not defined: -no-such-flag\nFor additional help try 'troupe {} -help'\n",
+                "flag provided but not defined: -no-such-flag\nFor additional help try '{program} {} -help'\n",
                 command.name
             )
         );
@@ -195,6 +223,8 @@ fn a_reader_that_went_away_is_no_error() {
         clock: crate::cli::format::Clock::system(),
         poll: std::time::Duration::ZERO,
         agent: None,
+        validate: |_| Ok(Vec::new()),
+        recover: |_| Ok(String::from("recovered")),
     };
     assert_eq!(ctx.dispatch(&[String::from("status")]), 0);
     assert!(err.is_empty());
@@ -211,6 +241,8 @@ fn agent_hands_over_its_flags() {
         clock: crate::cli::format::Clock::system(),
         poll: std::time::Duration::ZERO,
         agent: None,
+        validate: |_| Ok(Vec::new()),
+        recover: |_| Ok(String::from("recovered")),
     };
     let line = ["agent", "-dev", "-bind", "0.0.0.0"].map(String::from);
     assert_eq!(ctx.dispatch(&line), 0);

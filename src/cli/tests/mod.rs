@@ -1,5 +1,6 @@
 //! The commands against a canned agent: what they print, where, and how they end.
 
+mod cluster; // servers, drains, and Consul's commands for both
 mod dispatch; // names, help, exit codes, addresses
 mod fake; // the canned agent
 mod files; // job files: example, mistakes, what is sent
@@ -52,6 +53,8 @@ fn run_as(name: &str, env: &[(&str, &str)], input: &str, line: &[&str]) -> Ran {
         clock: Clock { now: || Timestamp::from_secs(fixtures::NOW), zone: Zone::Utc },
         poll: Duration::from_millis(20),
         agent: None,
+        validate: |_| Ok(Vec::new()),
+        recover: |_| Ok(String::from("recovered")),
     };
     let args: Vec<String> = line.iter().map(|&arg| arg.to_owned()).collect();
     let code = ctx.dispatch(&args);

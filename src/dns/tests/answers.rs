@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{CheckStatus, NodeStatus};
+use model::{CheckStatus, NodeId, NodeStatus};
 use proptest::prelude::*;
 
 use super::{world::Instance, *};
@@ -105,6 +105,75 @@ fn every_form_of_a_name() {
     ] {
         let got = ask_with(&config, &world, name, kind);
         assert!(got.eq_ignore_ascii_case(expected), "{name} {kind}: {got}, not {expected}");
+    }
+}
+
+#[test]
+fn agents_are_found_by_name_and_by_what_they_offer() {
+    use RecordType::{A, NS, PTR, SRV};
+    let mut world = World::new();
+    world.agent(7, "s1", "10.0.0.7", false, true);
+    world.agent(8, "s2", "10.0.0.8", false, true);
+    world.node(1, "c1", "10.0.0.1");
+    world.agent(1, "c1", "10.0.0.1", true, true);
+    world.run(Instance::new(1, "web", "10.0.0.1", 8080));
+    let both = "10.0.0.7 10.0.0.8";
+    for (name, kind, expected) in [
+        ("s1.node.consul.", A, "10.0.0.7"),
+        ("c1.node.consul.", A, "10.0.0.1"),
+        ("consul.service.consul.", A, both),
+        ("consul.service.consul.", SRV, "s1.node.dc1.consul.:4647 s2.node.dc1.consul.:4647"),
+        ("nomad.service.consul.", A, both),
+        ("rpc.nomad.service.consul.", SRV, "s1.node.dc1.consul.:4647 s2.node.dc1.consul.:4647"),
+        ("_nomad._serf.service.consul.", SRV, "s1.node.dc1.consul.:4648 s2.node.dc1.consul.:4648"),
+        ("http.nomad-client.service.consul.", SRV, "c1.node.dc1.consul.:4646"),
+        ("rpc.nomad-client.service.consul.", SRV, "NXDOMAIN"),
+        ("consul.", NS, "c1.node.dc1.consul. s1.node.dc1.consul. s2.node.dc1.consul."),
+        ("7.0.0.10.in-addr.arpa.", PTR, "s1.node.dc1.consul."),
+        ("web.service.consul.", A, "10.0.0.1"),
+    ] {
+        assert_eq!(ask(&world, name, kind), expected, "{name} {kind}");
+    }
+    // An agent that failed: its name is answered, what it offers is not, nor is what runs there.
+    world.agent(7, "s1", "10.0.0.7", false, false);
+    world.agent(1, "c1", "10.0.0.1", true, false);
+    for (name, expected) in [
+        ("s1.node.consul.", "10.0.0.7"),
+        ("nomad.service.consul.", "10.0.0.8"),
+        ("nomad-client.service.consul.", "NXDOMAIN"),
+        ("web.service.consul.", "NXDOMAIN"),
+    ] {
+        assert_eq!(ask(&world, name, A), expected, "{name}");
+    }
+    // One that left.
+    world.update_agents(vec![], vec![NodeId(7)]);
+    assert_eq!(ask(&world, "s1.node.consul.", A), "NXDOMAIN");
+    assert_eq!(ask(&world, "7.0.0.10.in-addr.arpa.", PTR), "NXDOMAIN");
+}
+
+#[test]
+fn a_mirror_answers_as_the_servers_do() {
+    let mut world = world();
+    world.agent(7, "s1", "10.0.0.7", false, true);
+    world.run(Instance::new(1, "Shop", "10.0.0.1", 80));
+    let mut mirror = World::new();
+    mirror.root = state::Root::default();
+    mirror.root.absorb(world.root.catalog().since(None)).unwrap();
+    for name in [
+        "web.service.consul.",
+        "shop.service.consul.",
+        "v1.2.web.service.consul.",
+        "nomad.service.consul.",
+        "n1.node.consul.",
+        "s1.node.consul.",
+        "1.0.0.10.in-addr.arpa.",
+        "9.7.168.192.in-addr.arpa.",
+        "consul.",
+        "nosuch.service.consul.",
+    ] {
+        for kind in [RecordType::A, RecordType::SRV, RecordType::TXT, RecordType::PTR, RecordType::NS] {
+            assert_eq!(ask(&mirror, name, kind), ask(&world, name, kind), "{name} {kind}");
+        }
     }
 }
 

@@ -96,6 +96,33 @@ impl World {
         self.node_with(id, name, address, |_| {});
     }
 
+    /// A member of the cluster: a server, or (`client`) a machine that runs tasks.
+    pub(crate) fn agent(&mut self, id: u128, name: &str, address: &str, client: bool, alive: bool) {
+        let endpoint = |port| model::Endpoint { address: String::new(), port };
+        let agent = model::Agent {
+            id: NodeId(id),
+            name: name.into(),
+            address: address.into(),
+            datacenter: "dc1".into(),
+            region: "global".into(),
+            server: !client,
+            client,
+            status: if alive { model::AgentStatus::Alive } else { model::AgentStatus::Failed },
+            http: endpoint(4646),
+            rpc: endpoint(4647),
+            serf: endpoint(4648),
+            build: "0.1.0".into(),
+            server_service: model::Agent::SERVER_SERVICE.into(),
+            client_service: model::Agent::CLIENT_SERVICE.into(),
+            ..model::Agent::default()
+        };
+        self.update_agents(vec![agent], vec![]);
+    }
+
+    pub(crate) fn update_agents(&mut self, put: Vec<model::Agent>, gone: Vec<NodeId>) {
+        self.apply(Command::UpdateAgents { put, gone, epoch: None, now: Timestamp(2) });
+    }
+
     pub(crate) fn set_status(&mut self, id: u128, status: NodeStatus) {
         self.apply(Command::SetNodeStatus {
             node: NodeId(id),
@@ -158,7 +185,12 @@ impl World {
             deployment: None,
             time: Timestamp(5),
         };
-        self.apply(Command::UpdateAllocs { updates: vec![update], evals: vec![] });
+        self.apply(Command::UpdateAllocs {
+            updates: vec![update],
+            evals: vec![],
+            synced: None,
+            now: Timestamp(1),
+        });
     }
 }
 

@@ -1,13 +1,11 @@
 //! The agent itself, its members and what runs on its node.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use api::consul::HealthCheck;
 use serde::Serialize;
 use serde_json::{Value, json};
+use state::{CatalogNode, Root, ServiceInstance};
 
 use super::{
     ConsulContext, catalog,
@@ -92,17 +90,22 @@ fn node_id(ctx: &ConsulContext) -> String {
     ctx.agent.node.map(|id| id.to_string()).unwrap_or_default()
 }
 
+/// All agents of the region; `wan`: the servers of all regions.
 pub(super) fn members(ctx: &ConsulContext, call: &Call) -> Answer {
     refuse_unknown_tenants(call)?;
     if call.text("wan").is_some() && call.text("segment").is_some() {
         return Err(Failure::bad("Cannot provide a segment with wan=true"));
     }
-    let mut rows: Vec<MemberRow> = ctx.members.members().iter().map(row).collect();
-    if rows.is_empty() {
+    let wan = call.text("wan").is_some();
+    let region = &ctx.nomad.agent.region;
+    let is_asked_for = |member: &&Member| {
+        if wan { member.is_server() } else { member.region().is_empty() || member.region() == region }
+    };
+    let mut rows: Vec<MemberRow> = ctx.members.members().iter().filter(is_asked_for).map(row).collect();
+    if rows.is_empty() && (!wan || ctx.agent.is_server) {
         rows.push(own(ctx));
     }
-    if call.text("wan").is_some() {
-        rows.retain(|row| row.tags["role"] == "consul");
+    if wan {
         for row in &mut rows {
             row.name = format!("{}.{}", row.name, row.tags["dc"]);
         }
@@ -114,30 +117,37 @@ pub(super) fn members(ctx: &ConsulContext, call: &Call) -> Answer {
 pub(super) fn itself(ctx: &ConsulContext, call: &Call) -> Answer {
     let agent = &ctx.agent;
     let root = ctx.state.root();
-    let leadership = agent.leadership.borrow().clone();
+    let leadership = ctx.consensus.leadership();
+    let members = ctx.members.members();
     let id = node_id(ctx);
     let (services, checks) = counts(ctx);
     let mut stats = json!({
         "agent": {"services": services.to_string(), "checks": checks.to_string()},
         "build": {"version": agent.version, "revision": "", "prerelease": "", "version_metadata": ""},
-        "consul": {
-            "acl": "disabled",
-            "server": agent.is_server.to_string(),
-            "leader": leadership.is_leader.to_string(),
-            "leader_addr": leadership.leader_address.unwrap_or_default(),
-            "known_datacenters": "1",
-        },
+        "consul": {"acl": "disabled", "server": agent.is_server.to_string()},
         "runtime": {"arch": std::env::consts::ARCH, "os": std::env::consts::OS, "version": ""},
-        "serf_lan": {"members": ctx.members.members().len().max(1).to_string()},
+        "serf_lan": pool(members.iter().filter(|member| member.region() == ctx.nomad.agent.region)),
     });
     if agent.is_server {
+        let (index, peers) = ctx.consensus.peers();
+        let others = peers.iter().filter(|peer| peer.voter && peer.address != agent.rpc_address).count();
+        stats["consul"]["leader"] = leadership.is_leader.to_string().into();
+        stats["consul"]["leader_addr"] = leadership.leader_address.unwrap_or_default().into();
+        stats["consul"]["known_datacenters"] = catalog::datacenters_of(&root, agent).len().to_string().into();
         stats["raft"] = json!({
             "state": if leadership.is_leader { "Leader" } else { "Follower" },
             "term": leadership.term.to_string(),
             "applied_index": root.index.to_string(),
+            "latest_configuration_index": index.to_string(),
+            "num_peers": others.to_string(),
         });
+        stats["serf_wan"] = pool(members.iter().filter(|member| member.is_server()));
+    } else {
+        let servers = members.iter().filter(|member| member.is_server() && member.is_alive());
+        let servers = servers.filter(|member| member.region() == ctx.nomad.agent.region).count();
+        stats["consul"]["known_servers"] = servers.to_string().into();
     }
-    let meta = agent.node.and_then(|id| root.nodes.get(&id)).map(|node| rows::node_meta(node));
+    let meta = agent.node.and_then(|id| root.catalog_node(id)).map(rows::node_meta);
     let body = json!({
         "Config": {
             "Datacenter": agent.datacenter,
@@ -169,6 +179,13 @@ pub(super) fn itself(ctx: &ConsulContext, call: &Call) -> Answer {
     Ok(answer(ctx, call, &body))
 }
 
+/// Members by status.
+fn pool<'a>(members: impl Iterator<Item = &'a Member>) -> Value {
+    let statuses: Vec<&str> = members.map(|member| member.status.as_str()).collect();
+    let count = |wanted: &str| statuses.iter().filter(|status| **status == wanted).count().to_string();
+    json!({"members": statuses.len().max(1).to_string(), "failed": count("failed"), "left": count("left")})
+}
+
 pub(super) fn version(ctx: &ConsulContext, call: &Call) -> Answer {
     let body = json!({
         "SHA": "", "BuildDate": "1970-01-01T00:00:01Z", "HumanVersion": ctx.agent.version, "FIPS": "",
@@ -176,10 +193,15 @@ pub(super) fn version(ctx: &ConsulContext, call: &Call) -> Answer {
     Ok(answer(ctx, call, &body))
 }
 
+/// What the agent itself answers for. `consul` is entered by the leader, for all servers.
+fn own_services<'a>(root: &'a Root, node: CatalogNode<'_>) -> impl Iterator<Item = &'a Arc<ServiceInstance>> {
+    catalog::services_of(root, node).filter(|instance| *instance.name != *model::Agent::CONSUL_SERVICE)
+}
+
 fn counts(ctx: &ConsulContext) -> (usize, usize) {
     let root = ctx.state.root();
-    let Some(node) = ctx.agent.node.and_then(|id| root.nodes.get(&id)) else { return (0, 0) };
-    catalog::services_of(&root, node)
+    let Some(node) = ctx.agent.node.and_then(|id| root.catalog_node(id)) else { return (0, 0) };
+    own_services(&root, node)
         .fold((0, 0), |(services, checks), instance| (services + 1, checks + instance.checks.len()))
 }
 
@@ -187,10 +209,10 @@ fn counts(ctx: &ConsulContext) -> (usize, usize) {
 pub(super) fn services(ctx: &ConsulContext, call: &Call) -> Answer {
     refuse_unknown_tenants(call)?;
     let root = ctx.state.root();
-    let node = ctx.agent.node.and_then(|id| root.nodes.get(&id));
+    let node = ctx.agent.node.and_then(|id| root.catalog_node(id));
     let services: BTreeMap<String, rows::AgentService> = node
         .into_iter()
-        .flat_map(|node| catalog::services_of(&root, node))
+        .flat_map(|node| own_services(&root, node))
         .map(|instance| (instance.id.clone(), rows::agent_service(instance)))
         .collect();
     Ok(answer(ctx, call, &services))
@@ -202,9 +224,8 @@ pub(super) fn service(ctx: &ConsulContext, call: &Call, id: &str) -> Answer {
         return Err(Failure::absent("blocking by `hash` is not supported by this version of troupe"));
     }
     let root = ctx.state.root();
-    let node = ctx.agent.node.and_then(|id| root.nodes.get(&id));
-    let found =
-        node.and_then(|node| catalog::services_of(&root, node).find(|instance| instance.id == id).cloned());
+    let node = ctx.agent.node.and_then(|id| root.catalog_node(id));
+    let found = node.and_then(|node| own_services(&root, node).find(|instance| instance.id == id).cloned());
     match found {
         Some(instance) => Ok(answer(ctx, call, &rows::agent_service(&instance))),
         None => Err(Failure::not_found(format!("unknown service ID: {id}"))),
@@ -214,44 +235,12 @@ pub(super) fn service(ctx: &ConsulContext, call: &Call, id: &str) -> Answer {
 pub(super) fn checks(ctx: &ConsulContext, call: &Call) -> Answer {
     refuse_unknown_tenants(call)?;
     let root = ctx.state.root();
-    let node = ctx.agent.node.and_then(|id| root.nodes.get(&id));
+    let node = ctx.agent.node.and_then(|id| root.catalog_node(id));
     let checks: BTreeMap<String, HealthCheck> = node
         .into_iter()
-        .flat_map(|node| catalog::services_of(&root, node))
+        .flat_map(|node| own_services(&root, node))
         .flat_map(|instance| rows::service_checks(instance))
         .map(|check| (check.check_id.clone(), check))
         .collect();
     Ok(answer(ctx, call, &checks))
-}
-
-/// The RPC address of the leader; empty text when there is none.
-pub(super) fn leader(ctx: &ConsulContext, call: &Call) -> Answer {
-    let leader = ctx.agent.leadership.borrow().leader_address.clone();
-    Ok(answer(ctx, call, &Value::String(leader.unwrap_or_default())))
-}
-
-pub(super) fn peers(ctx: &ConsulContext, call: &Call) -> Answer {
-    let members = ctx.members.members();
-    let mut peers: Vec<String> = members
-        .iter()
-        .filter(|member| {
-            member.status == "alive" && member.tags.get("role").is_some_and(|role| role == "nomad")
-        })
-        .filter_map(rpc_address)
-        .collect();
-    if peers.is_empty() && ctx.agent.is_server {
-        peers.push(ctx.agent.rpc_address.clone());
-    }
-    peers.sort_unstable();
-    peers.dedup();
-    Ok(answer(ctx, call, &peers))
-}
-
-/// The tag holds the port as well, or there is a tag for it.
-fn rpc_address(member: &Member) -> Option<String> {
-    let address = member.tags.get("rpc_addr")?;
-    match (address.parse::<IpAddr>(), member.tags.get("port").and_then(|port| port.parse().ok())) {
-        (Ok(ip), Some(port)) => Some(SocketAddr::new(ip, port).to_string()),
-        _ => Some(address.clone()),
-    }
 }

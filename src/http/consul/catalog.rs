@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::consul::{CatalogService, Node as NodeRow, NodeService};
-use model::Node;
 use serde::Serialize;
-use state::Root;
+use state::{CatalogNode, Root};
 
 use super::{
-    ConsulContext,
+    ConsulAgent, ConsulContext,
     read::{Answer, Scope, json, read, refuse_unknown_tenants},
     rows,
 };
@@ -17,23 +16,25 @@ use crate::http::call::Call;
 /// The own one first; the others are those of the cluster's other nodes.
 pub(super) fn datacenters(ctx: &ConsulContext, call: &Call) -> Answer {
     refuse_unknown_tenants(call)?;
-    let own = &ctx.agent.datacenter;
-    let root = ctx.state.root();
+    Ok(json(ctx, call, &datacenters_of(&ctx.state.root(), &ctx.agent)))
+}
+
+pub(super) fn datacenters_of(root: &Root, agent: &ConsulAgent) -> Vec<String> {
+    let own = &agent.datacenter;
     let others: BTreeSet<&str> =
-        root.nodes.values().map(|node| node.datacenter.as_str()).filter(|dc| dc != own).collect();
-    let all: Vec<&str> = std::iter::once(own.as_str()).chain(others).collect();
-    Ok(json(ctx, call, &all))
+        root.catalog_nodes().map(|node| node.datacenter()).filter(|dc| dc != own).collect();
+    std::iter::once(own.as_str()).chain(others).map(str::to_owned).collect()
 }
 
 pub(super) async fn nodes(ctx: &ConsulContext, call: &Call) -> Answer {
     let scope = Scope::of(ctx, call)?;
     let value = |root: &Root| -> Vec<NodeRow> {
-        let mut nodes: Vec<&Node> =
-            root.nodes.values().map(|node| &**node).filter(|node| scope.has_node(node)).collect();
-        nodes.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        let mut nodes: Vec<CatalogNode<'_>> =
+            root.catalog_nodes().filter(|node| scope.has_node(*node)).collect();
+        nodes.sort_by_key(|node| (node.name(), node.id()));
         nodes.into_iter().map(rows::node).collect()
     };
-    read(ctx, call, |root| root.indexes.nodes, value).await
+    read(ctx, call, |root| root.indexes.nodes.max(root.indexes.agents), value).await
 }
 
 /// Names, each with the tags of all its instances.
@@ -42,14 +43,14 @@ pub(super) async fn services(ctx: &ConsulContext, call: &Call) -> Answer {
     let value = |root: &Root| -> BTreeMap<String, BTreeSet<String>> {
         let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for instance in root.all_services() {
-            if root.nodes.get(&instance.node).is_some_and(|node| scope.has_node(node)) {
+            if root.catalog_node(instance.node).is_some_and(|node| scope.has_node(node)) {
                 let tags = services.entry(instance.name.to_string()).or_default();
                 tags.extend(instance.tags.iter().cloned());
             }
         }
         services
     };
-    read(ctx, call, rows::catalog_index, value).await
+    read(ctx, call, Root::catalog_index, value).await
 }
 
 /// Instances, healthy or not. An unknown service is an empty list.
@@ -57,7 +58,7 @@ pub(super) async fn service(ctx: &ConsulContext, call: &Call, name: &str) -> Ans
     let scope = Scope::of(ctx, call)?;
     let value = |root: &Root| -> Vec<CatalogService> {
         rows::instances(root, name)
-            .filter(|(node, instance)| scope.has_node(node) && scope.has_tags(instance))
+            .filter(|(node, instance)| scope.has_node(*node) && scope.has_tags(instance))
             .map(|(node, instance)| rows::catalog_service(node, instance))
             .collect()
     };
@@ -80,7 +81,7 @@ pub(super) async fn node(ctx: &ConsulContext, call: &Call, name: &str) -> Answer
             .collect();
         Some(NodeWith { node: Some(rows::node(node)), services: Some(services) })
     };
-    read(ctx, call, rows::catalog_index, value).await
+    read(ctx, call, Root::catalog_index, value).await
 }
 
 pub(super) async fn node_services(ctx: &ConsulContext, call: &Call, name: &str) -> Answer {
@@ -91,15 +92,15 @@ pub(super) async fn node_services(ctx: &ConsulContext, call: &Call, name: &str) 
             node.map(|node| services_of(root, node).map(|instance| rows::node_service(instance)).collect());
         NodeWith { node: node.map(rows::node), services }
     };
-    read(ctx, call, rows::catalog_index, value).await
+    read(ctx, call, Root::catalog_index, value).await
 }
 
 /// A node by name, in any case; else by the beginning of its id, if only one has it.
-pub(super) fn find<'a>(root: &'a Root, scope: &Scope, name: &str) -> Option<&'a Node> {
-    let nodes = || root.nodes.values().map(|node| &**node).filter(|node| scope.has_node(node));
+pub(super) fn find<'a>(root: &'a Root, scope: &Scope, name: &str) -> Option<CatalogNode<'a>> {
+    let nodes = || root.catalog_nodes().filter(|node| scope.has_node(*node));
     let by_name = nodes()
-        .filter(|node| node.name.eq_ignore_ascii_case(name))
-        .min_by_key(|node| (node.status != model::NodeStatus::Ready, node.id));
+        .filter(|node| node.name().eq_ignore_ascii_case(name))
+        .min_by_key(|node| (!node.is_alive(), node.id()));
     if by_name.is_some() {
         return by_name;
     }
@@ -107,7 +108,7 @@ pub(super) fn find<'a>(root: &'a Root, scope: &Scope, name: &str) -> Option<&'a 
         return None;
     }
     let prefix = name.to_ascii_lowercase();
-    let mut matching = nodes().filter(|node| node.id.to_string().starts_with(&prefix));
+    let mut matching = nodes().filter(|node| node.id().to_string().starts_with(&prefix));
     let found = matching.next();
     if matching.next().is_some() { None } else { found }
 }
@@ -115,8 +116,8 @@ pub(super) fn find<'a>(root: &'a Root, scope: &Scope, name: &str) -> Option<&'a 
 /// What runs on the node.
 pub(super) fn services_of<'a>(
     root: &'a Root,
-    node: &Node,
+    node: CatalogNode<'_>,
 ) -> impl Iterator<Item = &'a std::sync::Arc<state::ServiceInstance>> {
-    let id = node.id;
+    let id = node.id();
     root.all_services().filter(move |instance| instance.node == id)
 }

@@ -20,7 +20,7 @@ pub(super) async fn service(ctx: &ConsulContext, call: &Call, name: &str) -> Ans
     };
     let value = |root: &Root| -> Vec<ServiceEntry> {
         rows::instances(root, name)
-            .filter(|(node, instance)| scope.has_node(node) && scope.has_tags(instance))
+            .filter(|(node, instance)| scope.has_node(*node) && scope.has_tags(instance))
             .map(|(node, instance)| rows::entry(node, instance))
             .filter(|entry| !only_passing || entry.checks.iter().all(|check| check.status == "passing"))
             .collect()
@@ -33,7 +33,7 @@ pub(super) async fn checks(ctx: &ConsulContext, call: &Call, name: &str) -> Answ
     let scope = Scope::of(ctx, call)?;
     let value = |root: &Root| -> Vec<HealthCheck> {
         rows::instances(root, name)
-            .filter(|(node, _)| scope.has_node(node))
+            .filter(|(node, _)| scope.has_node(*node))
             .flat_map(|(_, instance)| rows::service_checks(instance))
             .collect()
     };
@@ -49,7 +49,7 @@ pub(super) async fn node(ctx: &ConsulContext, call: &Call, name: &str) -> Answer
         checks.extend(catalog::services_of(root, node).flat_map(|instance| rows::service_checks(instance)));
         checks
     };
-    read(ctx, call, rows::catalog_index, value).await
+    read(ctx, call, Root::catalog_index, value).await
 }
 
 /// All checks in that state; `any`: all.
@@ -57,13 +57,12 @@ pub(super) async fn state(ctx: &ConsulContext, call: &Call, state: &str) -> Answ
     let scope = Scope::of(ctx, call)?;
     let wanted = |check: &HealthCheck| state == "any" || check.status == state;
     let value = |root: &Root| -> Vec<HealthCheck> {
-        let nodes =
-            root.nodes.values().filter(|node| scope.has_node(node)).map(|node| rows::node_check(node));
+        let nodes = root.catalog_nodes().filter(|node| scope.has_node(*node)).map(rows::node_check);
         let services = root
             .all_services()
-            .filter(|row| root.nodes.get(&row.node).is_some_and(|node| scope.has_node(node)))
+            .filter(|row| root.catalog_node(row.node).is_some_and(|node| scope.has_node(node)))
             .flat_map(|row| rows::service_checks(row));
         nodes.chain(services).filter(wanted).collect()
     };
-    read(ctx, call, rows::catalog_index, value).await
+    read(ctx, call, Root::catalog_index, value).await
 }

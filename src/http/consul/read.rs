@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use model::Node;
+use model::time::parse_duration;
 use serde::Serialize;
-use state::{Root, ServiceInstance};
+use state::{CatalogNode, Root, ServiceInstance};
 use tokio::time::{Instant, timeout_at};
 
 use super::ConsulContext;
-use crate::http::{
-    call::{Call, parse_duration},
-    failure::Failure,
-    read::json_body,
+use crate::{
+    actors::ports::Consistency,
+    http::{call::Call, failure::Failure, read::json_body},
 };
 
 pub(super) type Answer = Result<HttpResponse, Failure>;
@@ -37,7 +36,11 @@ impl Scope {
         refuse_unknown_tenants(call)?;
         let datacenter = call.text("dc").unwrap_or(&ctx.agent.datacenter).to_owned();
         let known = datacenter.eq_ignore_ascii_case(&ctx.agent.datacenter)
-            || ctx.state.root().nodes.values().any(|node| node.datacenter.eq_ignore_ascii_case(&datacenter));
+            || ctx
+                .state
+                .root()
+                .catalog_nodes()
+                .any(|node| node.datacenter().eq_ignore_ascii_case(&datacenter));
         if !known {
             return Err(Failure::server("No path to datacenter"));
         }
@@ -50,8 +53,8 @@ impl Scope {
         Ok(Self { datacenter, node_meta, tags })
     }
 
-    pub(super) fn has_node(&self, node: &Node) -> bool {
-        node.datacenter.eq_ignore_ascii_case(&self.datacenter)
+    pub(super) fn has_node(&self, node: CatalogNode<'_>) -> bool {
+        node.datacenter().eq_ignore_ascii_case(&self.datacenter)
             && (self.node_meta.is_empty() || {
                 let meta = super::rows::node_meta(node);
                 self.node_meta.iter().all(|(key, value)| meta.get(key) == Some(value))
@@ -114,6 +117,8 @@ pub(super) async fn read<T: Serialize>(
     let wait = if wait.is_zero() { USUAL_WAIT } else { wait.min(LONGEST_WAIT) };
     // An index is never 0 on the wire, so the client may hold a 1 that stands for "nothing yet".
     let index = |root: &Root| index(root).max(1);
+    let wanted = call.consistency()?;
+    let freshness = ctx.consensus.catch_up(wanted).await?;
     // Taken before the first look, so that no change between the look and the wait is missed.
     let mut changes = ctx.state.changes();
     changes.mark_unchanged();
@@ -133,16 +138,18 @@ pub(super) async fn read<T: Serialize>(
             }
         }
     }
-    let leadership = ctx.agent.leadership.borrow().clone();
     let mut response = HttpResponse::Ok();
     response
         .insert_header(("X-Consul-Index", index(&root).to_string()))
-        .insert_header(("X-Consul-Knownleader", leadership.leader_address.is_some().to_string()))
-        .insert_header(("X-Consul-Lastcontact", "0"))
-        // What was really used: every agent answers from its own copy of the state.
+        .insert_header(("X-Consul-Knownleader", freshness.known_leader.to_string()))
+        .insert_header(("X-Consul-Lastcontact", freshness.last_contact.as_millis().to_string()))
         .insert_header((
             "X-Consul-Effective-Consistency",
-            if leadership.is_leader { "leader" } else { "stale" },
+            match wanted {
+                Consistency::Stale => "stale",
+                Consistency::Default => "leader",
+                Consistency::Consistent => "consistent",
+            },
         ))
         .insert_header(("X-Consul-Query-Backend", "blocking-query"));
     if call.raw("cached").is_some() {

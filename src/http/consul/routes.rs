@@ -9,7 +9,7 @@ use actix_web::{
     web,
 };
 
-use super::{ConsulContext, agent, catalog, health, read::Answer};
+use super::{ConsulContext, agent, catalog, cluster, health, read::Answer, upstream};
 use crate::http::{call::Call, failure::Failure};
 
 pub(super) async fn answer(
@@ -35,19 +35,20 @@ async fn route(ctx: &ConsulContext, call: &Call) -> Answer {
     }
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     let ["v1", path @ ..] = path.as_slice() else { return outside(&path) };
-    if !is_answered(path) {
+    let Some(allowed) = methods(path) else {
         return match path {
             ["acl", ..] => Err(Failure::new(StatusCode::UNAUTHORIZED, "ACL support disabled")),
             path if is_absent(path) => Err(absent(call)),
             _ => Err(unknown(&call.path)),
         };
-    }
+    };
+    let allow = format!("OPTIONS,{allowed}");
     if call.method == Method::OPTIONS {
-        return Ok(HttpResponse::Ok().insert_header(("Allow", ALLOW)).finish());
+        return Ok(HttpResponse::Ok().insert_header(("Allow", allow)).finish());
     }
-    if call.method != Method::GET {
+    if allowed.split(',').all(|method| call.method.as_str() != method) {
         return Ok(HttpResponse::MethodNotAllowed()
-            .insert_header(("Allow", ALLOW))
+            .insert_header(("Allow", allow))
             .content_type("text/plain; charset=utf-8")
             .body(format!("method {} not allowed", call.method)));
     }
@@ -73,28 +74,51 @@ async fn route(ctx: &ConsulContext, call: &Call) -> Answer {
             health::state(ctx, call, &named(rest, "Missing check state")?).await
         }
         ["agent", "self"] => agent::itself(ctx, call),
+        ["agent", "troupe", "upstream"] => upstream::offered(ctx, call),
         ["agent", "version"] => agent::version(ctx, call),
         ["agent", "members"] => agent::members(ctx, call),
         ["agent", "services"] => agent::services(ctx, call),
         ["agent", "service", id] => agent::service(ctx, call, id),
         ["agent", "checks"] => agent::checks(ctx, call),
-        ["status", "leader"] => agent::leader(ctx, call),
-        ["status", "peers"] => agent::peers(ctx, call),
+        ["agent", "join", address] => cluster::join(ctx, address).await,
+        ["agent", "leave"] => cluster::leave(ctx).await,
+        ["agent", "force-leave", name] => cluster::force_leave(ctx, call, name).await,
+        ["agent", "reload"] => cluster::reload(),
+        ["status", "leader"] => cluster::leader(ctx, call).await,
+        ["status", "peers"] => cluster::peers(ctx, call).await,
+        ["operator", "raft", "configuration"] => cluster::raft_configuration(ctx, call).await,
+        ["operator", "raft", "peer"] => cluster::remove_peer(ctx, call).await,
+        ["operator", "raft", "transfer-leader"] => cluster::transfer_leader(ctx, call).await,
+        ["operator", "autopilot", "configuration"] if call.is_write() => {
+            cluster::set_autopilot(ctx, call).await
+        }
+        ["operator", "autopilot", "configuration"] => cluster::autopilot(ctx, call).await,
+        ["operator", "autopilot", "health"] => cluster::health(ctx, call).await,
+        ["operator", "autopilot", "state"] => cluster::state(ctx, call).await,
         _ => Err(unknown(&call.path)),
     }
 }
 
-const ALLOW: &str = "OPTIONS,GET";
-
-fn is_answered(path: &[&str]) -> bool {
-    match path {
+/// The methods of a path that is answered.
+fn methods(path: &[&str]) -> Option<&'static str> {
+    let is_read = match path {
         ["catalog", "datacenters" | "nodes" | "services"] => true,
         ["catalog", "service" | "node" | "node-services", _, ..] => true,
         ["health", "service" | "checks" | "node" | "state", _, ..] => true,
         ["agent", "self" | "version" | "members" | "services" | "checks"] => true,
         ["agent", "service", id] => !matches!(*id, "register" | "deregister" | "maintenance"),
         ["status", "leader" | "peers"] => true,
+        ["operator", "raft", "configuration"] | ["operator", "autopilot", "health" | "state"] => true,
         _ => false,
+    };
+    match path {
+        _ if is_read => Some("GET"),
+        ["agent", "join" | "force-leave", name] if !name.is_empty() => Some("PUT"),
+        ["agent", "leave" | "reload"] | ["agent", "troupe", "upstream"] => Some("PUT"),
+        ["operator", "raft", "peer"] => Some("DELETE"),
+        ["operator", "raft", "transfer-leader"] => Some("POST"),
+        ["operator", "autopilot", "configuration"] => Some("GET,PUT"),
+        _ => None,
     }
 }
 

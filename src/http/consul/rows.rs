@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use api::consul::{CatalogService, HealthCheck, Node as NodeRow, NodeService, ServiceAddress, ServiceEntry};
-use model::{Node, NodeStatus};
 use serde::Serialize;
-use state::{Root, ServiceInstance};
+use state::{CatalogNode, Root, ServiceInstance};
 
 /// A service as the agent that runs it shows it.
 #[derive(Debug, Serialize)]
@@ -25,8 +24,8 @@ pub(super) struct AgentService {
 }
 
 /// The node's metadata with what Consul adds.
-pub(super) fn node_meta(node: &Node) -> BTreeMap<String, String> {
-    let mut meta = node.meta.clone();
+pub(super) fn node_meta(node: CatalogNode<'_>) -> BTreeMap<String, String> {
+    let mut meta = node.meta().cloned().unwrap_or_default();
     meta.entry(String::from("consul-network-segment")).or_default();
     meta
 }
@@ -61,26 +60,26 @@ fn service_addresses(instance: &ServiceInstance) -> BTreeMap<String, ServiceAddr
         .into()
 }
 
-pub(super) fn node(node: &Node) -> NodeRow {
+pub(super) fn node(node: CatalogNode<'_>) -> NodeRow {
     NodeRow {
-        id: node.id.to_string(),
-        node: node.name.clone(),
-        address: node.address.clone(),
-        datacenter: node.datacenter.clone(),
-        tagged_addresses: tagged_addresses(&node.address),
+        id: node.id().to_string(),
+        node: node.name().to_owned(),
+        address: node.address().to_owned(),
+        datacenter: node.datacenter().to_owned(),
+        tagged_addresses: tagged_addresses(node.address()),
         meta: node_meta(node),
-        create_index: node.create_index,
-        modify_index: node.modify_index,
+        create_index: node.create_index(),
+        modify_index: node.modify_index(),
     }
 }
 
-pub(super) fn catalog_service(node: &Node, instance: &ServiceInstance) -> CatalogService {
+pub(super) fn catalog_service(node: CatalogNode<'_>, instance: &ServiceInstance) -> CatalogService {
     CatalogService {
-        id: node.id.to_string(),
-        node: node.name.clone(),
-        address: node.address.clone(),
-        datacenter: node.datacenter.clone(),
-        tagged_addresses: tagged_addresses(&node.address),
+        id: node.id().to_string(),
+        node: node.name().to_owned(),
+        address: node.address().to_owned(),
+        datacenter: node.datacenter().to_owned(),
+        tagged_addresses: tagged_addresses(node.address()),
         node_meta: node_meta(node),
         service_id: instance.id.clone(),
         service_name: instance.name.to_string(),
@@ -125,17 +124,17 @@ pub(super) fn agent_service(instance: &ServiceInstance) -> AgentService {
 }
 
 /// Whether the node is there, under the name that Consul's gossip gives to this check.
-pub(super) fn node_check(node: &Node) -> HealthCheck {
-    let alive = node.status == NodeStatus::Ready;
+pub(super) fn node_check(node: CatalogNode<'_>) -> HealthCheck {
+    let alive = node.is_alive();
     let output = if alive { "Agent alive and reachable" } else { "Agent not live or unreachable" };
     HealthCheck {
-        node: node.name.clone(),
+        node: node.name().to_owned(),
         check_id: "serfHealth".into(),
         name: "Serf Health Status".into(),
         status: if alive { "passing" } else { "critical" }.into(),
         output: output.into(),
-        create_index: node.create_index,
-        modify_index: node.modify_index,
+        create_index: node.create_index(),
+        modify_index: node.modify_index(),
         ..HealthCheck::default()
     }
 }
@@ -164,7 +163,7 @@ pub(super) fn service_checks(instance: &ServiceInstance) -> Vec<HealthCheck> {
     rows.collect()
 }
 
-pub(super) fn entry(at: &Node, instance: &ServiceInstance) -> ServiceEntry {
+pub(super) fn entry(at: CatalogNode<'_>, instance: &ServiceInstance) -> ServiceEntry {
     let mut checks = vec![node_check(at)];
     checks.extend(service_checks(instance));
     ServiceEntry { node: node(at), service: node_service(instance), checks }
@@ -174,11 +173,11 @@ pub(super) fn entry(at: &Node, instance: &ServiceInstance) -> ServiceEntry {
 pub(super) fn instances<'a>(
     root: &'a Root,
     name: &str,
-) -> impl Iterator<Item = (&'a Arc<Node>, &'a Arc<ServiceInstance>)> {
+) -> impl Iterator<Item = (CatalogNode<'a>, &'a Arc<ServiceInstance>)> {
     names(root, name)
         .into_iter()
         .flat_map(|name| root.service(&name))
-        .filter_map(|instance| Some((root.nodes.get(&instance.node)?, instance)))
+        .filter_map(|instance| Some((root.catalog_node(instance.node)?, instance)))
 }
 
 fn names(root: &Root, name: &str) -> Vec<Arc<str>> {
@@ -189,12 +188,9 @@ fn names(root: &Root, name: &str) -> Vec<Arc<str>> {
 
 /// When any instance of the service, its node or its checks last changed. Other services do not move it.
 pub(super) fn service_index(root: &Root, name: &str) -> u64 {
-    let own = names(root, name).iter().map(|name| root.service_index(name)).max().unwrap_or(0);
-    let nodes = instances(root, name).map(|(node, _)| node.modify_index).max().unwrap_or(0);
-    own.max(nodes)
-}
-
-/// When anything in the catalog last changed.
-pub(super) fn catalog_index(root: &Root) -> u64 {
-    root.indexes.nodes.max(root.indexes.services)
+    let names = names(root, name);
+    let own = names.iter().map(|name| root.service_index(name)).max().unwrap_or(0);
+    // Of all of them: one whose machine is not listed any more must not turn the index back.
+    let nodes = names.iter().flat_map(|name| root.service(name)).map(|row| root.catalog_node_index(row.node));
+    own.max(nodes.max().unwrap_or(0))
 }

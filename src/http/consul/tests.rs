@@ -9,14 +9,19 @@ use actix_web::{
     http::Method,
     test::{TestRequest, init_service},
 };
+use async_trait::async_trait;
 use model::{CheckStatus, NodeId, NodeStatus};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::timeout};
 
 use super::{ConsulAgent, ConsulContext, consul};
 use crate::{
-    actors::ports::{Leadership, Member, Members},
+    actors::ports::{Joined, Leadership, Member, Members, Peer},
     dns::tests::world::{Instance, Shown, World},
+    http::{
+        AgentInfo,
+        one_server::{OneServer, reader},
+    },
 };
 
 /// Far longer than anything here takes: only a failing test waits for it.
@@ -24,9 +29,25 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 struct Gossip(Vec<Member>);
 
+#[async_trait]
 impl Members for Gossip {
     fn members(&self) -> Vec<Member> {
         self.0.clone()
+    }
+
+    async fn join(&self, addresses: Vec<String>) -> Joined {
+        let (failed, met): (Vec<String>, Vec<String>) =
+            addresses.into_iter().partition(|address| address.starts_with("no"));
+        let failed = failed.iter().map(|address| format!("{address}: no answer")).collect();
+        Joined { contacted: met.len(), failed }
+    }
+
+    async fn force_leave(&self, _: &str, _: bool) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn leave(&self) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -53,6 +74,7 @@ impl Got {
 struct Site {
     shown: Arc<Shown>,
     ctx: ConsulContext,
+    consensus: Arc<OneServer>,
 }
 
 impl Site {
@@ -76,11 +98,27 @@ impl Site {
             rpc_address: "10.0.0.1:4647".into(),
             dns_port: 8600,
             pretty: false,
-            leadership,
+            leadership: leadership.clone(),
         };
         edit(&mut agent);
         let shown = Shown::new(world);
-        Self { ctx: ConsulContext::new(shown.clone(), Arc::new(Gossip(members)), agent), shown }
+        let nomad = AgentInfo {
+            name: agent.name.clone(),
+            region: "global".into(),
+            datacenter: agent.datacenter.clone(),
+            version: agent.version.clone(),
+            http_address: "10.0.0.1:4646".into(),
+            rpc_address: agent.rpc_address.clone(),
+            gossip_address: "10.0.0.1:4648".into(),
+            is_server: agent.is_server,
+            node: agent.node,
+            config: serde_json::Map::new(),
+            leadership: leadership.clone(),
+        };
+        let consensus = Arc::new(OneServer::new(leadership));
+        let gossip = Arc::new(Gossip(members));
+        let nomad = reader(shown.clone(), gossip, consensus.clone(), nomad);
+        Self { ctx: ConsulContext::new(nomad, agent, None), shown, consensus }
     }
 
     async fn call(&self, method: Method, path: &str) -> Got {
@@ -301,7 +339,107 @@ async fn members_under_consuls_names() {
     assert_eq!(column(&rows, "/Tags/build"), ["0.1.0:", "0.1.0:"]);
     assert_eq!(column(&site.json("/v1/agent/members?wan=1").await, "/Name"), ["n1.dc1"]);
     assert_eq!(site.json("/v1/agent/self").await["Member"]["Port"], 4648);
-    assert_eq!(site.json("/v1/status/peers").await, json!(["10.0.0.7:4647"]));
+}
+
+#[actix_web::test]
+async fn members_of_other_regions_are_seen_over_the_wide_area() {
+    let member = |name: &str, region: &str, role: &str| Member {
+        name: format!("{name}.{region}"),
+        status: "alive".into(),
+        tags: [("role", role), ("region", region), ("dc", region)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        ..Member::default()
+    };
+    let members = vec![
+        member("n1", "global", "nomad"),
+        member("c1", "global", "client"),
+        member("e1", "europe", "nomad"),
+    ];
+    let site = Site::with(&world(), |_| {}, members);
+    assert_eq!(column(&site.json("/v1/agent/members").await, "/Name"), ["c1", "n1"]);
+    assert_eq!(column(&site.json("/v1/agent/members?segment=_all").await, "/Name"), ["c1", "n1"]);
+    assert_eq!(column(&site.json("/v1/agent/members?wan=1").await, "/Name"), ["e1.europe", "n1.global"]);
+    let stats = &site.json("/v1/agent/self").await["Stats"];
+    assert_eq!(stats["serf_lan"]["members"], "2");
+    assert_eq!(stats["serf_wan"]["members"], "2");
+    assert_eq!(stats["raft"]["num_peers"], "0");
+}
+
+#[actix_web::test]
+async fn joining_and_leaving() {
+    let member = Member { name: "n2.global".into(), status: "failed".into(), ..Member::default() };
+    let member = Member { tags: [(String::from("region"), String::from("global"))].into(), ..member };
+    let site = Site::with(&world(), |_| {}, vec![member]);
+    let put = async |path: &str| {
+        let got = site.call(Method::PUT, path).await;
+        (got.status, got.text)
+    };
+    assert_eq!(put("/v1/agent/join/10.0.0.9").await, (200, String::new()));
+    assert_eq!(put("/v1/agent/join/10.0.0.9?wan=1").await, (200, String::new()));
+    assert_eq!(put("/v1/agent/join/nowhere").await, (500, String::from("nowhere: no answer")));
+    assert_eq!(put("/v1/agent/leave").await, (200, String::new()));
+    assert_eq!(put("/v1/agent/force-leave/n2").await, (200, String::new()));
+    assert_eq!(put("/v1/agent/force-leave/n2.global?prune").await, (200, String::new()));
+    let unknown = "agent: No node found with name 'n9'";
+    assert_eq!(put("/v1/agent/force-leave/n9").await, (500, String::from(unknown)));
+    let (status, text) = put("/v1/agent/reload").await;
+    assert!(status == 501 && text.contains("restart the agent"), "{text}");
+    let got = site.get("/v1/agent/leave").await;
+    assert_eq!((got.status, got.headers["allow"].as_str()), (405, "OPTIONS,PUT"));
+}
+
+#[actix_web::test]
+async fn servers_in_the_log() {
+    let site = Site::new(&world());
+    site.consensus.add(Peer {
+        id: "s2".into(),
+        address: "10.0.0.2:4647".into(),
+        voter: true,
+        last_index: 10,
+        ..Peer::default()
+    });
+    assert_eq!(site.json("/v1/status/peers").await, json!(["10.0.0.1:4647", "10.0.0.2:4647"]));
+    let found = site.json("/v1/operator/raft/configuration").await;
+    assert_eq!(found["Index"], 9);
+    assert_eq!(column(&found["Servers"], "/Node"), ["(unknown)", "n1.global"]);
+    assert_eq!(
+        found["Servers"][1],
+        json!({
+            "ID": "s1", "Node": "n1.global", "Address": "10.0.0.1:4647", "Leader": true, "ProtocolVersion": "3",
+            "Voter": true, "LastIndex": 12,
+        })
+    );
+    let got = site.call(Method::POST, "/v1/operator/raft/transfer-leader?id=s2").await;
+    assert_eq!(got.json(), json!({"Success": true}));
+    assert_eq!(site.consensus.transfers.lock().unwrap().len(), 1);
+    for (path, status) in [
+        ("/v1/operator/raft/peer", 400),
+        ("/v1/operator/raft/peer?id=s2&address=10.0.0.2:4647", 400),
+        ("/v1/operator/raft/peer?id=s9", 500),
+        ("/v1/operator/raft/peer?address=10.0.0.2:4647", 200),
+        ("/v1/operator/raft/peer?address=10.0.0.2:4647", 500),
+    ] {
+        let got = site.call(Method::DELETE, path).await;
+        assert_eq!(got.status, status, "{path}: {}", got.text);
+    }
+    assert_eq!(site.json("/v1/status/peers").await, json!(["10.0.0.1:4647"]));
+}
+
+#[actix_web::test]
+async fn autopilot_under_consuls_names() {
+    let site = Site::new(&world());
+    let config = site.json("/v1/operator/autopilot/configuration").await;
+    assert_eq!((&config["RedundancyZoneTag"], &config["MaxTrailingLogs"]), (&json!(""), &json!(250)));
+    assert!(config.get("EnableRedundancyZones").is_none());
+    assert_eq!(site.json("/v1/operator/autopilot/health").await["Healthy"], true);
+    site.consensus.add(Peer { id: "s2".into(), address: "10.0.0.2:4647".into(), ..Peer::default() });
+    let got = site.get("/v1/operator/autopilot/health").await;
+    assert_eq!(got.status, 429, "{}", got.text);
+    let state = site.json("/v1/operator/autopilot/state").await;
+    assert_eq!((&state["Healthy"], &state["Leader"]), (&json!(false), &json!("s1")));
+    assert_eq!(state["Servers"]["s1"]["Status"], "leader");
+    assert_eq!(state["Servers"]["s2"]["Status"], "non-voter");
 }
 
 #[actix_web::test]
@@ -467,7 +605,7 @@ async fn header_names_are_spelled_as_scripts_look_for_them() {
     let site = Site::new(&world());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let server = super::serve(site.ctx.clone(), listener, 1).unwrap();
+    let server = super::serve(site.ctx.clone(), vec![listener], 1).unwrap();
     let handle = server.handle();
     let running = actix_web::rt::spawn(server);
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -485,4 +623,68 @@ async fn header_names_are_spelled_as_scripts_look_for_them() {
     }
     handle.stop(false).await;
     running.await.unwrap().unwrap();
+}
+
+#[actix_web::test]
+async fn servers_and_clients_are_nodes_with_services_of_their_own() {
+    let mut world = world();
+    world.agent(7, "s1", "10.0.0.7", false, true);
+    world.agent(1, "n1", "10.0.0.1", true, true);
+    let site = Site::with(&world, |agent| agent.node = Some(NodeId(7)), Vec::new());
+    let nodes = site.json("/v1/catalog/nodes").await;
+    assert_eq!(column(&nodes, "/Node"), ["n1", "n2", "s1"]);
+    assert_eq!(nodes[2]["Address"], "10.0.0.7");
+    assert_eq!(nodes[2]["Meta"], json!({"consul-network-segment": ""}));
+    let services = site.json("/v1/catalog/services").await;
+    assert_eq!(services["consul"], json!([]));
+    assert_eq!(services["nomad"], json!(["http", "rpc", "serf"]));
+    assert_eq!(services["nomad-client"], json!(["http"]));
+    assert_eq!(services["web"], json!(["cache", "global"]));
+
+    let serf = site.json("/v1/catalog/service/nomad?tag=serf").await;
+    assert_eq!(column(&serf, "/ServicePort"), [4648]);
+    assert_eq!(serf[0]["ServiceAddress"], "10.0.0.7");
+    assert_eq!(serf[0]["ServiceID"], format!("_nomad-server-{}-serf", NodeId(7)));
+
+    let entries = site.json("/v1/health/service/nomad?tag=http&passing").await;
+    let checks = &entries[0]["Checks"];
+    assert_eq!(column(checks, "/CheckID")[0], "serfHealth");
+    assert_eq!(column(checks, "/Name")[1], "Nomad Server HTTP Check");
+    assert_eq!(column(checks, "/Status"), ["passing", "passing"]);
+    assert_eq!(column(&site.json("/v1/health/service/consul").await, "/Service/Port"), [4647]);
+
+    // Its own services, as the agent shows them: `consul` is the leader's entry.
+    let own = site.json("/v1/agent/services").await;
+    assert_eq!(own.as_object().unwrap().len(), 3);
+    let with_services = site.json("/v1/catalog/node/s1").await;
+    assert_eq!(with_services["Services"].as_object().unwrap().len(), 4);
+}
+
+#[actix_web::test]
+async fn a_failed_agent_is_critical_and_one_that_left_is_not_there() {
+    let mut world = world();
+    world.agent(7, "s1", "10.0.0.7", false, true);
+    world.agent(1, "n1", "10.0.0.1", true, true);
+    let site = Site::new(&world);
+    let index = site.get("/v1/health/service/web").await.index();
+    let path = format!("/v1/health/service/web?index={index}&wait=60s");
+    let (waiting, ()) = tokio::join!(site.get(&path), async {
+        tokio::task::yield_now().await;
+        world.agent(1, "n1", "10.0.0.1", true, false);
+        site.shown.show(&world);
+    });
+    assert!(waiting.index() > index, "whoever waits for a service learns of its machine");
+    let critical = site.json("/v1/health/state/critical").await;
+    let ids = column(&critical, "/CheckID");
+    assert!(ids.contains(&json!("serfHealth")), "{ids:?}");
+    assert_eq!(site.json("/v1/health/service/nomad-client?passing").await, json!([]));
+
+    let before = site.get("/v1/catalog/nodes").await.index();
+    world.update_agents(vec![], vec![NodeId(7)]);
+    site.shown.show(&world);
+    let after = site.get("/v1/catalog/nodes").await;
+    assert!(after.index() > before);
+    assert_eq!(column(&after.json(), "/Node"), ["n1", "n2"]);
+    assert_eq!(site.json("/v1/catalog/node/s1").await, Value::Null);
+    assert!(site.json("/v1/catalog/services").await.get("nomad").is_none());
 }

@@ -35,7 +35,7 @@ async fn exchange(request: &str, enough: &str) -> String {
     let world = World::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let server = serve(world.ctx.clone(), listener, 1).unwrap();
+    let server = serve(world.ctx.clone(), vec![listener], 1).unwrap();
     let handle = server.handle();
     actix_web::rt::spawn(server);
     let mut stream = TcpStream::connect(address).await.unwrap();

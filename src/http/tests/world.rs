@@ -5,8 +5,9 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use actix_web::{
@@ -26,10 +27,11 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     actors::ports::{
-        AccessError, Clock, Committed, HostUsage, IdSource, Leadership, Member, Members, NodeAccess,
-        ProposeError, Proposer, StateReader, TaskUsage,
+        AccessError, Clock, ClusterError, Committed, Elsewhere, HostUsage, IdSource, Joined, Leadership,
+        Member, Members, NodeAccess, ProposeError, Proposer, StateReader, Target, TaskUsage, WebAnswer,
+        WebRequest, WebStream,
     },
-    http::{AgentInfo, Context, nomad},
+    http::{AgentInfo, Context, Ports, nomad, one_server::OneServer, passed_on},
 };
 
 pub(super) const NODE: NodeId = NodeId(0x1111_1111_0000_0000_0000_0000_0000_0001);
@@ -101,9 +103,22 @@ impl IdSource for Counter {
     }
 }
 
-/// Knows [`ALLOC`] alone.
-struct OneNode {
+/// Knows [`ALLOC`] alone, once its task has a phase.
+pub(super) struct OneNode {
     logs: PathBuf,
+    has_none: AtomicBool,
+    pub(super) phase: Mutex<Option<TaskPhase>>,
+}
+
+impl OneNode {
+    /// Knows nothing any more.
+    pub(super) fn forget(&self) {
+        self.has_none.store(true, Ordering::Relaxed);
+    }
+
+    fn has(&self, alloc: AllocId) -> bool {
+        alloc == ALLOC && !self.has_none.load(Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
@@ -116,7 +131,7 @@ impl NodeAccess for OneNode {
     }
 
     async fn alloc_usage(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskUsage>, AccessError> {
-        if alloc != ALLOC {
+        if !self.has(alloc) {
             return Err(AccessError::Elsewhere);
         }
         let usage = |rss| TaskUsage {
@@ -128,20 +143,101 @@ impl NodeAccess for OneNode {
     }
 
     async fn log_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError> {
-        if alloc == ALLOC { Ok(self.logs.clone()) } else { Err(AccessError::NotFound) }
+        if self.has(alloc) { Ok(self.logs.clone()) } else { Err(AccessError::NotFound) }
+    }
+
+    async fn task_states(&self, _: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError> {
+        let phase = self.phase.lock().unwrap().ok_or(AccessError::NotFound)?;
+        let state = TaskState { phase, started_at: NOW, ..TaskState::default() };
+        Ok([(String::from("nginx"), state)].into())
     }
 }
 
-impl Members for OneNode {
+/// What gossip knows, and what was asked of it.
+#[derive(Default)]
+pub(super) struct Gossip {
+    pub(super) members: Mutex<Vec<Member>>,
+    pub(super) asked: Mutex<Vec<String>>,
+}
+
+/// A server, or (role `client`) another agent.
+pub(super) fn member(name: &str, address: &str, role: &str, region: &str, status: &str) -> Member {
+    let tags = [("role", role), ("region", region), ("dc", "dc1"), ("rpc_addr", address), ("port", "4647")];
+    Member {
+        name: format!("{name}.{region}"),
+        address: address.to_owned(),
+        port: 4648,
+        status: status.to_owned(),
+        tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+    }
+}
+
+impl Gossip {
+    fn note(&self, words: String) {
+        self.asked.lock().unwrap().push(words);
+    }
+}
+
+#[async_trait]
+impl Members for Gossip {
     fn members(&self) -> Vec<Member> {
-        let tags = [("role", "nomad"), ("rpc_addr", "10.0.0.1:4647")];
-        vec![Member {
-            name: String::from("n1.global"),
-            address: String::from("10.0.0.1"),
-            port: 4648,
-            status: String::from("alive"),
-            tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        }]
+        self.members.lock().unwrap().clone()
+    }
+
+    /// Nobody answers at names that begin with `no`.
+    async fn join(&self, addresses: Vec<String>) -> Joined {
+        self.note(format!("join {}", addresses.join(" ")));
+        let (failed, met): (Vec<String>, Vec<String>) =
+            addresses.into_iter().partition(|address| address.starts_with("no"));
+        let failed = failed.iter().map(|address| format!("{address}: no answer")).collect();
+        Joined { contacted: met.len(), failed }
+    }
+
+    async fn force_leave(&self, name: &str, prune: bool) -> Result<(), String> {
+        self.note(format!("force-leave {name} {prune}"));
+        if name == "n1" { Err(format!("{name:?} is alive")) } else { Ok(()) }
+    }
+
+    async fn leave(&self) -> Result<(), String> {
+        self.note(String::from("leave"));
+        Ok(())
+    }
+}
+
+/// The other agents: one, once there is one.
+#[derive(Default)]
+pub(super) struct Others {
+    /// Who answers, whoever is asked for.
+    pub(super) agent: Mutex<Option<Context>>,
+    /// What the next question fails with.
+    pub(super) failure: Mutex<Option<ClusterError>>,
+    /// What was asked.
+    pub(super) seen: Mutex<Vec<(Target, WebRequest)>>,
+}
+
+impl Others {
+    fn find(&self, target: Target, request: &WebRequest) -> Result<Context, ClusterError> {
+        self.seen.lock().unwrap().push((target.clone(), request.clone()));
+        if let Some(error) = self.failure.lock().unwrap().take() {
+            return Err(error);
+        }
+        self.agent.lock().unwrap().clone().ok_or(match target {
+            Target::Region(region) => ClusterError::NoRegion(region),
+            _ => ClusterError::Unreachable(String::from("there is no other agent")),
+        })
+    }
+}
+
+#[async_trait]
+impl Elsewhere for Others {
+    async fn ask(&self, target: Target, request: WebRequest, _: Duration) -> Result<WebAnswer, ClusterError> {
+        let agent = self.find(target, &request)?;
+        Ok(passed_on::answer_for(&agent, request).await)
+    }
+
+    async fn stream(&self, target: Target, request: WebRequest) -> Result<WebStream, ClusterError> {
+        let agent = self.find(target, &request)?;
+        Ok(passed_on::stream_for(&agent, request).await)
     }
 }
 
@@ -151,6 +247,10 @@ pub(super) struct World {
     pub(super) leadership: watch::Sender<Leadership>,
     /// Of [`ALLOC`].
     pub(super) logs: tempfile::TempDir,
+    pub(super) node: Arc<OneNode>,
+    pub(super) others: Arc<Others>,
+    pub(super) gossip: Arc<Gossip>,
+    pub(super) consensus: Arc<OneServer>,
 }
 
 pub(super) struct Reply {
@@ -177,6 +277,11 @@ impl Reply {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With something else that the agent says of itself.
+    pub(super) fn with(edit: impl FnOnce(&mut AgentInfo)) -> Self {
         let (changes, begun) = (watch::Sender::new(0), watch::Sender::new(0));
         let gate = Semaphore::new(1);
         let log = Arc::new(Log { root: Mutex::default(), changes, begun, gate, failure: Mutex::default() });
@@ -184,8 +289,16 @@ impl World {
             Leadership { is_leader: true, term: 1, leader_address: Some(String::from("10.0.0.1:4647")) };
         let (leadership, follower) = watch::channel(led);
         let logs = tempfile::tempdir().unwrap();
-        let node = Arc::new(OneNode { logs: logs.path().to_owned() });
-        let agent = AgentInfo {
+        let node = Arc::new(OneNode {
+            logs: logs.path().to_owned(),
+            has_none: AtomicBool::new(false),
+            phase: Mutex::default(),
+        });
+        let others = Arc::<Others>::default();
+        let gossip = Arc::<Gossip>::default();
+        gossip.members.lock().unwrap().push(member("n1", "10.0.0.1", "nomad", "global", "alive"));
+        let consensus = Arc::new(OneServer::new(follower.clone()));
+        let mut agent = AgentInfo {
             name: String::from("n1"),
             region: String::from("global"),
             datacenter: String::from("dc1"),
@@ -196,18 +309,21 @@ impl World {
             is_server: true,
             node: Some(NODE),
             config: [(String::from("Region"), Value::from("global"))].into_iter().collect(),
-            leadership: follower,
+            leadership: follower.clone(),
         };
-        let ctx = Context::new(
-            log.clone(),
-            log.clone(),
-            Arc::new(Still),
-            Arc::new(Counter::default()),
-            node.clone(),
-            node,
-            agent,
-        );
-        Self { log, ctx, leadership, logs }
+        edit(&mut agent);
+        let ports = Ports {
+            state: log.clone(),
+            proposer: log.clone(),
+            clock: Arc::new(Still),
+            ids: Arc::new(Counter::default()),
+            nodes: node.clone(),
+            members: gossip.clone(),
+            consensus: consensus.clone(),
+            elsewhere: others.clone(),
+        };
+        let ctx = Context::new(ports, agent);
+        Self { log, ctx, leadership, logs, node, others, gossip, consensus }
     }
 
     pub(super) async fn call(&self, method: Method, uri: &str, body: impl Into<Bytes>) -> Reply {
@@ -291,6 +407,8 @@ impl World {
                 time: NOW,
             }],
             evals: Vec::new(),
+            synced: None,
+            now: NOW,
         }]);
     }
 }

@@ -1,45 +1,66 @@
-//! Who is in the cluster, and who is not any more: SWIM over UDP.
+//! Who is in the cluster, and who is not any more: SWIM over UDP, and push and pull over TCP on the same port.
 //!
-//! [`Swim`] is the brain; [`Gossip`] gives it a socket and a clock. One task owns both, and does nothing that takes
-//! long: a member that is slow to answer is taken for dead.
+//! Two pools share the port: all agents of a region, and the servers of all regions. [`pools::Pools`] is the brain;
+//! [`Gossip`] gives it sockets and a clock, on a thread of its own.
 
-mod swim; // the brain
-mod wire; // bytes
+mod body; // the thread: sockets and clock
+mod complaints; // what was refused, counted and said now and then
+mod envelope; // pool, region and seal of every datagram
+mod key; // the shared key
+mod letter; // what is in a datagram
+mod member; // a member, as others see it
+mod pace; // how patient members are
+pub mod pools; // the brain: both pools of an agent
+mod rumour; // what members say about themselves
+mod stream; // exchanges over TCP
+mod swim; // the brain of one pool
+mod wire; // members in bytes
 
-use std::{
-    collections::BTreeMap,
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::{
-    net::UdpSocket,
-    runtime::Handle,
+    net::{TcpListener, UdpSocket},
     sync::{broadcast, mpsc, oneshot, watch},
     time::Instant,
 };
 
+use self::{
+    body::{Body, Hands, Request},
+    pools::{Pools, Setup},
+    stream::TcpExchange,
+};
 pub use self::{
-    swim::{Alarm, Effects, Event, MAX_DATAGRAM, Member, Pace, Status, Swim, TagsTooLong},
-    wire::Tags,
+    complaints::Refusals,
+    key::{Key, KeyError},
+    member::{Event, Member, Status},
+    pace::Pace,
+    rumour::Tags,
+    stream::StateExchange,
+    swim::{MAX_DATAGRAM, TagsTooLong},
 };
 
 /// How a member takes part.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The id of the agent.
     pub node: u128,
-    /// Where to listen. Port 0: any.
+    /// Where to listen, UDP and TCP. Port 0: any.
     pub bind: SocketAddr,
-    /// The address that others are told, when it is not the one to listen on.
-    pub advertise: Option<IpAddr>,
+    /// The address that others are told, when it is not the one to listen on. Port 0: the one that is listened on.
+    pub advertise: Option<SocketAddr>,
     /// Milliseconds of the wall clock: grows with each start of the node.
     pub started: u64,
+    /// The region in them decides about the pool.
     pub tags: Tags,
-    pub pace: Pace,
+    pub lan: Pace,
+    /// Servers: the pace of the pool of the servers of all regions. `None`: no part in it.
+    pub wan: Option<Pace>,
+    /// The first one seals, all open, so that keys can be changed while agents run. None: nothing is sealed.
+    pub keys: Vec<Key>,
     /// For the choice of whom to talk to.
     pub seed: u64,
+    /// Members of before ([`Gossip::known_members`]): they are looked for as if they had been joined.
+    pub known: Vec<SocketAddr>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +71,25 @@ pub enum Error {
     Unspecified(SocketAddr),
     #[error(transparent)]
     Tags(#[from] TagsTooLong),
+    #[error("no member is called {0:?}")]
+    NoSuchMember(String),
+    #[error("member {0:?} is alive: let it leave by itself, or wait until it has failed")]
+    IsAlive(String),
     /// The member left before.
     #[error("this member does not take part any more")]
     Gone,
+    #[error("no thread for the members can be started")]
+    Thread(#[source] io::Error),
+}
+
+/// What came of joining.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Joined {
+    /// Agents that answered, this one not counted.
+    pub contacted: usize,
+    /// Who did not, and why, for people. They are asked again and again as long as nobody is known, and now and then
+    /// after that.
+    pub failed: Vec<(SocketAddr, String)>,
 }
 
 /// This process as a member. When the last clone is dropped, the others find out by themselves; see
@@ -62,59 +99,82 @@ pub struct Gossip {
     address: SocketAddr,
     commands: mpsc::Sender<Request>,
     members: watch::Receiver<Arc<Vec<Member>>>,
-    garbage: watch::Receiver<u64>,
+    refused: watch::Receiver<Refusals>,
     events: broadcast::Sender<Event>,
 }
 
-#[derive(Debug)]
-enum Request {
-    Join(Vec<SocketAddr>),
-    SetTags(Tags, oneshot::Sender<Result<(), TagsTooLong>>),
-    Leave(oneshot::Sender<()>),
-}
-
 impl Gossip {
-    /// Listens, alone until somebody is found. See [`Gossip::join`].
+    /// Listens, alone until somebody is found; see [`Gossip::join`]. Runs on a thread of its own.
     ///
     /// # Errors
     /// The address cannot be used or is not one for others, or the tags are too long.
-    pub async fn start(config: Config, runtime: Handle) -> Result<Self, Error> {
-        let runtime_of_member = runtime.clone();
-        runtime
-            .spawn(async move { Self::start_here(config, &runtime_of_member).await })
-            .await
-            .map_err(|_| Error::Gone)?
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let (started, start) = oneshot::channel();
+        let thread = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = started.send(Err(Error::Thread(error)));
+                    return;
+                }
+            };
+            runtime.block_on(async move {
+                match Self::prepare(config).await {
+                    Ok((gossip, life)) => {
+                        if started.send(Ok(gossip)).is_ok() {
+                            life.await;
+                        }
+                    }
+                    Err(error) => drop(started.send(Err(error))),
+                }
+            });
+        };
+        std::thread::Builder::new().name("gossip".into()).spawn(thread).map_err(Error::Thread)?;
+        start.await.map_err(|_| Error::Gone)?
     }
 
-    async fn start_here(config: Config, runtime: &Handle) -> Result<Self, Error> {
-        let bind = config.bind;
-        let failed = |source| Error::Bind { address: bind, source };
-        let socket = UdpSocket::bind(bind).await.map_err(failed)?;
-        let mut address = socket.local_addr().map_err(failed)?;
-        if let Some(ip) = config.advertise {
-            address.set_ip(ip);
-        }
+    async fn prepare(config: Config) -> Result<(Self, impl Future<Output = ()>), Error> {
+        let (socket, listener) = listen(config.bind).await?;
+        let bound = socket.local_addr().map_err(|source| Error::Bind { address: config.bind, source })?;
+        let address = match config.advertise {
+            Some(address) if address.port() == 0 => SocketAddr::new(address.ip(), bound.port()),
+            Some(address) => address,
+            None => bound,
+        };
         if address.ip().is_unspecified() {
             return Err(Error::Unspecified(address));
         }
-        let (swim, effects) =
-            Swim::new(config.node, address, config.started, config.tags, config.pace.clone(), config.seed)?;
+        let began = Instant::now();
+        let goodbye = 4 * config.lan.gossip_every;
+        let setup = Setup {
+            node: config.node,
+            address,
+            started: config.started,
+            tags: config.tags,
+            lan: config.lan,
+            wan: config.wan,
+            keys: config.keys,
+            seed: config.seed,
+            known: config.known,
+        };
+        let (pools, effects) = Pools::new(began.elapsed(), setup)?;
         let (commands, requests) = mpsc::channel(64);
-        let (tell_members, members) = watch::channel(Arc::new(swim.members()));
-        let (tell_garbage, garbage) = watch::channel(0);
+        let (tell_members, members) = watch::channel(Arc::new(pools.members()));
+        let (tell_refused, refused) = watch::channel(Refusals::default());
         let (events, _) = broadcast::channel(1024);
         let body = Body {
-            swim,
+            exchange: Arc::new(TcpExchange::new(pools.envelope())),
+            pools,
             socket,
-            alarms: BTreeMap::new(),
-            next_alarm: 0,
             members: tell_members,
-            garbage: tell_garbage,
+            refused: tell_refused,
             events: events.clone(),
-            goodbye: 4 * config.pace.gossip_every,
+            goodbye,
+            began,
+            hands: Hands::new(),
         };
-        runtime.spawn(body.live(requests, effects));
-        Ok(Self { address, commands, members, garbage, events })
+        Ok((Self { address, commands, members, refused, events }, body.live(listener, requests, effects)))
     }
 
     /// The address that others are told.
@@ -122,9 +182,16 @@ impl Gossip {
         self.address
     }
 
-    /// This member first. Failed and left ones are among them until they are forgotten.
+    /// This member first, then all agents of the region, then the servers of other regions. Failed and left ones are
+    /// among them until they are forgotten.
     pub fn members(&self) -> Arc<Vec<Member>> {
         self.members.borrow().clone()
+    }
+
+    /// Where the others that are alive are: for [`Config::known`] of the next start.
+    pub fn known_members(&self) -> Vec<SocketAddr> {
+        let members = self.members();
+        members.iter().skip(1).filter(|member| member.is_alive()).map(|member| member.address).collect()
     }
 
     /// Fires when anything about any member changed.
@@ -137,26 +204,48 @@ impl Gossip {
         self.events.subscribe()
     }
 
-    /// Datagrams that no member would send.
-    pub fn garbage(&self) -> u64 {
-        *self.garbage.borrow()
+    /// Datagrams and exchanges that were not read.
+    pub fn refused(&self) -> Refusals {
+        *self.refused.borrow()
     }
 
-    /// Looks for members at these addresses until one is found; what comes of it is seen in
-    /// [`Gossip::changes`].
+    /// Looks for members at these addresses, and waits for their answers, at most some five seconds. Those who
+    /// answered are among [`Gossip::members`] then.
     ///
     /// # Errors
     /// This member left.
-    pub async fn join(&self, addresses: Vec<SocketAddr>) -> Result<(), Error> {
-        self.commands.send(Request::Join(addresses)).await.map_err(|_| Error::Gone)
+    pub async fn join(&self, addresses: Vec<SocketAddr>) -> Result<Joined, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Request::Join(addresses, answer)).await.map_err(|_| Error::Gone)?;
+        answered.await.map_err(|_| Error::Gone)
     }
 
     /// # Errors
     /// They are too long, or this member left.
     pub async fn set_tags(&self, tags: Tags) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(Request::SetTags(tags, answer)).await.map_err(|_| Error::Gone)?;
+        self.commands.send(Request::SetTags(Box::new(tags), answer)).await.map_err(|_| Error::Gone)?;
         Ok(answered.await.map_err(|_| Error::Gone)??)
+    }
+
+    /// The first one seals from now on, all open.
+    ///
+    /// # Errors
+    /// This member left.
+    pub async fn set_keys(&self, keys: Vec<Key>) -> Result<(), Error> {
+        self.commands.send(Request::SetKeys(keys)).await.map_err(|_| Error::Gone)
+    }
+
+    /// Counts a failed member as one that left, everywhere. `name` is that of the node, with or without `.<region>`;
+    /// `prune` forgets it at once.
+    ///
+    /// # Errors
+    /// No such member, or it is alive, or this member left.
+    pub async fn force_leave(&self, name: &str, prune: bool) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::ForceLeave(name.to_owned(), prune, answer);
+        self.commands.send(request).await.map_err(|_| Error::Gone)?;
+        answered.await.map_err(|_| Error::Gone)?
     }
 
     /// Tells the others that this member goes on purpose, waits a little for the news to spread, and stops.
@@ -169,115 +258,20 @@ impl Gossip {
     }
 }
 
-/// The task that owns brain and socket.
-struct Body {
-    swim: Swim,
-    socket: UdpSocket,
-    /// By time, then in the order they were set.
-    alarms: BTreeMap<(Instant, u64), Alarm>,
-    next_alarm: u64,
-    members: watch::Sender<Arc<Vec<Member>>>,
-    garbage: watch::Sender<u64>,
-    events: broadcast::Sender<Event>,
-    goodbye: Duration,
-}
-
-impl Body {
-    async fn live(mut self, mut requests: mpsc::Receiver<Request>, effects: Effects) {
-        self.perform(effects).await;
-        // One more than allowed: a datagram that was cut off is too long, too.
-        let mut datagram = [0; MAX_DATAGRAM + 1];
-        let mut leaving: Option<(Instant, oneshot::Sender<()>)> = None;
-        loop {
-            let alarm = self.alarms.keys().next().map(|(at, _)| *at);
-            let gone = leaving.as_ref().map(|(at, _)| *at);
-            let next = alarm.into_iter().chain(gone).min();
-            tokio::select! {
-                request = requests.recv() => match request {
-                    None => return,
-                    Some(Request::Join(addresses)) => {
-                        let effects = self.swim.join(addresses);
-                        self.perform(effects).await;
-                    }
-                    Some(Request::SetTags(tags, answer)) => {
-                        let result = self.swim.set_tags(tags);
-                        let told = answer.send(result.as_ref().map(drop).map_err(Clone::clone));
-                        if let (Ok(effects), Ok(())) = (result, told) {
-                            self.perform(effects).await;
-                        }
-                        self.members.send_replace(Arc::new(self.swim.members()));
-                    }
-                    Some(Request::Leave(answer)) => {
-                        let effects = self.swim.say_goodbye();
-                        self.perform(effects).await;
-                        leaving = Some((Instant::now() + self.goodbye, answer));
-                    }
-                },
-                received = self.socket.recv_from(&mut datagram) => match received {
-                    Ok((length, from)) => {
-                        let effects = self.swim.received(from, &datagram[..length]);
-                        self.perform(effects).await;
-                        let garbage = self.swim.garbage();
-                        self.garbage.send_if_modified(|known| std::mem::replace(known, garbage) != garbage);
-                    }
-                    // Somebody we wrote to does not listen: the probes will find out.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "datagrams cannot be received");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                },
-                () = sleep_until(next) => {
-                    self.wake().await;
-                    if gone.is_some_and(|at| at <= Instant::now()) {
-                        let effects = self.swim.leave();
-                        self.perform(effects).await;
-                        self.members.send_replace(Arc::new(self.swim.members()));
-                        if let Some((_, answer)) = leaving {
-                            let _ = answer.send(());
-                        }
-                        return;
-                    }
-                }
-            }
+/// The same port for both.
+async fn listen(bind: SocketAddr) -> Result<(UdpSocket, TcpListener), Error> {
+    let failed = |source| Error::Bind { address: bind, source };
+    // A port that is free for datagrams may be taken for streams; any other will do then.
+    let mut tries = if bind.port() == 0 { 16 } else { 1 };
+    loop {
+        tries -= 1;
+        let socket = UdpSocket::bind(bind).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok((socket, listener)),
+            Err(error) if tries == 0 => return Err(failed(error)),
+            Err(_) => {}
         }
-    }
-
-    async fn wake(&mut self) {
-        let later = self.alarms.split_off(&(Instant::now(), u64::MAX));
-        let mut due: Vec<_> = std::mem::replace(&mut self.alarms, later).into_values().collect();
-        due.sort_by(Alarm::order);
-        for alarm in due {
-            let effects = self.swim.woken(alarm);
-            self.perform(effects).await;
-        }
-    }
-
-    async fn perform(&mut self, effects: Effects) {
-        for (after, alarm) in effects.wake {
-            self.alarms.insert((Instant::now() + after, self.next_alarm), alarm);
-            self.next_alarm += 1;
-        }
-        if !effects.events.is_empty() {
-            self.members.send_replace(Arc::new(self.swim.members()));
-        }
-        for event in effects.events {
-            tracing::debug!(?event, "membership changed");
-            // Nobody may be listening.
-            let _ = self.events.send(event);
-        }
-        for (to, datagram) in effects.send {
-            if let Err(error) = self.socket.send_to(&datagram, to).await {
-                tracing::debug!(%to, %error, "a datagram was not sent");
-            }
-        }
-    }
-}
-
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

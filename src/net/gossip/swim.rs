@@ -1,142 +1,70 @@
-//! The brain of membership: what comes in, and what shall happen. No socket, no clock.
+//! The brain of one pool: what comes in, and what shall happen. No socket, no clock.
+//!
+//! foca keeps the list of members and spreads news; around it are rumours (what members say about themselves).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
-    num::{NonZeroU32, NonZeroUsize},
     time::Duration,
 };
 
-use bytes::Bytes;
-use foca::{AccumulatingRuntime, BroadcastHandler, Foca, OwnedNotification, PeriodicParams, Timer};
-use rand::{SeedableRng, rngs::StdRng, seq::IteratorRandom};
-use serde::{Deserialize, Serialize};
+use foca::{AccumulatingRuntime, BroadcastHandler, Foca, OwnedNotification, Timer};
+use rand::{SeedableRng, rngs::StdRng};
 
-use super::wire::{
-    Datagram, HEAD, Identity, Known as KnownRumour, MAX_RUMOUR, PacketCodec, Rumour, Rumours, Tags,
+use super::{
+    envelope::{ENVELOPE, Refused},
+    letter::Letter,
+    member::{Event, Member, Status},
+    pace::Pace,
+    rumour::{MAX_RUMOUR, Rumour, Rumours, Tags},
+    wire::{Identity, PacketCodec, read_header},
 };
+
+mod health; // how far this member can trust itself
+mod suspicion; // from a probe without answer to a verdict
+mod upkeep; // now and then
+mod table; // comparing all that two members know
+mod view; // the others, and events
+
+pub(super) use self::table::Part;
+use self::{health::Health, suspicion::Suspicion};
 
 /// Longest datagram: fits into an Ethernet frame.
 pub const MAX_DATAGRAM: usize = 1400;
-
-/// Nodes in one digest: 28 bytes each.
-const MAX_DIGEST: usize = (MAX_DATAGRAM - HEAD - 3) / 28;
-
-/// Whether a member takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Status {
-    Alive,
-    /// Did not answer for so long that it counts as dead.
-    Failed,
-    /// Went on purpose.
-    Left,
-}
-
-/// A member as this one knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    pub node: u128,
-    /// Its address, as long as its tags have not arrived.
-    pub name: String,
-    pub address: SocketAddr,
-    pub status: Status,
-    pub tags: Tags,
-}
-
-/// Something changed about a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    Joined(Member),
-    Failed(Member),
-    Left(Member),
-    /// Its tags or its address changed.
-    Updated(Member),
-    /// It was failed or left for so long that it is forgotten.
-    Forgotten(Member),
-}
-
-/// How patient members are. All members should have the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pace {
-    /// One other member is probed in each.
-    pub probe_every: Duration,
-    /// How long it may take to answer, before others are asked to try.
-    pub probe_timeout: Duration,
-    /// Probe periods that a suspect has to speak up, in small clusters; grows with the logarithm of the size.
-    pub suspicion: u32,
-    pub gossip_every: Duration,
-    /// How often the list of members and one's own tags are spread again, for those who missed them.
-    pub repeat_every: Duration,
-    /// How long the dead are remembered.
-    pub forget_after: Duration,
-}
-
-impl Pace {
-    /// Within a data centre.
-    pub fn lan() -> Self {
-        Self {
-            probe_every: Duration::from_secs(1),
-            probe_timeout: Duration::from_millis(500),
-            suspicion: 4,
-            gossip_every: Duration::from_millis(200),
-            repeat_every: Duration::from_secs(10),
-            forget_after: Duration::from_secs(72 * 3600),
-        }
-    }
-
-    /// Between data centres.
-    pub fn wan() -> Self {
-        Self {
-            probe_every: Duration::from_secs(5),
-            probe_timeout: Duration::from_secs(3),
-            suspicion: 6,
-            gossip_every: Duration::from_millis(500),
-            repeat_every: Duration::from_secs(30),
-            forget_after: Duration::from_secs(72 * 3600),
-        }
-    }
-
-    fn settings(&self, members: usize) -> foca::Config {
-        let size = u32::try_from(members.max(1)).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
-        let periodic = |frequency, members| PeriodicParams { frequency, num_members: members };
-        let few = NonZeroUsize::new(3).expect("three");
-        foca::Config {
-            probe_period: self.probe_every,
-            probe_rtt: self.probe_timeout,
-            suspect_to_down_after: self
-                .probe_every
-                .mul_f64(f64::from(self.suspicion) * f64::from(size.get()).log10().max(1.0)),
-            remove_down_after: Some(self.forget_after),
-            max_packet_size: NonZeroUsize::new(MAX_DATAGRAM - HEAD).expect("more than one"),
-            notify_down_members: true,
-            periodic_announce: Some(periodic(self.repeat_every, NonZeroUsize::MIN)),
-            periodic_announce_to_down_members: Some(periodic(2 * self.repeat_every, few)),
-            periodic_gossip: Some(periodic(self.gossip_every, few)),
-            ..foca::Config::new_lan(size)
-        }
-    }
-}
+/// Longest message of foca: a datagram without envelope and kind.
+pub(super) const MAX_PACKET: usize = MAX_DATAGRAM - ENVELOPE - 1;
+/// Members that are let in: a bound for what strangers can make us keep.
+const MAX_MEMBERS: usize = if cfg!(test) { 2000 } else { 32 * 1024 };
+/// Up to this size newcomers are written to by everybody; in larger pools they learn by exchange.
+const SMALL: usize = 32;
+/// Members taken over from an exchange in one go: foca looks through all for each.
+const BITE: usize = 128;
+/// Times that a probe gets more time after a pause.
+const PROLONG: u32 = 3;
+/// Shortest time between two looks at all members.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Something to be done later: hand it back to [`Swim::woken`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alarm(Kind);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Alarm {
     Foca(Timer<Identity>),
-    /// Look for the others as long as nobody is known.
-    Seek,
-    /// Spread one's own tags again.
+    /// Ask for rumours, forget the dead.
     Repeat,
+    /// Take over more of what an exchange brought.
+    Swallow,
+    /// Ask suspects whether they are there.
+    Ask,
+    /// Probe again, if there was no answer yet.
+    AskAgain,
 }
 
 impl Alarm {
     /// Of alarms that are due together, which goes first.
-    pub fn order(&self, other: &Self) -> std::cmp::Ordering {
-        match (&self.0, &other.0) {
-            (Kind::Foca(a), Kind::Foca(b)) => a.cmp(b),
-            (Kind::Foca(_), _) => std::cmp::Ordering::Less,
-            (_, Kind::Foca(_)) => std::cmp::Ordering::Greater,
+    pub(super) fn order(&self, other: &Self) -> std::cmp::Ordering {
+        match (self, other) {
+            (Self::Foca(a), Self::Foca(b)) => a.cmp(b),
+            (Self::Foca(_), _) => std::cmp::Ordering::Less,
+            (_, Self::Foca(_)) => std::cmp::Ordering::Greater,
             _ => std::cmp::Ordering::Equal,
         }
     }
@@ -144,10 +72,11 @@ impl Alarm {
 
 /// What shall happen.
 #[derive(Debug, Default)]
-pub struct Effects {
-    pub send: Vec<(SocketAddr, Bytes)>,
-    pub wake: Vec<(Duration, Alarm)>,
-    pub events: Vec<Event>,
+pub(super) struct Outcome {
+    pub(super) send: Vec<(SocketAddr, Vec<u8>)>,
+    /// At which time.
+    pub(super) wake: Vec<(Duration, Alarm)>,
+    pub(super) events: Vec<Event>,
 }
 
 /// The tags are too long to be spread.
@@ -157,25 +86,39 @@ pub struct TagsTooLong {
     pub found: usize,
 }
 
-/// One member's view of all.
-pub struct Swim {
+/// One member's view of a pool. `now` is any clock that never goes back.
+pub(super) struct Swim {
     foca: Foca<Identity, PacketCodec, StdRng, Rumours>,
+    codec: PacketCodec,
     runtime: AccumulatingRuntime<Identity>,
     rumours: Rumours,
     own: Rumour,
     others: BTreeMap<u128, Known>,
-    seeds: Vec<SocketAddr>,
     pace: Pace,
     random: StdRng,
     /// Rumours and digests that go to one member.
-    letters: Vec<(SocketAddr, Datagram)>,
-    garbage: u64,
+    letters: Vec<(SocketAddr, Letter)>,
+    /// When a dead one is forgotten, by address.
+    graves: BTreeMap<SocketAddr, (Duration, Identity)>,
+    swallow: VecDeque<foca::Member<Identity>>,
+    /// Size of the pool that foca is set for.
+    size: usize,
+    looked: Duration,
+    suspects: BTreeSet<u128>,
+    /// Of those that this member probed in vain itself.
+    suspicions: BTreeMap<SocketAddr, Suspicion>,
+    health: Health,
+    /// How often the current probe got more time.
+    prolonged: u32,
+    /// Own incarnation when it was last looked at.
+    incarnation: u16,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
     identity: Identity,
     status: Status,
+    suspected: bool,
 }
 
 impl std::fmt::Debug for Swim {
@@ -186,84 +129,121 @@ impl std::fmt::Debug for Swim {
 
 impl Swim {
     /// `started` must grow with each start of the same node: milliseconds of the wall clock.
-    ///
-    /// # Errors
-    /// The tags are too long.
-    pub fn new(
+    pub(super) fn new(
+        now: Duration,
         node: u128,
         address: SocketAddr,
         started: u64,
         tags: Tags,
         pace: Pace,
         seed: u64,
-    ) -> Result<(Self, Effects), TagsTooLong> {
-        let roles = u8::from(tags.role.contains("server")) | u8::from(tags.role.contains("client")) << 1;
+    ) -> Result<(Self, Outcome), TagsTooLong> {
+        let roles = u8::from(tags.is_server()) | u8::from(tags.is_client()) << 1;
         let identity = Identity { node, addr: address, bump: started, roles };
-        let own = checked(Rumour { node, version: started, leaving: None, tags })?;
-        let rumours = Rumours::default();
-        let foca = Foca::with_custom_broadcast(
-            identity,
-            pace.settings(1),
-            StdRng::seed_from_u64(seed ^ 1),
-            PacketCodec,
-            rumours.clone(),
-        );
+        let own = checked(Rumour { node, version: started, tags, ..Rumour::default() })?;
+        let (rumours, codec) = (Rumours::default(), PacketCodec::default());
+        let random = StdRng::seed_from_u64(seed ^ 1);
+        let foca =
+            Foca::with_custom_broadcast(identity, pace.settings(1), random, codec.clone(), rumours.clone());
         let mut swim = Self {
             foca,
+            codec,
             runtime: AccumulatingRuntime::default(),
             rumours,
             own,
             others: BTreeMap::new(),
-            seeds: Vec::new(),
             pace,
             random: StdRng::seed_from_u64(seed),
             letters: Vec::new(),
-            garbage: 0,
+            graves: BTreeMap::new(),
+            swallow: VecDeque::new(),
+            size: 1,
+            looked: now,
+            suspects: BTreeSet::new(),
+            suspicions: BTreeMap::new(),
+            health: Health::default(),
+            prolonged: 0,
+            incarnation: 0,
         };
         swim.spread_own();
-        let mut effects = swim.effects();
-        effects.wake.push((swim.pace.probe_every, Alarm(Kind::Seek)));
-        effects.wake.push((swim.pace.repeat_every, Alarm(Kind::Repeat)));
-        Ok((swim, effects))
+        let mut outcome = swim.outcome(now);
+        outcome.wake.push((now + swim.pace.repeat_every, Alarm::Repeat));
+        Ok((swim, outcome))
     }
 
-    /// Looks for members at these addresses, again and again as long as nobody is known.
-    pub fn join(&mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Effects {
-        let own = self.foca.identity().addr;
-        for address in addresses.into_iter().filter(|address| *address != own) {
-            if !self.seeds.contains(&address) {
-                self.seeds.push(address);
+    pub(super) fn identity(&self) -> Identity {
+        *self.foca.identity()
+    }
+
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Others that are alive.
+    pub(super) fn size(&self) -> usize {
+        self.foca.num_members()
+    }
+
+    /// Whether somebody alive is at the address.
+    pub(super) fn knows(&self, address: SocketAddr) -> bool {
+        self.foca.iter_members().any(|member| member.id().addr == address)
+    }
+
+    /// Those alive, for whoever wants to talk to one of them.
+    pub(super) fn alive(&self) -> impl Iterator<Item = Identity> + '_ {
+        self.foca.iter_members().map(|member| *member.id())
+    }
+
+    /// Asks whoever is at the address for the members that it knows.
+    pub(super) fn greet(&mut self, now: Duration, address: SocketAddr) -> Outcome {
+        if address != self.foca.identity().addr {
+            let whoever = Identity { node: 0, addr: address, bump: 0, roles: 0 };
+            if let Err(error) = self.foca.announce(whoever, &mut self.runtime) {
+                tracing::debug!(%error, "nothing could be announced");
             }
-            self.announce(address);
         }
-        self.effects()
+        self.outcome(now)
     }
 
-    /// A datagram came. What no member would send is counted and changes nothing.
-    pub fn received(&mut self, from: SocketAddr, datagram: &[u8]) -> Effects {
-        let result = if datagram.len() > MAX_DATAGRAM {
-            Err("it is too long".to_owned())
-        } else {
-            Datagram::decode(datagram)
-                .map_err(|error| error.to_string())
-                .and_then(|datagram| self.read(from, datagram))
+    /// A datagram came. What no member would send changes nothing.
+    pub(super) fn received(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        text: &[u8],
+    ) -> (Outcome, Result<(), Refused>) {
+        let read = match Letter::decode(text) {
+            Ok(letter) => self.read(from, letter),
+            Err(error) => Err(error.to_string()),
         };
-        if let Err(error) = result {
-            self.garbage += 1;
+        let full = std::mem::take(&mut self.codec.overheard().full);
+        let read = read.map_err(|error| {
             tracing::debug!(%from, error, "a datagram is not from a member");
-        }
-        self.effects()
+            if full { Refused::Full } else { Refused::Garbage }
+        });
+        // Also after an error: something may have been read before it.
+        (self.outcome(now), read)
     }
 
-    fn read(&mut self, from: SocketAddr, datagram: Datagram) -> Result<(), String> {
-        match datagram {
-            Datagram::Foca(packet) => match self.foca.handle_data(&packet, &mut self.runtime) {
-                Ok(()) | Err(foca::Error::DataFromOurselves) => Ok(()),
-                Err(error) => Err(error.to_string()),
-            },
+    fn read(&mut self, from: SocketAddr, letter: Letter) -> Result<(), String> {
+        match letter {
+            Letter::Foca(packet) => {
+                let full = self.foca.iter_membership_state().len() >= MAX_MEMBERS;
+                self.codec.overheard().full = full;
+                if full {
+                    let header = read_header(&mut packet.as_slice()).map_err(|error| error.to_string())?;
+                    if !self.foca.iter_membership_state().any(|member| member.id().addr == header.src.addr) {
+                        return Err("there are too many members already".into());
+                    }
+                }
+                match self.foca.handle_data(&packet, &mut self.runtime) {
+                    Ok(()) | Err(foca::Error::DataFromOurselves) => Ok(()),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
             // Only for those who take part: nobody shall make us write to a stranger.
-            _ if !self.foca.iter_members().any(|member| member.id().addr == from) => Ok(()),
-            Datagram::Rumour(rumour) => {
+            _ if !self.knows(from) => Ok(()),
+            Letter::Rumour(rumour) => {
                 let identity = *self.foca.identity();
                 // It need not be spread further: whoever misses it is written to, too.
                 self.rumours
@@ -271,253 +251,231 @@ impl Swim {
                     .map(drop)
                     .map_err(|error| error.to_string())
             }
-            Datagram::Digest(known) => {
+            Letter::Digest(known) => {
                 let heard = self.rumours.lock();
                 let newer = known
                     .iter()
-                    .filter_map(|known| {
-                        heard.newest.get(&known.node).filter(|rumour| rumour.version > known.version)
+                    .filter_map(|(node, version)| {
+                        heard.newest.get(node).filter(|rumour| rumour.version > *version)
                     })
-                    .map(|rumour| (from, Datagram::Rumour(rumour.encode().into())));
+                    .map(|rumour| (from, Letter::Rumour(rumour.encode())));
                 self.letters.extend(newer);
                 Ok(())
             }
         }
     }
 
-    pub fn woken(&mut self, alarm: Alarm) -> Effects {
-        match alarm.0 {
-            Kind::Foca(timer) => {
-                let forgotten = match &timer {
-                    Timer::RemoveDown(identity) => Some(*identity),
-                    _ => None,
-                };
+    /// `late`: how long ago it was due.
+    pub(super) fn woken(&mut self, now: Duration, late: Duration, alarm: Alarm) -> Outcome {
+        self.health.woke(now, late, 2 * self.pace.probe_every);
+        match alarm {
+            Alarm::Foca(timer @ Timer::ProbeRandomMember(_)) => self.end_of_probe(now, timer),
+            Alarm::Foca(timer @ Timer::SendIndirectProbe { .. }) => {
+                if let Err(error) = self.foca.handle_timer(timer, &mut self.runtime) {
+                    tracing::debug!(%error, "nobody is asked to probe");
+                }
+                let again = self.ask_again();
+                let mut outcome = self.outcome(now);
+                if again {
+                    // Between now and the end of the probe.
+                    let rest = self.pace.probe_every.saturating_sub(self.pace.probe_timeout);
+                    outcome.wake.push((now + self.health.stretch(rest / 2), Alarm::AskAgain));
+                }
+                outcome
+            }
+            Alarm::Ask => self.ask(now),
+            Alarm::AskAgain => {
+                self.ask_again();
+                self.outcome(now)
+            }
+            Alarm::Foca(timer) => {
                 if let Err(error) = self.foca.handle_timer(timer, &mut self.runtime) {
                     tracing::debug!(%error, "a timer of the membership came late");
                 }
-                let mut effects = self.effects();
-                effects.events.extend(forgotten.and_then(|identity| self.forget(identity)));
-                effects
+                self.outcome(now)
             }
-            Kind::Seek => {
-                if self.foca.num_members() == 0 {
-                    for seed in self.seeds.clone() {
-                        self.announce(seed);
-                    }
-                }
-                let mut effects = self.effects();
-                effects.wake.push((self.pace.probe_every, Alarm(Kind::Seek)));
-                effects
-            }
-            Kind::Repeat => {
-                self.spread_own();
+            Alarm::Repeat => {
                 self.ask_for_rumours();
-                let mut effects = self.effects();
-                effects.wake.push((self.pace.repeat_every, Alarm(Kind::Repeat)));
-                effects
+                self.forget_strangers();
+                let forgotten = self.bury(now);
+                let mut outcome = self.outcome(now);
+                outcome.events.extend(forgotten);
+                outcome.wake.push((now + self.pace.repeat_every, Alarm::Repeat));
+                outcome
+            }
+            Alarm::Swallow => {
+                let bite: Vec<_> = self.swallow.drain(..self.swallow.len().min(BITE)).collect();
+                if let Err(error) = self.foca.apply_many(bite.into_iter(), true, &mut self.runtime) {
+                    tracing::debug!(%error, "members of an exchange were not taken over");
+                }
+                let mut outcome = self.outcome(now);
+                if !self.swallow.is_empty() {
+                    outcome.wake.push((now + Duration::from_millis(1), Alarm::Swallow));
+                }
+                outcome
             }
         }
+    }
+
+    fn end_of_probe(&mut self, now: Duration, timer: Timer<Identity>) -> Outcome {
+        let open = {
+            let overheard = self.codec.overheard();
+            overheard.probe.filter(|_| !overheard.answered)
+        };
+        if let Some((target, _)) = open
+            && self.health.is_unsure(now)
+            && self.prolonged < PROLONG
+        {
+            // The answer may be in the socket, or was never asked for: this member paused.
+            self.prolonged += 1;
+            self.ask_again();
+            if let Timer::ProbeRandomMember(token) = timer {
+                let again = Timer::SendIndirectProbe { probed_id: target, token };
+                if let Err(error) = self.foca.handle_timer(again, &mut self.runtime) {
+                    tracing::debug!(%error, "nobody is asked to probe");
+                }
+            }
+            let mut outcome = self.outcome(now);
+            outcome.wake.push((now + self.pace.probe_every, Alarm::Foca(timer)));
+            return outcome;
+        }
+        self.prolonged = 0;
+        match open {
+            None => self.health.better(),
+            // When others suspect it, too, the fault is not here.
+            Some((target, _)) if self.others.get(&target.node).is_some_and(|known| !known.suspected) => {
+                self.health.worse();
+            }
+            Some(_) => {}
+        }
+        {
+            let mut overheard = self.codec.overheard();
+            overheard.probe = None;
+            overheard.answered = false;
+        }
+        if let Err(error) = self.foca.handle_timer(timer, &mut self.runtime) {
+            tracing::debug!(%error, "a probe ended early");
+        }
+        self.outcome(now)
     }
 
     /// # Errors
     /// The tags are too long; the old ones stay.
-    pub fn set_tags(&mut self, tags: Tags) -> Result<Effects, TagsTooLong> {
+    pub(super) fn set_tags(&mut self, now: Duration, tags: Tags) -> Result<Outcome, TagsTooLong> {
         self.own = checked(Rumour { version: self.own.version + 1, tags, ..self.own.clone() })?;
         self.spread_own();
-        Ok(self.effects())
+        Ok(self.outcome(now))
     }
 
     /// First half of leaving: tells that it is on purpose. Wait a little for the news to spread.
-    pub fn say_goodbye(&mut self) -> Effects {
+    pub(super) fn say_goodbye(&mut self, now: Duration) -> Outcome {
         self.own.version += 1;
         self.own.leaving = Some(self.foca.identity().bump);
-        self.seeds.clear();
         self.spread_own();
-        self.effects()
+        self.outcome(now)
     }
 
     /// Second half of leaving: from now on nothing is answered.
-    pub fn leave(&mut self) -> Effects {
+    pub(super) fn leave(&mut self, now: Duration) -> Outcome {
         if let Err(error) = self.foca.leave_cluster(&mut self.runtime) {
             tracing::debug!(%error, "leaving the cluster was not told to anybody");
         }
-        self.effects()
+        // There is no second chance to tell it.
+        for _ in 0..3 {
+            let _ = self.foca.gossip(&mut self.runtime);
+        }
+        self.outcome(now)
     }
 
-    /// This member first, then the others in the order of their ids.
-    pub fn members(&self) -> Vec<Member> {
+    /// Tells all that a member that is gone went on purpose. `None`: no such member.
+    pub(super) fn dismiss(&mut self, now: Duration, node: u128, prune: bool) -> Option<Outcome> {
+        let known = *self.others.get(&node)?;
+        let rumour = {
+            let heard = self.rumours.lock();
+            let before = heard.newest.get(&node).cloned().unwrap_or(Rumour { node, ..Rumour::default() });
+            Rumour { version: before.version + 1, leaving: Some(known.identity.bump), prune, ..before }
+        };
+        self.spread(&rumour);
+        Some(self.outcome(now))
+    }
+
+    pub(super) fn own(&self) -> Member {
         let own = self.foca.identity();
         let status = if self.own.leaving.is_some() { Status::Left } else { Status::Alive };
-        let me = Member {
+        Member {
             node: own.node,
             name: self.own.tags.name.clone(),
             address: own.addr,
             status,
+            suspected: false,
             tags: self.own.tags.clone(),
-        };
-        std::iter::once(me).chain(self.others.values().map(|known| self.member(known))).collect()
-    }
-
-    /// Datagrams that no member would send.
-    pub fn garbage(&self) -> u64 {
-        self.garbage
-    }
-
-    fn member(&self, known: &Known) -> Member {
-        let heard = self.rumours.lock();
-        let tags =
-            heard.newest.get(&known.identity.node).map(|rumour| rumour.tags.clone()).unwrap_or_default();
-        Member {
-            node: known.identity.node,
-            name: if tags.name.is_empty() { known.identity.addr.to_string() } else { tags.name.clone() },
-            address: known.identity.addr,
-            status: known.status,
-            tags,
         }
     }
 
-    fn announce(&mut self, address: SocketAddr) {
-        let whoever = Identity { node: 0, addr: address, bump: 0, roles: 0 };
-        if let Err(error) = self.foca.announce(whoever, &mut self.runtime) {
-            tracing::debug!(%error, "nothing could be announced");
-        }
+    /// In the order of their ids.
+    pub(super) fn others(&self) -> impl Iterator<Item = Member> + '_ {
+        self.others.values().map(|known| self.member(known))
+    }
+
+    pub(super) fn has(&self, node: u128) -> bool {
+        self.others.contains_key(&node)
     }
 
     fn spread_own(&mut self) {
+        self.spread(&self.own.clone());
+    }
+
+    fn spread(&mut self, rumour: &Rumour) {
         let sent =
-            self.foca.add_broadcast(&self.own.encode()).and_then(|_| self.foca.broadcast(&mut self.runtime));
+            self.foca.add_broadcast(&rumour.encode()).and_then(|_| self.foca.broadcast(&mut self.runtime));
         if let Err(error) = sent {
-            tracing::warn!(%error, "this member's tags cannot be spread");
+            tracing::warn!(%error, "the tags of a member cannot be spread");
         }
     }
 
-    /// Asks some member for what it knows better.
-    fn ask_for_rumours(&mut self) {
-        let Some(peer) = self.foca.iter_members().map(|member| member.id().addr).choose(&mut self.random)
-        else {
-            return;
-        };
-        let heard = self.rumours.lock();
-        let known = self.others.keys().map(|node| KnownRumour {
-            node: *node,
-            version: heard.newest.get(node).map_or(0, |rumour| rumour.version),
-        });
-        // In a large cluster the others have their turn another time.
-        let known = known.sample(&mut self.random, MAX_DIGEST);
-        self.letters.push((peer, Datagram::Digest(known)));
-    }
-
-    fn effects(&mut self) -> Effects {
-        let mut effects = Effects::default();
-        let size = self.foca.num_members();
+    fn outcome(&mut self, now: Duration) -> Outcome {
+        let mut outcome = Outcome::default();
         while let Some(notification) = self.runtime.to_notify() {
-            if let OwnedNotification::MemberUp(newcomer) = &notification {
+            if let OwnedNotification::MemberUp(newcomer) = &notification
+                && self.size() <= SMALL
+            {
                 // It missed what was said before.
-                self.letters.push((newcomer.addr, Datagram::Rumour(self.own.encode().into())));
+                self.letters.push((newcomer.addr, Letter::Rumour(self.own.encode())));
             }
-            self.note(notification, &mut effects.events);
+            self.note(notification, &mut outcome.events);
         }
-        self.listen(&mut effects.events);
-        if !effects.events.is_empty()
-            && let Err(error) = self.foca.set_config(self.pace.settings(size + 1))
-        {
-            tracing::warn!(%error, "the pace of the membership cannot follow its size");
+        self.listen(&mut outcome.events);
+        self.look(now, &mut outcome.events);
+        let incarnation = self.codec.overheard().incarnation;
+        if incarnation > self.incarnation {
+            // Others waited for this member in vain.
+            self.health.worse();
+        }
+        self.incarnation = incarnation;
+        if self.size() + 1 != self.size {
+            self.size = self.size() + 1;
+            if let Err(error) = self.foca.set_config(self.pace.settings(self.size)) {
+                tracing::warn!(%error, "the pace of the membership cannot follow its size");
+            }
         }
         while let Some((to, packet)) = self.runtime.to_send() {
-            effects.send.push((to.addr, Datagram::Foca(packet).encode()));
+            outcome.send.push((to.addr, Letter::Foca(packet.to_vec()).encode()));
         }
-        effects.send.extend(self.letters.drain(..).map(|(to, letter)| (to, letter.encode())));
+        outcome.send.extend(self.letters.drain(..).map(|(to, letter)| (to, letter.encode())));
         while let Some((after, timer)) = self.runtime.to_schedule() {
-            effects.wake.push((after, Alarm(Kind::Foca(timer))));
-        }
-        effects
-    }
-
-    fn note(&mut self, notification: OwnedNotification<Identity>, events: &mut Vec<Event>) {
-        match notification {
-            OwnedNotification::MemberUp(identity) => self.is_up(identity, events),
-            OwnedNotification::MemberDown(identity) => self.is_down(identity, events),
-            OwnedNotification::Rename(before, after) => {
-                if before.node != after.node {
-                    self.is_down(before, events);
+            match timer {
+                // One per address, however often it dies.
+                Timer::RemoveDown(identity) => {
+                    self.graves.insert(identity.addr, (now + after, identity));
                 }
-                self.is_up(after, events);
-            }
-            OwnedNotification::Rejoin(identity) => {
-                tracing::warn!(bump = identity.bump, "others had given this member up; it is back");
-            }
-            OwnedNotification::Active | OwnedNotification::Idle | OwnedNotification::Defunct => {}
-        }
-    }
-
-    fn is_up(&mut self, identity: Identity, events: &mut Vec<Event>) {
-        let before = self.others.get(&identity.node).copied();
-        if before.is_some_and(|before| before.identity.bump > identity.bump) {
-            // A former life of a node whose present one is known.
-            return;
-        }
-        let known = Known { identity, status: Status::Alive };
-        self.others.insert(identity.node, known);
-        let member = self.member(&known);
-        match before {
-            Some(Known { status: Status::Alive, identity: old }) if old.addr == identity.addr => {}
-            Some(Known { status: Status::Alive, .. }) => events.push(Event::Updated(member)),
-            _ => events.push(Event::Joined(member)),
-        }
-    }
-
-    fn is_down(&mut self, identity: Identity, events: &mut Vec<Event>) {
-        let status = if self.said_goodbye(&identity) { Status::Left } else { Status::Failed };
-        let Some(known) = self.others.get_mut(&identity.node) else { return };
-        if known.identity.bump > identity.bump || known.status != Status::Alive {
-            return;
-        }
-        known.status = status;
-        let known = *known;
-        let member = self.member(&known);
-        events.push(if status == Status::Left { Event::Left(member) } else { Event::Failed(member) });
-    }
-
-    fn said_goodbye(&self, identity: &Identity) -> bool {
-        let heard = self.rumours.lock();
-        let leaving = heard.newest.get(&identity.node).and_then(|rumour| rumour.leaving);
-        leaving.is_some_and(|bump| bump >= identity.bump)
-    }
-
-    /// Looks at the rumours that came.
-    fn listen(&mut self, events: &mut Vec<Event>) {
-        let fresh = std::mem::take(&mut self.rumours.lock().fresh);
-        for node in fresh {
-            if node == self.own.node {
-                // Somebody remembers more of this node than it does itself: a former life, and a clock that went back.
-                let remembered = self.rumours.lock().newest.get(&node).map(|rumour| rumour.version);
-                if remembered.is_some_and(|version| version > self.own.version) {
-                    self.own.version = remembered.map_or(self.own.version, |version| version + 1);
-                    self.spread_own();
+                verdict @ Timer::ChangeSuspectToDown { .. } => self.suspect(now, verdict, &mut outcome),
+                timer @ (Timer::ProbeRandomMember(_) | Timer::SendIndirectProbe { .. }) => {
+                    outcome.wake.push((now + self.health.stretch(after), Alarm::Foca(timer)));
                 }
-                continue;
-            }
-            let Some(known) = self.others.get(&node).copied() else { continue };
-            if known.status == Status::Failed && self.said_goodbye(&known.identity) {
-                let known = Known { status: Status::Left, ..known };
-                self.others.insert(node, known);
-                events.push(Event::Left(self.member(&known)));
-            } else {
-                events.push(Event::Updated(self.member(&known)));
+                timer => outcome.wake.push((now + after, Alarm::Foca(timer))),
             }
         }
-    }
-
-    fn forget(&mut self, identity: Identity) -> Option<Event> {
-        let known = self.others.get(&identity.node)?;
-        if known.status == Status::Alive || known.identity.bump > identity.bump {
-            return None;
-        }
-        let known = *known;
-        let member = self.member(&known);
-        self.others.remove(&identity.node);
-        self.rumours.lock().newest.remove(&identity.node);
-        Some(Event::Forgotten(member))
+        outcome
     }
 }
 
@@ -526,6 +484,3 @@ fn checked(rumour: Rumour) -> Result<Rumour, TagsTooLong> {
     let found = rumour.encode().len() + 16;
     if found > MAX_RUMOUR { Err(TagsTooLong { found }) } else { Ok(rumour) }
 }
-
-#[cfg(test)]
-mod tests;

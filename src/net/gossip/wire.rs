@@ -1,98 +1,43 @@
-//! What members say to each other, in bytes.
+//! Members in bytes: who somebody is, and what foca writes about them.
 //!
-//! A datagram is a version, a checksum, a kind and a body: what foca wrote with our codec, or rumours without foca.
-//! A rumour is one byte of version and a MessagePack map, wherever it rides.
+//! Small, because a member rides in every datagram about it, and two in each head: an address of IPv4 makes 31 bytes.
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::{Buf, BufMut, Bytes};
-use foca::{BroadcastHandler, Codec, Header, Invalidates};
-use serde::{Deserialize, Serialize};
+use bytes::{Buf, BufMut, TryGetError};
+use foca::{Codec, Header, Message, State};
 
-/// First byte of every datagram.
-const VERSION: u8 = 1;
-/// Bytes before the body.
-pub(super) const HEAD: usize = 6;
-/// First byte of every rumour.
-const RUMOUR_VERSION: u8 = 1;
-/// Longest rumour. Longer ones may never find room in a datagram.
-pub(super) const MAX_RUMOUR: usize = 512;
-/// Nodes whose rumours are remembered: a bound for what strangers can make us keep.
-const MAX_RUMOURS: usize = 16 * 1024;
+/// Bytes that no member of this version sends.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Garbage(pub(super) String);
 
-/// What a datagram is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Datagram {
-    /// Membership, with rumours riding along.
-    Foca(Bytes),
-    /// One rumour, for a member that may have missed it.
-    Rumour(Bytes),
-    /// Versions of rumours: whoever knows newer ones sends them back.
-    Digest(Vec<Known>),
-}
-
-/// Which rumour of a node is known; 0: none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Known {
-    #[serde(with = "halves")]
-    pub(super) node: u128,
-    pub(super) version: u64,
-}
-
-impl Datagram {
-    pub(super) fn encode(&self) -> Bytes {
-        let (kind, body) = match self {
-            Self::Foca(body) => (0, body.clone()),
-            Self::Rumour(body) => (1, body.clone()),
-            Self::Digest(known) => (2, rmp_serde::to_vec(known).expect("numbers can be encoded").into()),
-        };
-        let mut bytes = Vec::with_capacity(HEAD + body.len());
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&checksum(kind, &body).to_le_bytes());
-        bytes.push(kind);
-        bytes.extend_from_slice(&body);
-        bytes.into()
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Garbage> {
-        let Some((&[VERSION, a, b, c, d, kind], body)) = bytes.split_first_chunk::<HEAD>() else {
-            return Err(Garbage("not of this version".into()));
-        };
-        if u32::from_le_bytes([a, b, c, d]) != checksum(kind, body) {
-            return Err(Garbage("the checksum does not fit".into()));
-        }
-        match kind {
-            0 => Ok(Self::Foca(Bytes::copy_from_slice(body))),
-            1 => Ok(Self::Rumour(Bytes::copy_from_slice(body))),
-            2 => rmp_serde::from_slice(body).map(Self::Digest).map_err(|error| Garbage(error.to_string())),
-            _ => Err(Garbage(format!("kind {kind} is unknown"))),
-        }
+impl From<TryGetError> for Garbage {
+    fn from(error: TryGetError) -> Self {
+        Self(error.to_string())
     }
 }
 
-/// FNV-1a: against accidents, not against enemies.
-fn checksum(kind: u8, body: &[u8]) -> u32 {
-    std::iter::once(&kind)
-        .chain(body)
-        .fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
-
-/// Who is at an address. Rides in every datagram, so it is small.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Who is at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     /// 0: whoever is at the address.
-    #[serde(with = "halves")]
     pub(super) node: u128,
     pub(super) addr: SocketAddr,
     /// Grows with each start: milliseconds of the start time, and one more each time others wrongly gave us up.
     pub(super) bump: u64,
     /// Bits: 1 server, 2 client.
     pub(super) roles: u8,
+}
+
+impl Identity {
+    pub(super) fn is_server(&self) -> bool {
+        self.roles & 1 != 0
+    }
 }
 
 impl foca::Identity for Identity {
@@ -115,146 +60,184 @@ impl foca::Identity for Identity {
     }
 }
 
-/// MessagePack has no 128 bit numbers.
-mod halves {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+const V6: u8 = 4;
 
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are kept")]
-    pub(super) fn serialize<S: Serializer>(number: &u128, serializer: S) -> Result<S::Ok, S::Error> {
-        ((number >> 64) as u64, *number as u64).serialize(serializer)
+pub(super) fn write_identity(identity: &Identity, buf: &mut impl BufMut) -> Result<(), Garbage> {
+    let v6 = identity.addr.is_ipv6();
+    if buf.remaining_mut() < if v6 { 43 } else { 31 } {
+        return Err(Garbage("no room".into()));
     }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-        let (high, low) = <(u64, u64)>::deserialize(deserializer)?;
-        Ok(u128::from(high) << 64 | u128::from(low))
+    buf.put_u8(identity.roles & 3 | if v6 { V6 } else { 0 });
+    buf.put_u128(identity.node);
+    match identity.addr.ip() {
+        IpAddr::V4(ip) => buf.put_slice(&ip.octets()),
+        IpAddr::V6(ip) => buf.put_slice(&ip.octets()),
     }
+    buf.put_u16(identity.addr.port());
+    buf.put_u64(identity.bump);
+    Ok(())
 }
 
-/// What a member says about itself. At most `MAX_RUMOUR` bytes in all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Tags {
-    pub name: String,
-    /// `server`, `client` or `server,client`.
-    pub role: String,
-    pub region: String,
-    pub datacenter: String,
-    /// `ip:port`; empty: none.
-    pub rpc_address: String,
-    pub http_address: String,
-    pub build: String,
-    /// Whatever else: `expect`, `id`.
-    pub more: BTreeMap<String, String>,
-}
-
-/// News of a node about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Rumour {
-    #[serde(with = "halves")]
-    pub(super) node: u128,
-    /// The highest of a node counts.
-    pub(super) version: u64,
-    /// The node will go, on purpose: the identities up to this bump.
-    #[serde(default)]
-    pub(super) leaving: Option<u64>,
-    #[serde(default)]
-    pub(super) tags: Tags,
-}
-
-impl Rumour {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![RUMOUR_VERSION];
-        rmp_serde::encode::write_named(&mut bytes, self).expect("a vector takes any length");
-        bytes
+pub(super) fn read_identity(buf: &mut impl Buf) -> Result<Identity, Garbage> {
+    let bits = buf.try_get_u8()?;
+    if bits & !(V6 | 3) != 0 {
+        return Err(Garbage("an identity of another version".into()));
     }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Garbage> {
-        match bytes.split_first() {
-            Some((&RUMOUR_VERSION, body)) if bytes.len() <= MAX_RUMOUR => {
-                rmp_serde::from_slice(body).map_err(|error| Garbage(error.to_string()))
-            }
-            _ => Err(Garbage("a rumour of another version or length".into())),
-        }
-    }
+    let node = buf.try_get_u128()?;
+    let ip: IpAddr = if bits & V6 == 0 {
+        Ipv4Addr::from_bits(buf.try_get_u32()?).into()
+    } else {
+        Ipv6Addr::from_bits(buf.try_get_u128()?).into()
+    };
+    let addr = SocketAddr::new(ip, buf.try_get_u16()?);
+    // Far from the end, so that one more is always possible.
+    let bump = buf.try_get_u64()?.min(u64::MAX >> 1);
+    Ok(Identity { node, addr, bump, roles: bits & 3 })
 }
 
-/// Bytes that no member of this version sends.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Garbage(String);
+pub(super) fn write_member(member: &foca::Member<Identity>, buf: &mut impl BufMut) -> Result<(), Garbage> {
+    write_identity(member.id(), buf)?;
+    if buf.remaining_mut() < 3 {
+        return Err(Garbage("no room".into()));
+    }
+    buf.put_u16(member.incarnation());
+    buf.put_u8(match member.state() {
+        State::Alive => 0,
+        State::Suspect => 1,
+        State::Down => 2,
+    });
+    Ok(())
+}
 
-/// The newest rumour of each node. Shared between foca, which brings them, and the brain, which reads them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Rumours(Arc<Mutex<Heard>>);
+pub(super) fn read_member(buf: &mut impl Buf) -> Result<foca::Member<Identity>, Garbage> {
+    let identity = read_identity(buf)?;
+    let incarnation = buf.try_get_u16()?;
+    let state = match buf.try_get_u8()? {
+        0 => State::Alive,
+        1 => State::Suspect,
+        2 => State::Down,
+        other => return Err(Garbage(format!("state {other} is unknown"))),
+    };
+    if identity.node == 0 || identity.addr.port() == 0 {
+        return Err(Garbage("a member without id or port".into()));
+    }
+    Ok(foca::Member::new(identity, incarnation, state))
+}
 
+pub(super) fn write_header(header: &Header<Identity>, buf: &mut impl BufMut) -> Result<(), Garbage> {
+    write_identity(&header.src, buf)?;
+    buf.put_u16(header.src_incarnation);
+    write_identity(&header.dst, buf)?;
+    let (kind, number, other) = match &header.message {
+        Message::Ping(number) => (0, *number, None),
+        Message::Ack(number) => (1, *number, None),
+        Message::PingReq { target, probe_number } => (2, *probe_number, Some(target)),
+        Message::IndirectPing { origin, probe_number } => (3, *probe_number, Some(origin)),
+        Message::IndirectAck { target, probe_number } => (4, *probe_number, Some(target)),
+        Message::ForwardedAck { origin, probe_number } => (5, *probe_number, Some(origin)),
+        Message::Announce => (6, 0, None),
+        Message::Feed => (7, 0, None),
+        Message::Gossip => (8, 0, None),
+        Message::Broadcast => (9, 0, None),
+        Message::TurnUndead => (10, 0, None),
+    };
+    buf.put_u8(kind);
+    buf.put_u8(number);
+    other.map_or(Ok(()), |other| write_identity(other, buf))
+}
+
+pub(super) fn read_header(buf: &mut impl Buf) -> Result<Header<Identity>, Garbage> {
+    let src = read_identity(buf)?;
+    let src_incarnation = buf.try_get_u16()?;
+    let dst = read_identity(buf)?;
+    let (kind, probe_number) = (buf.try_get_u8()?, buf.try_get_u8()?);
+    let message = match kind {
+        0 => Message::Ping(probe_number),
+        1 => Message::Ack(probe_number),
+        2 => Message::PingReq { target: read_identity(buf)?, probe_number },
+        3 => Message::IndirectPing { origin: read_identity(buf)?, probe_number },
+        4 => Message::IndirectAck { target: read_identity(buf)?, probe_number },
+        5 => Message::ForwardedAck { origin: read_identity(buf)?, probe_number },
+        6 => Message::Announce,
+        7 => Message::Feed,
+        8 => Message::Gossip,
+        9 => Message::Broadcast,
+        10 => Message::TurnUndead,
+        other => return Err(Garbage(format!("message {other} is unknown"))),
+    };
+    if src.node == 0 || src.addr.port() == 0 {
+        return Err(Garbage("a sender without id or port".into()));
+    }
+    Ok(Header { src, src_incarnation, dst, message })
+}
+
+/// What foca does not tell, overheard where its messages become bytes.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
-    pub(super) newest: HashMap<u128, Rumour>,
-    /// Nodes with news since this was last emptied.
-    pub(super) fresh: Vec<u128>,
+pub(super) struct Overheard {
+    /// Of this member, in the last message sent.
+    pub(super) incarnation: u16,
+    /// The last `Ping` of the current probe: whom, and its number.
+    pub(super) probe: Option<(Identity, u8)>,
+    pub(super) answered: bool,
+    /// Somebody is called suspect or down.
+    pub(super) bad_news: bool,
+    /// Nobody new is let in.
+    pub(super) full: bool,
 }
 
-impl Rumours {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Heard> {
+/// Foca's messages as bytes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PacketCodec(Arc<Mutex<Overheard>>);
+
+impl PacketCodec {
+    pub(super) fn overheard(&self) -> MutexGuard<'_, Overheard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A newer rumour of a node replaces the older.
-#[derive(Debug)]
-pub(super) struct RumourKey {
-    node: u128,
-    version: u64,
-}
-
-impl Invalidates for RumourKey {
-    fn invalidates(&self, other: &Self) -> bool {
-        self.node == other.node && self.version >= other.version
-    }
-}
-
-impl BroadcastHandler<Identity> for Rumours {
-    type Key = RumourKey;
-    type Error = Garbage;
-
-    fn receive_item(&mut self, data: &[u8], sender: Option<&Identity>) -> Result<Option<RumourKey>, Garbage> {
-        let rumour = Rumour::decode(data)?;
-        let key = RumourKey { node: rumour.node, version: rumour.version };
-        let mut heard = self.lock();
-        let known = heard.newest.get(&rumour.node).map(|known| known.version);
-        let news = known.is_none_or(|known| known < rumour.version);
-        if news {
-            if known.is_none() && heard.newest.len() >= MAX_RUMOURS {
-                return Err(Garbage("more rumours than any cluster has".into()));
-            }
-            heard.fresh.push(rumour.node);
-            heard.newest.insert(rumour.node, rumour);
-        }
-        // Without a sender it is our own, repeated for those who came later.
-        Ok((news || sender.is_none()).then_some(key))
-    }
-}
-
-/// Compact MessagePack: the version byte of the datagram guards it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PacketCodec;
-
 impl Codec<Identity> for PacketCodec {
     type Error = Garbage;
 
-    fn encode_header(&mut self, header: &Header<Identity>, buf: impl BufMut) -> Result<(), Garbage> {
-        rmp_serde::encode::write(&mut buf.writer(), header).map_err(|error| Garbage(error.to_string()))
+    fn encode_header(&mut self, header: &Header<Identity>, mut buf: impl BufMut) -> Result<(), Garbage> {
+        let mut overheard = self.overheard();
+        overheard.incarnation = header.src_incarnation;
+        if let Message::Ping(number) = header.message {
+            overheard.probe = Some((header.dst, number));
+            overheard.answered = false;
+        }
+        write_header(header, &mut buf)
     }
 
-    fn decode_header(&mut self, buf: impl Buf) -> Result<Header<Identity>, Garbage> {
-        rmp_serde::from_read(buf.reader()).map_err(|error| Garbage(error.to_string()))
+    fn decode_header(&mut self, mut buf: impl Buf) -> Result<Header<Identity>, Garbage> {
+        let header = read_header(&mut buf)?;
+        let mut overheard = self.overheard();
+        if let Some((target, current)) = overheard.probe {
+            overheard.answered |= match &header.message {
+                Message::Ack(number) => header.src == target && *number == current,
+                Message::ForwardedAck { origin, probe_number } => {
+                    *origin == target && *probe_number == current
+                }
+                _ => false,
+            };
+        }
+        Ok(header)
     }
 
-    fn encode_member(&mut self, member: &foca::Member<Identity>, buf: impl BufMut) -> Result<(), Garbage> {
-        rmp_serde::encode::write(&mut buf.writer(), member).map_err(|error| Garbage(error.to_string()))
+    fn encode_member(
+        &mut self,
+        member: &foca::Member<Identity>,
+        mut buf: impl BufMut,
+    ) -> Result<(), Garbage> {
+        write_member(member, &mut buf)
     }
 
-    fn decode_member(&mut self, buf: impl Buf) -> Result<foca::Member<Identity>, Garbage> {
-        rmp_serde::from_read(buf.reader()).map_err(|error| Garbage(error.to_string()))
+    fn decode_member(&mut self, mut buf: impl Buf) -> Result<foca::Member<Identity>, Garbage> {
+        let member = read_member(&mut buf)?;
+        let mut overheard = self.overheard();
+        overheard.bad_news |= member.state() != State::Alive;
+        if overheard.full {
+            return Err(Garbage("there are too many members already".into()));
+        }
+        Ok(member)
     }
 }

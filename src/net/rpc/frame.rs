@@ -1,4 +1,4 @@
-//! Frames, and the writer that puts many of them into one system call.
+//! What is on the wire, and the writer that puts many frames into one system call.
 
 use std::{
     io,
@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -14,9 +15,8 @@ use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::mpsc,
 };
-use tokio_util::codec::LengthDelimitedCodec;
 
-use super::{Error, ErrorKind, MAX_FRAME};
+use super::{Error, ErrorKind, MAX_FRAME, identity::Hello, load::Held};
 
 /// From the caller.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +28,18 @@ pub(super) enum Request {
         deadline_ms: u64,
         body: Bytes,
     },
+    /// Asks for a head and pieces.
+    Open {
+        id: u64,
+        method: String,
+        /// For the head.
+        deadline_ms: u64,
+        /// What may be sent before the caller asks for more; see [`cost`].
+        credit: u32,
+        body: Bytes,
+    },
+    /// The caller took pieces of this cost: as many may follow.
+    Credit { id: u64, credit: u32 },
     /// The caller went away.
     Cancel { id: u64 },
     /// Is somebody there? Answered with an empty body.
@@ -42,6 +54,9 @@ pub(super) struct Response {
     pub(super) body: Bytes,
     #[serde(default)]
     pub(super) failure: Option<Failure>,
+    /// Others with this id follow: this one is the head or a piece. The last one has no body.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) more: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,17 +77,30 @@ impl From<Failure> for Error {
     }
 }
 
-pub(super) fn codec() -> LengthDelimitedCodec {
-    LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec()
+/// What the called side answers to a hello.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Welcome {
+    pub(super) hello: Hello,
+    /// With it, the connection is closed.
+    #[serde(default)]
+    pub(super) refusal: Option<Failure>,
 }
 
-pub(super) fn encode<T: Serialize>(message: &T) -> Result<Bytes, Error> {
+/// Longest piece of a stream; a longer one is cut.
+pub(super) const MAX_PIECE: usize = 64 << 10;
+
+/// What a piece takes of its stream's credit. An empty one takes something, too: it must be kept until it is read.
+pub(super) fn cost(piece: usize) -> u32 {
+    u32::try_from(piece).unwrap_or(u32::MAX).saturating_add(64)
+}
+
+pub(crate) fn encode<T: Serialize>(message: &T) -> Result<Bytes, Error> {
     rmp_serde::to_vec_named(message)
         .map(Bytes::from)
         .map_err(|error| Error::new(ErrorKind::Invalid, format!("the message cannot be encoded: {error}")))
 }
 
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     rmp_serde::from_slice(bytes)
         .map_err(|error| Error::new(ErrorKind::Invalid, format!("the message cannot be decoded: {error}")))
 }
@@ -123,38 +151,65 @@ impl Sending {
 /// A frame that waits for the writer.
 pub(super) struct Outgoing {
     pub(super) bytes: Bytes,
-    pub(super) sending: Sending,
+    /// `None`: nobody wants to know, and it cannot be withdrawn.
+    pub(super) sending: Option<Sending>,
+    /// Counted against its connection until it is written.
+    pub(super) held: Option<Held>,
 }
 
 impl From<Bytes> for Outgoing {
     fn from(bytes: Bytes) -> Self {
-        Self { bytes, sending: Sending::default() }
+        Self { bytes, sending: None, held: None }
     }
 }
 
 /// Bytes that are gathered before a write.
 const GATHER: usize = 256 << 10;
+/// What a quiet connection keeps of its buffer.
+const KEEP: usize = 16 << 10;
+/// A peer that takes no byte for so long is gone.
+const STALLED: Duration = Duration::from_secs(60);
 
-/// Writes until all senders are gone or the connection fails.
+/// Writes until all senders are gone, or the connection fails or stalls.
 pub(super) async fn write_all(
     mut connection: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Outgoing>,
 ) -> io::Result<()> {
     let mut waiting = Vec::new();
     let mut gathered = BytesMut::new();
+    let mut held = Vec::new();
     while queue.recv_many(&mut waiting, 256).await > 0 {
-        for frame in waiting.drain(..).filter(|frame| frame.sending.start()) {
+        let sent = |frame: &Outgoing| frame.sending.as_ref().is_none_or(Sending::start);
+        for mut frame in waiting.drain(..).filter(sent) {
             if frame.bytes.len() >= GATHER {
-                connection.write_all_buf(&mut gathered).await?;
-                connection.write_all(&frame.bytes).await?;
+                flush(&mut connection, &mut gathered).await?;
+                flush(&mut connection, &mut frame.bytes).await?;
             } else {
                 gathered.extend_from_slice(&frame.bytes);
+                held.extend(frame.held);
                 if gathered.len() >= GATHER {
-                    connection.write_all_buf(&mut gathered).await?;
+                    flush(&mut connection, &mut gathered).await?;
+                    held.clear();
                 }
             }
         }
-        connection.write_all_buf(&mut gathered).await?;
+        let large = gathered.len() > KEEP;
+        flush(&mut connection, &mut gathered).await?;
+        held.clear();
+        if large && queue.is_empty() {
+            gathered = BytesMut::new();
+        }
     }
     connection.shutdown().await
+}
+
+/// Each write that takes something gives the peer its time anew.
+async fn flush(connection: &mut (impl AsyncWrite + Unpin), bytes: &mut impl bytes::Buf) -> io::Result<()> {
+    while bytes.has_remaining() {
+        let written = tokio::time::timeout(STALLED, connection.write_buf(bytes)).await;
+        if written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
+    Ok(())
 }

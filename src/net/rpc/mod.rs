@@ -1,19 +1,30 @@
 //! Calls between agents: many at a time over one TCP connection, answered in any order.
 //!
 //! The first byte of a connection tells the protocol ([`PROTOCOL`]); other protocols may share the port. After it
-//! both directions carry frames: a length of four bytes (big endian) and a MessagePack map. A [`Client`] calls, a
-//! [`Router`] answers. A call that waits long (a watch) is an ordinary call with a late deadline; it ends when its
-//! caller goes away.
+//! both directions carry frames: a length of four bytes (big endian) and a MessagePack map. The first frame of each side
+//! says who it is ([`Identity`]); when they do not fit, both say why and part. Then a [`Client`] calls and a [`Router`]
+//! answers. A call that waits long (a watch) is an ordinary call with a late deadline; it ends when its caller goes away.
+//! A stream ([`StreamCall`]) is answered with a head and many pieces, which come only as fast as they are read.
 
 mod client; // calls, reconnects
+mod connection; // one connection of a caller: who waits for what
 mod frame; // what is on the wire
-mod server; // listens, routes, answers
+mod identity; // who talks to whom
+mod load; // counters, limits, complaints
+mod reader; // takes frames off a connection
+mod router; // finds handlers
+mod server; // listens, answers
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use self::frame::{decode, encode};
 pub use self::{
     client::{Client, ClientConfig},
-    server::{Router, serve},
+    connection::Pieces,
+    identity::{Fingerprint, Identity, Role},
+    load::{Counted, Counters, Limits},
+    router::Router,
+    server::{ServeConfig, serve, serve_as},
 };
 
 /// First byte of a connection that carries calls, version 1.
@@ -26,6 +37,14 @@ pub trait Call: Serialize + DeserializeOwned + Send + 'static {
     /// `Thing.Verb`. Never reused for another meaning.
     const METHOD: &'static str;
     type Answer: Serialize + DeserializeOwned + Send + 'static;
+}
+
+/// A question that is answered with a head and then with bytes, piece by piece, perhaps without end.
+pub trait StreamCall: Serialize + DeserializeOwned + Send + 'static {
+    /// `Thing.Verb`. Never reused for another meaning.
+    const METHOD: &'static str;
+    /// Comes before the first piece.
+    type Head: Serialize + DeserializeOwned + Send + 'static;
 }
 
 /// What kind of failure, closed and the same for all methods.
@@ -41,6 +60,9 @@ pub enum ErrorKind {
     NoLeader,
     /// Too much is going on. Nothing was changed.
     Overloaded,
+    /// One of both agents does not talk to the other, or not of this: another gossip key, region or version. Nothing was
+    /// changed.
+    Refused,
     /// The question was never sent. Nothing was changed.
     Unreachable,
     /// A bug or a broken machine on the other side.
@@ -58,6 +80,7 @@ impl ErrorKind {
             Self::Invalid => "invalid",
             Self::NoLeader => "no_leader",
             Self::Overloaded => "overloaded",
+            Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Internal => "internal",
             Self::Unknown => "unknown",
@@ -72,6 +95,7 @@ impl ErrorKind {
             Self::Invalid,
             Self::NoLeader,
             Self::Overloaded,
+            Self::Refused,
             Self::Unreachable,
             Self::Unknown,
         ]

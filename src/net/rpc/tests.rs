@@ -1,3 +1,7 @@
+mod bad_input; // garbage, strangers, limits
+mod hello; // who talks to whom
+mod streams; // heads and pieces
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -8,11 +12,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::Notify,
-};
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
@@ -49,9 +49,20 @@ impl Call for Missing {
     type Answer = ();
 }
 
+/// For the own region only.
+#[derive(Debug, Serialize, Deserialize)]
+struct Home;
+
+impl Call for Home {
+    const METHOD: &'static str = "Test.Home";
+    type Answer = ();
+}
+
 #[derive(Default)]
 struct Seen {
     waiting: AtomicUsize,
+    /// Pieces that streams were asked for.
+    poured: AtomicUsize,
     ended: AtomicUsize,
     changed: Notify,
 }
@@ -83,12 +94,17 @@ impl Drop for Waiting {
 struct TestServer {
     address: SocketAddr,
     seen: Arc<Seen>,
+    counters: Arc<Counters>,
     stop: CancellationToken,
     _stop_at_end: DropGuard,
     served: tokio::task::JoinHandle<()>,
 }
 
 async fn server_on(address: &str) -> TestServer {
+    server_as(address, ServeConfig::default()).await
+}
+
+async fn server_as(address: &str, config: ServeConfig) -> TestServer {
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let seen = Arc::new(Seen::default());
@@ -114,9 +130,17 @@ async fn server_on(address: &str) -> TestServer {
             }
         }
     });
+    let abroad = seen.clone();
+    router.register_urgent(move |_: Home| {
+        abroad.waiting.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok(()))
+    });
+    let poured = seen.clone();
+    router.register_stream(move |call: streams::Pour| std::future::ready(call.pour(&poured)));
     let stop = CancellationToken::new();
-    let served = tokio::spawn(serve(listener, Arc::new(router), stop.clone()));
-    TestServer { address, seen, stop: stop.clone(), _stop_at_end: stop.drop_guard(), served }
+    let counters = config.counters.clone();
+    let served = tokio::spawn(serve_as(listener, Arc::new(router), config, stop.clone()));
+    TestServer { address, seen, counters, stop: stop.clone(), _stop_at_end: stop.drop_guard(), served }
 }
 
 async fn server() -> TestServer {
@@ -238,25 +262,6 @@ async fn too_many_calls_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_protocol_is_closed() {
-    let server = server().await;
-    for bytes in [
-        &b"GET / HTTP/1.1\r\n\r\n"[..],
-        b"T\xff\xff\xff\xff and so on",
-        b"T\0\0\0\x03\xc1\xc1\xc1",
-        b"T\x04\0\0\x01",
-    ] {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(bytes).await.unwrap();
-        let mut rest = Vec::new();
-        // An end or a reset, but no answer.
-        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("closed");
-        assert!(rest.is_empty());
-    }
-    assert_eq!(client(server.address).call(&Double(1), PATIENCE).await.unwrap(), 2);
-}
-
-#[tokio::test]
 async fn a_message_that_is_too_long_is_never_sent() {
     #[derive(Debug, Serialize, Deserialize)]
     struct Long(String);
@@ -280,7 +285,8 @@ async fn a_silent_peer_is_given_up() {
     let client = Client::new(address, ClientConfig { silence, ..ClientConfig::default() });
     let began = Instant::now();
     let asking = tokio::spawn(async move { client.call(&Double(1), Duration::from_secs(3600)).await });
-    let (_silent, _) = listener.accept().await.unwrap();
+    let (mut silent, _) = listener.accept().await.unwrap();
+    bad_input::say_hello(&mut silent).await;
     let error = tokio::time::timeout(PATIENCE, asking).await.expect("an end").unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unknown);
     assert!(began.elapsed() >= silence);

@@ -1,9 +1,11 @@
 //! Policies: the group's own settings over the job's over the defaults.
 
+use std::time::Duration;
+
 use model::JobType;
 
 use super::Reader;
-use crate::job::{MigrateStrategy, ReschedulePolicy, RestartPolicy, UpdateStrategy};
+use crate::job::{DisconnectStrategy, MigrateStrategy, ReschedulePolicy, RestartPolicy, UpdateStrategy};
 
 /// What a job says for all its groups.
 #[derive(Debug)]
@@ -159,6 +161,50 @@ impl Reader {
                 own.healthy_deadline.or(job.healthy_deadline),
                 default.healthy_deadline,
             ),
+        })
+    }
+
+    /// The block, or the two older fields that stand for parts of it.
+    pub(super) fn disconnect(
+        &mut self,
+        block: Option<DisconnectStrategy>,
+        lost_after: Option<i64>,
+        stop_after: Option<i64>,
+    ) -> Option<model::Disconnect> {
+        let lost_after = lost_after.filter(|time| *time != 0);
+        let stop_after = stop_after.filter(|time| *time != 0);
+        let default = model::Disconnect::default();
+        let Some(block) = block else {
+            lost_after.or(stop_after)?;
+            return Some(model::Disconnect {
+                lost_after: self.duration_or("MaxClientDisconnect", lost_after, Duration::ZERO),
+                stop_on_client_after: stop_after.map(|time| self.duration("StopAfterClientDisconnect", time)),
+                ..default
+            });
+        };
+        if lost_after.or(stop_after).is_some() {
+            self.problem(
+                "Disconnect cannot be used with MaxClientDisconnect or StopAfterClientDisconnect; set \
+                 Disconnect.LostAfter or Disconnect.StopOnClientAfter instead",
+            );
+        }
+        let reconcile = match block.reconcile.as_deref() {
+            None | Some("") => default.reconcile,
+            Some(text) => model::Reconcile::parse(text).unwrap_or_else(|| {
+                self.problem(format_args!(
+                    "Disconnect.Reconcile {text:?} is unknown; use \"best_score\", \"longest_running\", \
+                     \"keep_original\" or \"keep_replacement\""
+                ));
+                default.reconcile
+            }),
+        };
+        Some(model::Disconnect {
+            lost_after: self.duration_or("Disconnect.LostAfter", block.lost_after, Duration::ZERO),
+            replace: block.replace.unwrap_or(default.replace),
+            stop_on_client_after: block
+                .stop_on_client_after
+                .map(|time| self.duration("Disconnect.StopOnClientAfter", time)),
+            reconcile,
         })
     }
 

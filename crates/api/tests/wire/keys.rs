@@ -63,6 +63,7 @@ fn jobs() {
     );
     check(api::RestartPolicy::default(), "Attempts Interval Delay Mode RenderTemplates");
     check(api::ReschedulePolicy::default(), "Attempts Interval Delay DelayFunction MaxDelay Unlimited");
+    check(api::DisconnectStrategy::default(), "LostAfter StopOnClientAfter Replace Reconcile");
     check(api::MigrateStrategy::default(), "MaxParallel HealthCheck MinHealthyTime HealthyDeadline");
     check(api::EphemeralDisk::default(), "Sticky SizeMB Migrate");
     check(api::LogConfig::default(), "MaxFiles MaxFileSizeMB Disabled");

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use model::{
-    Check, CheckKind, CheckRestart, Constraint, DelayFunction, EphemeralDisk, HealthCheck, Job, JobStatus,
-    JobType, LogConfig, MigratePolicy, NetworkAsk, Operand, Port, ReschedulePolicy, Resources, RestartMode,
-    RestartPolicy, Service, Task, TaskGroup, Timestamp, UpdateStrategy, Value,
+    Check, CheckKind, CheckRestart, Constraint, DelayFunction, Disconnect, EphemeralDisk, HealthCheck, Job,
+    JobStatus, JobType, LogConfig, MigratePolicy, NetworkAsk, Operand, Port, Reconcile, ReschedulePolicy,
+    Resources, RestartMode, RestartPolicy, Service, Task, TaskGroup, Timestamp, UpdateStrategy, Value,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -154,6 +154,17 @@ fn migrate() -> impl Strategy<Value = MigratePolicy> {
     )
 }
 
+fn disconnect() -> impl Strategy<Value = Disconnect> {
+    (duration(), any::<bool>(), option::of(duration()), select(Reconcile::ALL.to_vec())).prop_map(
+        |(lost_after, replace, stop_on_client_after, reconcile)| Disconnect {
+            lost_after,
+            replace,
+            stop_on_client_after,
+            reconcile,
+        },
+    )
+}
+
 fn task() -> impl Strategy<Value = Task> {
     (
         (word(), word(), word(), btree_map(word(), value(), 0..3), texts(), texts(), vec(constraint(), 0..2)),
@@ -199,10 +210,17 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
     };
     (
         (word(), any::<u16>(), texts(), vec(constraint(), 0..2), restart(), reschedule(), update, migrate),
-        (any::<u16>(), option::of(network()), vec(service(true), 0..2), duration(), vec(task(), 0..3)),
+        (
+            any::<u16>(),
+            option::of(network()),
+            vec(service(true), 0..2),
+            duration(),
+            vec(task(), 0..3),
+            option::of(disconnect()),
+        ),
     )
         .prop_map(|((name, count, meta, constraints, restart, reschedule, update, migrate), rest)| {
-            let (size_mb, network, services, shutdown_delay, tasks) = rest;
+            let (size_mb, network, services, shutdown_delay, tasks, disconnect) = rest;
             TaskGroup {
                 name,
                 count: u32::from(count),
@@ -212,6 +230,7 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
                 reschedule,
                 update,
                 migrate,
+                disconnect,
                 ephemeral_disk: EphemeralDisk { size_mb: u32::from(size_mb) },
                 network,
                 services,

@@ -170,14 +170,12 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
         d.leave();
     }
     group.services = service::services(&mut fields, d);
+    group.disconnect = policy::disconnect(&mut fields, d);
     fields.refuse(d, "prevent_reschedule_on_lost", Noop::Bool(false), "leave it out");
     fields.refuse_all(
         d,
         &[
             ("max_run_duration", "end the task itself, for example with `timeout` around its command"),
-            ("stop_after_client_disconnect", "leave it out"),
-            ("max_client_disconnect", "leave it out"),
-            ("disconnect", "leave it out"),
             ("affinity", "use a `constraint`, or leave it out"),
             ("spread", "use `constraint { distinct_hosts = true }`, or leave it out"),
             ("volume", "mount a host directory with `volumes` in the docker `config`"),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use model::{
-    Constraint, DelayFunction, HealthCheck, MigratePolicy, Operand, ReschedulePolicy, RestartMode,
-    RestartPolicy, UpdateStrategy,
+    Constraint, DelayFunction, Disconnect, HealthCheck, MigratePolicy, Operand, Reconcile, ReschedulePolicy,
+    RestartMode, RestartPolicy, UpdateStrategy,
 };
 
 use super::{
@@ -196,6 +196,38 @@ fn migrate(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Migrate> {
     fields.finish(d);
     d.leave();
     Some(migrate)
+}
+
+/// The `disconnect` block, or the two older arguments of the group that stand for parts of it.
+pub(super) fn disconnect(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Disconnect> {
+    let lost_after = fields.duration(d, "max_client_disconnect");
+    let stop_after = fields.duration(d, "stop_after_client_disconnect");
+    let old = [("max_client_disconnect", lost_after), ("stop_after_client_disconnect", stop_after)];
+    let mut policy = Disconnect::default();
+    let Some(section) = fields.block(d, "disconnect") else {
+        lost_after.or(stop_after)?;
+        set(&mut policy.lost_after, lost_after);
+        policy.stop_on_client_after = stop_after;
+        return Some(policy);
+    };
+    for (name, _) in old.iter().filter(|(_, value)| value.is_some()) {
+        d.report(
+            codes::DISCONNECT,
+            fields.span(name),
+            format!("`{name}` and the block `disconnect` are both there"),
+            "write it into the block: `lost_after` or `stop_on_client_after`",
+        );
+    }
+    d.enter("disconnect", 0, "", section.span);
+    let mut fields = Fields::new(&section.body, "disconnect");
+    set(&mut policy.lost_after, fields.duration(d, "lost_after"));
+    set(&mut policy.replace, fields.bool(d, "replace"));
+    policy.stop_on_client_after = fields.duration(d, "stop_on_client_after");
+    let strategies = Reconcile::ALL.map(|one| (one.as_str(), one));
+    set(&mut policy.reconcile, fields.choice(d, "reconcile", &strategies));
+    fields.finish(d);
+    d.leave();
+    Some(policy)
 }
 
 /// The block's values over `base`.

@@ -11,5 +11,6 @@ mod template; // what stands between quotes
 mod tree; // what comes out
 mod values; // text, numbers, lists, maps
 
-pub(crate) use parser::{MAX_BYTES, parse};
-pub(crate) use tree::{Attribute, Block, Body, Kind, Name, Span, Value, shorten};
+pub(crate) use parser::{MAX_BYTES, parse, parse_json};
+pub(crate) use tree::shorten;
+pub use tree::{Attribute, Block, Body, Kind, Name, Span, Value};

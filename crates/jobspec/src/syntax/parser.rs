@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    tree::{Attribute, Block, Body, Kind, Name, Span},
+    tree::{Attribute, Block, Body, Kind, Name, Span, Value},
     values::quoted_length,
 };
 use crate::{codes, diagnostic::Finding};
@@ -24,17 +24,29 @@ pub(crate) struct Outcome {
 }
 
 pub(crate) fn parse(text: &str) -> Outcome {
-    let mut parser = Parser {
-        text,
-        lines: text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1).collect(),
-        at: if text.starts_with('\u{feff}') { 3 } else { 0 },
-        depth: 0,
-        open_values: 0,
-        findings: Vec::new(),
-        broken: false,
-        suspect: None,
-    };
+    let mut parser = Parser::new(text);
     let body = parser.body(None);
+    Outcome { body, findings: parser.findings, broken: parser.broken }
+}
+
+/// The same names and values as one JSON object; what stands in it counts as attributes.
+pub(crate) fn parse_json(text: &str) -> Outcome {
+    let mut parser = Parser::new(text);
+    parser.skip(true);
+    let mut body = Body::default();
+    match parser.value() {
+        Ok(Value { kind: Kind::Object(attributes), .. }) => body.attributes = attributes,
+        Ok(value) => parser.report(codes::JSON, value.span, "the file must be one object", "write `{ .. }`"),
+        Err(finding) => {
+            parser.broken = true;
+            parser.findings.push(*finding);
+        }
+    }
+    parser.skip(true);
+    if !parser.broken && parser.peek().is_some() {
+        let (here, found) = (parser.here(), parser.found());
+        parser.report(codes::JSON, here, format!("the object is over, found {found}"), "remove what follows");
+    }
     Outcome { body, findings: parser.findings, broken: parser.broken }
 }
 
@@ -65,6 +77,24 @@ pub(super) fn wrong<T>(
 }
 
 impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            lines: text
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at + 1)
+                .collect(),
+            at: if text.starts_with('\u{feff}') { 3 } else { 0 },
+            depth: 0,
+            open_values: 0,
+            findings: Vec::new(),
+            broken: false,
+            suspect: None,
+        }
+    }
+
     pub(super) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }

@@ -152,6 +152,8 @@ fn unescape(rest: &str, span: Span, out: &mut String, findings: &mut Vec<Finding
         't' => Some('\t'),
         '"' => Some('"'),
         '\\' => Some('\\'),
+        // JSON writes it.
+        '/' => Some('/'),
         _ => None,
     };
     if let Some(simple) = simple {

@@ -1,49 +1,49 @@
-//! What a parsed job file consists of.
+//! What a parsed file consists of.
 
 /// A range of bytes of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+pub struct Span {
+    pub start: usize,
+    pub end: usize,
 }
 
 /// A word and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Name {
-    pub(crate) text: String,
-    pub(crate) span: Span,
+pub struct Name {
+    pub text: String,
+    pub span: Span,
 }
 
 /// What stands between the braces of a block, or in the whole file.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Body {
-    pub(crate) attributes: Vec<Attribute>,
-    pub(crate) blocks: Vec<Block>,
+pub struct Body {
+    pub attributes: Vec<Attribute>,
+    pub blocks: Vec<Block>,
 }
 
 /// `name = value`
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Attribute {
-    pub(crate) name: Name,
-    pub(crate) value: Value,
+pub struct Attribute {
+    pub name: Name,
+    pub value: Value,
 }
 
 /// `kind "label" { .. }`
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Block {
-    pub(crate) kind: Name,
-    pub(crate) labels: Vec<Name>,
-    pub(crate) body: Body,
+pub struct Block {
+    pub kind: Name,
+    pub labels: Vec<Name>,
+    pub body: Body,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Value {
-    pub(crate) kind: Kind,
-    pub(crate) span: Span,
+pub struct Value {
+    pub kind: Kind,
+    pub span: Span,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Null,
     Bool(bool),
     Int(i64),
@@ -57,7 +57,7 @@ pub(crate) enum Kind {
 
 impl Value {
     /// How a message calls it: `the number 5`, `a list`.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match &self.kind {
             Kind::Null => String::from("null"),
             Kind::Bool(value) => format!("{value}"),
@@ -71,7 +71,7 @@ impl Value {
     }
 
     /// Strings, numbers and booleans convert silently, as they always did in job files.
-    pub(crate) fn to_text(&self) -> Option<String> {
+    pub fn to_text(&self) -> Option<String> {
         match &self.kind {
             Kind::Bool(value) => Some(value.to_string()),
             Kind::Int(value) => Some(value.to_string()),

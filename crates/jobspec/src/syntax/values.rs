@@ -191,7 +191,9 @@ impl Parser<'_> {
             }
             let name = self.name("a name in the map")?;
             self.skip(false);
-            if !self.eat("=") && !self.eat(":") {
+            // A block inside of a map, as HCL 1 has it: `server = { server_join { .. } }`.
+            let block = self.peek() == Some('{');
+            if !block && !self.eat("=") && !self.eat(":") {
                 return wrong(
                     codes::SYNTAX,
                     self.here(),

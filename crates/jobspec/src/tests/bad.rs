@@ -287,3 +287,18 @@ fn over_http_problems_name_their_path() {
     let lines: Vec<String> = problems.iter().map(|problem| format!("{} {problem}", problem.code)).collect();
     shows!(lines.join("\n"));
 }
+
+#[test]
+fn patience_with_nodes_that_are_cut_off() {
+    shows!(said(&[
+        ("both", in_group("disconnect {\nlost_after = \"1h\"\nstop_on_client_after = \"1m\"\n}")),
+        ("twice", in_group("max_client_disconnect = \"1h\"\ndisconnect {\nlost_after = \"1h\"\n}")),
+        ("strategy", in_group("disconnect {\nreconcile = \"keep_orignal\"\n}")),
+        ("unknown argument", in_group("disconnect {\nlost_afer = \"1h\"\n}")),
+        ("negative", in_group("disconnect {\nlost_after = \"-1h\"\n}")),
+        (
+            "old ones together",
+            in_group("max_client_disconnect = \"1h\"\nstop_after_client_disconnect = \"1h\"")
+        ),
+    ]));
+}

@@ -2,7 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use model::{CheckKind, DelayFunction, HealthCheck, Job, JobType, Operand, RestartMode, Value};
+use model::{
+    CheckKind, DelayFunction, Disconnect, HealthCheck, Job, JobType, Operand, Reconcile, RestartMode, Value,
+};
 
 use super::{around, job};
 use crate::parse;
@@ -239,4 +241,20 @@ fn comments_anywhere() {
         "# a\n// b\n/* c\n d */ job \"j\" { # e\n group \"g\" { count = 2 // f\n task \"t\" /* g */ { driver = /* h */ \"mock_driver\" } } } # i",
     );
     assert_eq!(job.groups[0].count, 2);
+}
+
+#[test]
+fn patience_with_nodes_that_are_cut_off() {
+    let disconnect = |text: &str| job(&around("", text, "")).groups[0].disconnect.clone();
+    let hour = Disconnect { lost_after: Duration::from_secs(3600), ..Disconnect::default() };
+    assert_eq!(disconnect(""), None);
+    assert_eq!(disconnect("max_client_disconnect = \"1h\""), Some(hour.clone()));
+    assert_eq!(disconnect("disconnect { lost_after = \"1h\" }"), Some(hour.clone()));
+    assert_eq!(
+        disconnect("disconnect { lost_after = \"1h\" replace = false reconcile = \"keep_original\" }"),
+        Some(Disconnect { replace: false, reconcile: Reconcile::KeepOriginal, ..hour })
+    );
+    let stop = Disconnect { stop_on_client_after: Some(Duration::from_secs(60)), ..Disconnect::default() };
+    assert_eq!(disconnect("stop_after_client_disconnect = \"1m\""), Some(stop.clone()));
+    assert_eq!(disconnect("disconnect { stop_on_client_after = \"60s\" }"), Some(stop));
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use model::{
-    Constraint, DelayFunction, MigratePolicy, Operand, ReschedulePolicy, RestartMode, RestartPolicy,
-    UpdateStrategy,
+    Constraint, DelayFunction, Disconnect, MigratePolicy, Operand, ReschedulePolicy, RestartMode,
+    RestartPolicy, UpdateStrategy,
 };
 
 use super::Checker;
@@ -124,6 +124,19 @@ impl Checker {
                 show(migrate.healthy_deadline)
             );
             self.report(codes::UPDATE, "min_healthy_time", message, "raise `healthy_deadline`");
+            self.leave();
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, disconnect: &Disconnect) {
+        if !disconnect.lost_after.is_zero() && disconnect.stop_on_client_after.is_some() {
+            self.enter("disconnect", 0, "");
+            self.report(
+                codes::DISCONNECT,
+                "stop_on_client_after",
+                "`lost_after` and `stop_on_client_after` cannot be used together",
+                "keep `lost_after` if the tasks shall run on while their node is cut off, or else the other",
+            );
             self.leave();
         }
     }

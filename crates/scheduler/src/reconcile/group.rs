@@ -10,8 +10,9 @@ use state::Root;
 
 use super::{
     GroupWork, Stop, Want, Work,
+    away::{self, Whereabouts},
     change::{self, Change},
-    description, is_lost,
+    description,
     reschedule::{self, When},
     rollout::{Created, Rollout},
 };
@@ -36,6 +37,10 @@ struct Buckets<'a> {
     held: Vec<&'a Allocation>,
     /// Stopped in any case and in need of a replacement.
     lost: Vec<&'a Allocation>,
+    /// Of unknown fate; in need of a replacement unless they have one.
+    away: Vec<&'a Allocation>,
+    /// Back with their nodes, and perhaps replaced meanwhile.
+    returned: Vec<&'a Allocation>,
     /// To be replaced now, with the delay that has passed.
     again: Vec<(&'a Allocation, std::time::Duration)>,
     /// Failed ones among `held` that wait for a later replacement.
@@ -45,13 +50,20 @@ struct Buckets<'a> {
 impl<'a> Task<'a, '_> {
     pub(super) fn reconcile(&self, allocs: &[&'a Allocation], work: &mut Work<'a>, created: &mut Created) {
         let mut buckets = self.classify(allocs, work);
+        self.welcome_back(&mut buckets, work);
         self.scale_down(&mut buckets, work);
 
         let mut in_place: Vec<&'a Allocation> = Vec::new();
         let mut destructive: Vec<&'a Allocation> = Vec::new();
+        let mut migrating: Vec<Want<'a>> = Vec::new();
         let mut ignored = 0;
         for &alloc in &buckets.held {
-            match self.change_of(alloc) {
+            let change = self.change_of(alloc);
+            if let Some(want) = self.migration(alloc, change, work) {
+                migrating.push(want);
+                continue;
+            }
+            match change {
                 Change::None => {
                     ignored += 1;
                     if let Some(&due) = buckets.later.get(&alloc.id) {
@@ -68,14 +80,19 @@ impl<'a> Task<'a, '_> {
         let fresh = self.fresh(&buckets.held, &replacements, missing - replacements.len());
 
         let placed = replacements.len() + fresh.len();
-        created.count(self.rollout, self.job, self.group, allocs, placed, in_place.len(), destructive.len());
-        let limit = self.rollout.limit(self.job, self.group, &buckets.held, placed);
+        let is_old =
+            |want: &Want<'_>| want.replaces.is_some_and(|alloc| alloc.job_index != self.job.job_modify_index);
+        let updating = in_place.len() + destructive.len() > 0 || migrating.iter().any(is_old);
+        let total = placed + in_place.len() + destructive.len() + migrating.len();
+        created.count(self.rollout, self.job, self.group, allocs, total, updating);
+        let limit = self.rollout.limit(self.job, self.group, &buckets.held, placed + migrating.len());
         let updating = destructive.len().min(limit);
 
         let annotation = work.annotations.entry(self.group.name.clone()).or_default();
         annotation.ignore += ignored + (destructive.len() - updating) as u32;
         annotation.place += placed as u32;
         annotation.in_place += in_place.len() as u32;
+        annotation.migrate += migrating.len() as u32;
         annotation.destructive += updating as u32;
 
         // A failed one that may not be replaced by the new version yet is tried again when its time comes.
@@ -92,7 +109,7 @@ impl<'a> Task<'a, '_> {
         work.groups.push(GroupWork {
             at: self.at,
             group: self.group,
-            wants: updates.chain(replacements).chain(fresh).collect(),
+            wants: updates.chain(migrating).chain(replacements).chain(fresh).collect(),
             in_deployment: false,
         });
     }
@@ -111,19 +128,105 @@ impl<'a> Task<'a, '_> {
                 ClientStatus::Complete if is_batch => buckets.held.push(alloc),
                 ClientStatus::Complete | ClientStatus::Lost => {}
                 ClientStatus::Failed => self.classify_failed(alloc, &mut buckets),
-                ClientStatus::Pending | ClientStatus::Running if is_lost(self.root, alloc.node) => {
-                    work.stops.push(Stop {
-                        alloc,
-                        description: description::LOST,
-                        client: Some(ClientStatus::Lost),
-                    });
-                    work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
-                    buckets.lost.push(alloc);
+                ClientStatus::Pending | ClientStatus::Running | ClientStatus::Unknown => {
+                    self.classify_live(alloc, &mut buckets, work);
                 }
-                ClientStatus::Pending | ClientStatus::Running => buckets.held.push(alloc),
             }
         }
         buckets
+    }
+
+    fn classify_live(&self, alloc: &'a Allocation, buckets: &mut Buckets<'a>, work: &mut Work<'a>) {
+        let replace = match away::whereabouts(self.root, alloc, self.now) {
+            Whereabouts::Here if alloc.returned => return buckets.returned.push(alloc),
+            Whereabouts::Here => return buckets.held.push(alloc),
+            Whereabouts::Lost => {
+                self.stop(alloc, description::LOST, Some(ClientStatus::Lost), work);
+                return buckets.lost.push(alloc);
+            }
+            Whereabouts::CutOff { until, replace } => {
+                work.unknown.push(alloc.id);
+                work.expire.push((alloc.id, until));
+                replace
+            }
+            Whereabouts::Unknown { until, replace } => {
+                let awaited = alloc
+                    .followup_eval
+                    .and_then(|id| self.root.evals.get(&id))
+                    .is_some_and(|followup| !followup.status.is_terminal());
+                work.expire.extend(until.filter(|_| !awaited).map(|until| (alloc.id, until)));
+                replace
+            }
+        };
+        if replace { buckets.away.push(alloc) } else { buckets.held.push(alloc) }
+    }
+
+    fn stop(
+        &self,
+        alloc: &'a Allocation,
+        description: &'static str,
+        client: Option<ClientStatus>,
+        work: &mut Work<'a>,
+    ) {
+        work.stops.push(Stop { alloc, description, client });
+        work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
+    }
+
+    /// Decides between allocations that came back and what replaced them: the loser stops.
+    fn welcome_back(&self, buckets: &mut Buckets<'a>, work: &mut Work<'a>) {
+        let mut returned = std::mem::take(&mut buckets.returned);
+        // The newest first: it may itself have replaced an older one that is back as well.
+        returned.sort_by_key(|alloc| Reverse((alloc.create_index, alloc.id)));
+        for original in returned {
+            let is_outdated = self.change_of(original) == Change::Destructive;
+            let rivals: Vec<&'a Allocation> =
+                buckets.held.iter().copied().filter(|held| self.replaced(original, held)).collect();
+            let stays = rivals.iter().all(|rival| {
+                let is_newer = rival.job_index > original.job_index;
+                !(is_outdated && is_newer) && away::original_stays(self.group, original, rival, self.now)
+            });
+            if !stays {
+                self.stop(original, description::RECONNECTED, None, work);
+                continue;
+            }
+            for rival in &rivals {
+                self.stop(rival, description::RECONNECTED, None, work);
+                buckets.later.remove(&rival.id);
+            }
+            buckets.held.retain(|held| rivals.iter().all(|rival| rival.id != held.id));
+            buckets.held.push(original);
+            work.reconnected.push(original.id);
+        }
+    }
+
+    /// `rival` has the name of `original`, or came after it in its chain of replacements.
+    fn replaced(&self, original: &Allocation, rival: &Allocation) -> bool {
+        let mut next = original.next;
+        // Longer chains were broken by the collection of their middle.
+        for _ in 0..64 {
+            let Some(id) = next else { break };
+            if id == rival.id {
+                return true;
+            }
+            next = self.root.allocs.get(&id).and_then(|alloc| alloc.next);
+        }
+        original.index == rival.index
+    }
+
+    /// What a drain asks of the allocation. Where a roll-out replaces it anyway, the roll-out's pace counts, until
+    /// the drain's time is up.
+    fn migration(&self, alloc: &'a Allocation, change: Change, work: &mut Work<'a>) -> Option<Want<'a>> {
+        if !alloc.migrate || alloc.is_terminal() {
+            return None;
+        }
+        let node = self.root.nodes.get(&alloc.node).map(|node| &**node);
+        let want =
+            Want { index: alloc.index, replaces: Some(alloc), stop_with: None, rescheduled_after: None };
+        if away::must_leave_now(node, self.now) {
+            self.stop(alloc, description::MIGRATING, None, work);
+            return Some(want);
+        }
+        (change != Change::Destructive).then_some(Want { stop_with: Some(description::MIGRATING), ..want })
     }
 
     fn classify_failed(&self, alloc: &'a Allocation, buckets: &mut Buckets<'a>) {
@@ -158,8 +261,7 @@ impl<'a> Task<'a, '_> {
         let ids: BTreeSet<model::AllocId> = stopped.iter().map(|alloc| alloc.id).collect();
         buckets.held.retain(|alloc| !ids.contains(&alloc.id));
         for alloc in stopped {
-            work.stops.push(Stop { alloc, description: description::NOT_NEEDED, client: None });
-            work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
+            self.stop(alloc, description::NOT_NEEDED, None, work);
         }
     }
 
@@ -197,7 +299,9 @@ impl<'a> Task<'a, '_> {
 
     /// Replacements for lost and failed ones, at most as many as are missing.
     fn replacements(&self, buckets: &Buckets<'a>, missing: usize, work: &mut Work<'a>) -> Vec<Want<'a>> {
-        let lost = buckets.lost.iter().map(|&alloc| (alloc, None));
+        // Whoever was replaced before is not replaced again; if that one is gone too, a fresh one takes the place.
+        let lost = buckets.lost.iter().chain(&buckets.away).filter(|alloc| alloc.next.is_none());
+        let lost = lost.map(|&alloc| (alloc, None));
         let again = buckets.again.iter().map(|&(alloc, delay)| (alloc, Some(delay)));
         let mut used: BTreeSet<u32> = buckets.held.iter().map(|alloc| alloc.index).collect();
         let mut wants = Vec::new();
@@ -205,8 +309,7 @@ impl<'a> Task<'a, '_> {
             if wants.len() == missing {
                 // Fewer are wanted by now. A lost one stops anyway.
                 if rescheduled_after.is_some() {
-                    work.stops.push(Stop { alloc, description: description::NOT_NEEDED, client: None });
-                    work.annotations.entry(self.group.name.clone()).or_default().stop += 1;
+                    self.stop(alloc, description::NOT_NEEDED, None, work);
                 }
                 continue;
             }

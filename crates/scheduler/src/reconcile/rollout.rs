@@ -94,24 +94,21 @@ pub(super) struct Created {
 }
 
 impl Created {
-    /// Enters a group if its changes are rolled out.
-    #[expect(clippy::too_many_arguments, reason = "the sizes of the buckets of one group")]
+    /// Enters a group if its changes are rolled out. `total`: all that will be placed or updated; `updating`: some of
+    /// it replaces an older version.
     pub(super) fn count(
         &mut self,
         rollout: &Rollout<'_>,
         job: &Job,
         group: &TaskGroup,
         allocs: &[&Allocation],
-        placed: usize,
-        in_place: usize,
-        destructive: usize,
+        total: usize,
+        updating: bool,
     ) {
         let Some(update) = group.update.as_ref().filter(|update| update.max_parallel > 0) else { return };
-        let total = placed + in_place + destructive;
         if job.kind != JobType::Service || rollout.deployment.is_some() || total == 0 {
             return;
         }
-        let updating = in_place + destructive > 0;
         // The allocations may have been collected since; then the deployment is the witness.
         let ran_before =
             rollout.succeeded || allocs.iter().any(|alloc| alloc.job_index == job.job_modify_index);

@@ -106,6 +106,33 @@ pub(super) fn count_placed(root: &mut Root, index: u64, id: DeploymentId, alloc:
     root.indexes.deployments = index;
 }
 
+/// Takes back what was counted for an allocation that no longer shall run: its replacement counts in its place. An
+/// unhealthy one stays counted, so that its deployment fails.
+pub(super) fn uncount(root: &mut Root, index: u64, alloc: &model::Allocation) {
+    change_counts(root, index, alloc, |count| *count = count.saturating_sub(1));
+}
+
+/// Counts an allocation again that came back with its node.
+pub(super) fn recount(root: &mut Root, index: u64, alloc: &model::Allocation) {
+    change_counts(root, index, alloc, |count| *count += 1);
+}
+
+fn change_counts(root: &mut Root, index: u64, alloc: &model::Allocation, change: fn(&mut u32)) {
+    let Some(row) = alloc.deployment.and_then(|id| root.deployments.get_mut(&id)) else { return };
+    if !row.status.is_active() {
+        return;
+    }
+    let deployment = Arc::make_mut(row);
+    deployment.modify_index = index;
+    if let Some(group) = deployment.groups.get_mut(&*alloc.group) {
+        change(&mut group.placed);
+        if alloc.health.is_some_and(|health| health.healthy) {
+            change(&mut group.healthy);
+        }
+    }
+    root.indexes.deployments = index;
+}
+
 /// Counts an allocation that became healthy or unhealthy.
 pub(super) fn count_health(
     root: &mut Root,

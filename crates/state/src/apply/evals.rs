@@ -15,6 +15,10 @@ pub(super) fn upsert_all(root: &mut Root, index: u64, evals: Vec<Evaluation>) {
         eval.create_index = before.as_deref().map_or(index, |before| before.create_index);
         let was_open = before.as_deref().is_some_and(|before| !before.status.is_terminal());
         let is_open = !eval.status.is_terminal();
+        // Settled is settled: this is the word of a worker that had lost its lease.
+        if before.is_some() && !was_open && is_open {
+            continue;
+        }
         if let Some(before) = &before {
             root.open_evals.remove(&(before.modify_index, eval.id));
         }

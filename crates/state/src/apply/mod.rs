@@ -1,16 +1,19 @@
 //! Applies a command. One command, one file; what several of them touch is here.
 
+mod agents; // members of the cluster
 mod collect; // forgetting
 mod deployments; // status of roll-outs
 mod evals; // evaluations
 mod jobs; // registration and stop
 mod nodes; // machines
+mod drains; // emptying machines
 mod plans; // placements and stops
+mod autopilot; // settings of the operator
 mod reports; // what nodes say
 
 use std::sync::Arc;
 
-use model::{Allocation, ClientStatus, JobKey, JobStatus};
+use model::{Allocation, ClientStatus, JobKey, JobStatus, Node};
 
 use crate::{
     catalog,
@@ -41,7 +44,9 @@ impl Root {
                 Outcome::Done
             }
             Command::ApplyPlan { plan, evals } => plans::apply(self, index, *plan, evals),
-            Command::UpdateAllocs { updates, evals } => reports::apply(self, index, updates, evals),
+            Command::UpdateAllocs { updates, evals, synced, now } => {
+                reports::apply(self, index, updates, evals, synced, now)
+            }
             Command::UpdateDeployment { deployment, status, description, stable, evals, now } => {
                 deployments::update(self, index, deployment, status, description, stable, evals, now)
             }
@@ -49,6 +54,20 @@ impl Root {
             Command::AddDeployment { deployment } => {
                 deployments::put(self, index, deployment);
                 Outcome::Done
+            }
+            Command::SetNodeDrain { node, drain, mark_eligible, evals, now } => {
+                drains::set(self, index, node, drain, mark_eligible, evals, now)
+            }
+            Command::FinishDrain { node, forced, now } => drains::finish(self, index, node, forced, now),
+            Command::MarkMigrate { allocs, evals, now } => {
+                drains::mark_migrate(self, index, allocs, evals, now)
+            }
+            Command::PurgeNode { node, evals, now } => nodes::purge(self, index, node, evals, now),
+            Command::UpdateAgents { put, gone, epoch, now } => {
+                agents::update(self, index, put, gone, epoch, now)
+            }
+            Command::SetAutopilot { settings, enforce_index } => {
+                autopilot::set(self, index, settings, enforce_index)
             }
         }
     }
@@ -72,19 +91,51 @@ impl Root {
             self.usage.release(index, old.node, capacity, old.ports.iter().map(|port| port.value));
         }
         if is && (!was || moved) {
-            let capacity = self.group_of(&alloc).map(model::TaskGroup::capacity).unwrap_or_default();
-            self.usage.add(alloc.node, capacity, alloc.ports.iter().map(|port| port.value));
+            self.take_room(&alloc);
         }
         if alloc.alloc_modify_index == index
             && let Some(slot) = self.usage.slot_mut(alloc.node)
         {
             slot.assigned_index = index;
         }
+        if is && !self.nodes.contains_key(&alloc.node) {
+            self.orphans.insert(alloc.id);
+        } else if was && !is {
+            self.orphans.remove(&alloc.id);
+        }
         self.count(index, &alloc, before.as_deref());
         self.indexes.allocs = index;
         let row = Arc::new(alloc);
         self.allocs.insert(row.id, row.clone());
         catalog::refresh(self, index, &row);
+    }
+
+    /// Enters a node's row and what is derived from it.
+    pub(crate) fn enter_node(&mut self, index: u64, node: Arc<Node>) {
+        let is_new = self.usage.slot(node.id).is_none();
+        self.usage.put_node(index, &node);
+        if node.drain.is_some() {
+            self.draining.insert(node.id);
+        } else {
+            self.draining.remove(&node.id);
+        }
+        let id = node.id;
+        self.nodes.insert(id, node);
+        if is_new {
+            // It was purged and is back: what was placed on it then still counts.
+            let left: Vec<_> =
+                self.allocs_of_node(id).filter(|alloc| !alloc.is_terminal()).cloned().collect();
+            for alloc in left {
+                self.orphans.remove(&alloc.id);
+                self.take_room(&alloc);
+            }
+        }
+    }
+
+    /// Counts the allocation's room and ports as used on its node.
+    pub(crate) fn take_room(&mut self, alloc: &Allocation) {
+        let capacity = self.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
+        self.usage.add(alloc.node, capacity, alloc.ports.iter().map(|port| port.value));
     }
 
     fn count(&mut self, index: u64, alloc: &Allocation, before: Option<&Allocation>) {
@@ -149,5 +200,6 @@ fn field(counts: &mut GroupCounts, status: ClientStatus) -> &mut u32 {
         ClientStatus::Complete => &mut counts.complete,
         ClientStatus::Failed => &mut counts.failed,
         ClientStatus::Lost => &mut counts.lost,
+        ClientStatus::Unknown => &mut counts.unknown,
     }
 }

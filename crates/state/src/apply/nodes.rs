@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use model::{Eligibility, Evaluation, Node, NodeEvent, NodeId, NodeStatus, Timestamp};
+use model::{
+    Allocation, ClientStatus, DesiredStatus, Eligibility, Evaluation, Node, NodeEvent, NodeId, NodeStatus,
+    Timestamp,
+};
 
 use super::evals;
 use crate::{
+    catalog,
     command::{Outcome, Refusal},
     root::Root,
     usage::computed_class,
@@ -24,13 +28,25 @@ pub(super) fn register(
     let before = root.nodes.get(&node.id).cloned();
     let message = match &before {
         None => Some("Node registered"),
-        Some(before) if before.status == NodeStatus::Down => Some("Node re-registered"),
+        Some(before) if before.status.is_gone() => Some("Node re-registered"),
         Some(_) => None,
     };
     node.create_index = before.as_ref().map_or(index, |before| before.create_index);
     node.modify_index = index;
+    // Whoever was gone, or was forgotten with allocations on it, first has to tell what it still has.
+    let must_sync = match &before {
+        Some(before) => before.status.is_gone() || before.status == NodeStatus::Initializing,
+        None => root.allocs_of_node(node.id).next().is_some(),
+    };
+    if must_sync {
+        node.status = NodeStatus::Initializing;
+    }
+    node.drain = None;
+    node.last_drain = None;
     if let Some(before) = &before {
         node.eligibility = before.eligibility;
+        node.drain = before.drain.clone();
+        node.last_drain = before.last_drain.clone();
         node.events = driver_events(index, before, &node, now);
     }
     if before.as_ref().is_none_or(|before| before.status != node.status) {
@@ -39,10 +55,7 @@ pub(super) fn register(
         node.status_updated_at = before.status_updated_at;
     }
     if let Some(message) = message {
-        push_event(
-            &mut node,
-            NodeEvent { message: message.into(), subsystem: "Cluster".into(), time: now, index },
-        );
+        push_event(&mut node, index, event("Cluster", message, now));
     }
     put(root, index, node);
     evals::upsert_all(root, index, evals);
@@ -55,15 +68,7 @@ fn driver_events(index: u64, before: &Node, node: &Node, now: Timestamp) -> Vec<
     for (name, driver) in &node.drivers {
         let was = before.drivers.get(name);
         if was.is_some_and(|was| was.healthy != driver.healthy) {
-            push_event(
-                &mut kept,
-                NodeEvent {
-                    message: driver.description.clone(),
-                    subsystem: format!("Driver: {name}"),
-                    time: now,
-                    index,
-                },
-            );
+            push_event(&mut kept, index, event(&format!("Driver: {name}"), &driver.description, now));
         }
     }
     kept.events
@@ -84,11 +89,29 @@ pub(super) fn set_status(
     node.status_updated_at = now;
     node.modify_index = index;
     if let Some(event) = event {
-        push_event(&mut node, NodeEvent { index, ..event });
+        push_event(&mut node, index, event);
     }
     put(root, index, node);
+    if status == NodeStatus::Down {
+        give_up_stopping(root, index, id, now);
+    }
     evals::upsert_all(root, index, evals);
     Outcome::Done
+}
+
+/// What was stopping on a node that is gone will not be reported as over any more.
+fn give_up_stopping(root: &mut Root, index: u64, id: NodeId, now: Timestamp) {
+    let stopping: Vec<_> = root
+        .allocs_of_node(id)
+        .filter(|alloc| alloc.desired == DesiredStatus::Stop && !alloc.client.is_terminal())
+        .cloned()
+        .collect();
+    for alloc in stopping {
+        let mut alloc = Allocation::clone(&alloc);
+        alloc.client = ClientStatus::Lost;
+        alloc.modify_time = now;
+        root.put_alloc(index, alloc);
+    }
 }
 
 pub(super) fn set_eligibility(
@@ -100,6 +123,9 @@ pub(super) fn set_eligibility(
     now: Timestamp,
 ) -> Outcome {
     let Some(node) = root.nodes.get(&id) else { return Outcome::Refused(Refusal::UnknownNode(id)) };
+    if eligibility == Eligibility::Eligible && node.drain.is_some() {
+        return Outcome::Refused(Refusal::Draining(id));
+    }
     let mut node = Node::clone(node);
     node.eligibility = eligibility;
     node.modify_index = index;
@@ -107,26 +133,62 @@ pub(super) fn set_eligibility(
         Eligibility::Eligible => "Node marked as eligible for scheduling",
         Eligibility::Ineligible => "Node marked as ineligible for scheduling",
     };
-    push_event(
-        &mut node,
-        NodeEvent { message: message.into(), subsystem: "Cluster".into(), time: now, index },
-    );
+    push_event(&mut node, index, event("Cluster", message, now));
     put(root, index, node);
     evals::upsert_all(root, index, evals);
     Outcome::Done
 }
 
-fn push_event(node: &mut Node, event: NodeEvent) {
+/// Forgets the node. What the log says of its allocations stays; evaluations find them lost.
+pub(super) fn purge(
+    root: &mut Root,
+    index: u64,
+    id: NodeId,
+    evals: Vec<Evaluation>,
+    now: Timestamp,
+) -> Outcome {
+    if root.nodes.remove(&id).is_none() {
+        return Outcome::Refused(Refusal::UnknownNode(id));
+    }
+    root.draining.remove(&id);
+    let left: Vec<_> =
+        root.allocs_of_node(id).filter(|alloc| !alloc.is_terminal()).map(|alloc| alloc.id).collect();
+    root.orphans.extend(left);
+    root.usage.remove_node(id);
+    give_up_stopping(root, index, id, now);
+    root.indexes.nodes = index;
+    evals::upsert_all(root, index, evals);
+    Outcome::Done
+}
+
+/// The node told of everything it has: it may take more, if that is what it waited for.
+pub(super) fn synced(root: &mut Root, index: u64, id: NodeId, now: Timestamp) {
+    let Some(node) = root.nodes.get(&id).filter(|node| node.status == NodeStatus::Initializing) else {
+        return;
+    };
+    let mut node = Node::clone(node);
+    node.status = NodeStatus::Ready;
+    node.status_updated_at = now;
+    node.modify_index = index;
+    put(root, index, node);
+}
+
+pub(super) fn event(subsystem: &str, message: &str, time: Timestamp) -> NodeEvent {
+    NodeEvent { message: message.to_owned(), subsystem: subsystem.to_owned(), time, ..NodeEvent::default() }
+}
+
+pub(super) fn push_event(node: &mut Node, index: u64, event: NodeEvent) {
     if node.events.len() >= EVENTS_KEPT {
         node.events.remove(0);
     }
-    node.events.push(event);
+    node.events.push(NodeEvent { index, ..event });
 }
 
-fn put(root: &mut Root, index: u64, mut node: Node) {
+pub(super) fn put(root: &mut Root, index: u64, mut node: Node) {
     node.computed_class = computed_class(&node);
+    let before = root.nodes.get(&node.id).cloned();
     let node = Arc::new(node);
-    root.usage.put_node(index, &node);
-    root.nodes.insert(node.id, node);
+    root.enter_node(index, node.clone());
     root.indexes.nodes = index;
+    catalog::node_changed(root, index, before.as_deref(), &node);
 }

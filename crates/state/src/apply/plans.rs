@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use model::{AllocId, Allocation, ClientStatus, DesiredStatus, EvalId, Evaluation, JobKey, Plan};
 
-use super::{deployments, evals};
+use super::{deployments, drains, evals};
 use crate::{command::Outcome, root::Root};
 
 pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evaluation>) -> Outcome {
@@ -17,6 +17,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
     }
     for stop in plan.stops {
         if let Some(alloc) = root.allocs.get(&stop.id) {
+            let was = alloc.clone();
             let mut alloc = Allocation::clone(alloc);
             alloc.desired = DesiredStatus::Stop;
             alloc.desired_description = stop.description;
@@ -26,6 +27,21 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
             alloc.modify_time = plan.now;
             alloc.alloc_modify_index = index;
             jobs.insert(alloc.job.clone());
+            root.put_alloc(index, alloc);
+            if !was.is_terminal() {
+                deployments::uncount(root, index, &was);
+            }
+        }
+    }
+    for id in plan.unknown {
+        disconnect(root, index, id, plan.now);
+    }
+    for id in plan.reconnected {
+        if let Some(alloc) = root.allocs.get(&id).filter(|alloc| !alloc.is_terminal()) {
+            let mut alloc = Allocation::clone(alloc);
+            alloc.returned = false;
+            // What replaced it is gone; a later failure is its own.
+            alloc.next = None;
             root.put_alloc(index, alloc);
         }
     }
@@ -73,6 +89,9 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
                     previous: placement.previous,
                     next: None,
                     followup_eval: None,
+                    migrate: false,
+                    unknown_since: None,
+                    returned: false,
                     reschedules: placement.reschedules,
                     metric: placement.metric,
                     create_time: plan.now,
@@ -82,6 +101,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
                     alloc_modify_index: index,
                 },
             );
+            drains::reopen(root, index, placement.node, plan.snapshot_index, plan.now);
             if let Some(id) = placement.deployment {
                 deployments::count_placed(root, index, id, placement.id, plan.now);
             }
@@ -92,6 +112,23 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
         root.refresh_job_status(index, job);
     }
     Outcome::Done
+}
+
+/// The node of the allocation cannot be reached, and the group allows to wait.
+fn disconnect(root: &mut Root, index: u64, id: AllocId, now: model::Timestamp) {
+    let Some(alloc) = root.allocs.get(&id).filter(|alloc| !alloc.is_terminal()) else { return };
+    let is_away = root.nodes.get(&alloc.node).is_none_or(|node| node.status.is_gone());
+    let mut alloc = Allocation::clone(alloc);
+    if is_away {
+        alloc.client = ClientStatus::Unknown;
+        alloc.client_description = String::from("alloc is unknown since its node is disconnected");
+        alloc.unknown_since = Some(now);
+        alloc.modify_time = now;
+    } else {
+        // The node came back after the plan was verified: no report will end the doubt any more.
+        alloc.returned = true;
+    }
+    root.put_alloc(index, alloc);
 }
 
 fn update_in_place(

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use model::{AllocUpdate, Allocation, Evaluation, JobKey};
+use model::{
+    AllocUpdate, Allocation, ClientStatus, DesiredStatus, Evaluation, JobKey, NodeId, NodeStatus, Timestamp,
+    alloc::LOST_WITH_NODE,
+};
 
-use super::{deployments, evals};
+use super::{deployments, evals, nodes};
 use crate::{command::Outcome, root::Root};
 
 pub(super) fn apply(
@@ -12,12 +15,29 @@ pub(super) fn apply(
     index: u64,
     updates: Vec<AllocUpdate>,
     new_evals: Vec<Evaluation>,
+    synced: Option<NodeId>,
+    now: Timestamp,
 ) -> Outcome {
+    // Only the first report of a node that was gone brings back what had been given up.
+    let synced =
+        synced.filter(|id| root.nodes.get(id).is_some_and(|node| node.status == NodeStatus::Initializing));
     let mut jobs: BTreeSet<JobKey> = BTreeSet::new();
     for update in updates {
         // Forgotten meanwhile: the node will be told to forget it as well.
         let Some(alloc) = root.allocs.get(&update.id) else { continue };
         let mut alloc = Allocation::clone(alloc);
+        if synced == Some(alloc.node) && may_return(root, &alloc, &update) {
+            alloc.desired = DesiredStatus::Run;
+            alloc.desired_description = String::new();
+            alloc.alloc_modify_index = index;
+            alloc.returned = true;
+            deployments::recount(root, index, &alloc);
+        }
+        if alloc.client == ClientStatus::Unknown {
+            alloc.unknown_since = None;
+            alloc.followup_eval = None;
+            alloc.returned = true;
+        }
         alloc.client = update.client;
         alloc.client_description = update.client_description;
         alloc.tasks = Arc::new(update.tasks);
@@ -39,9 +59,31 @@ pub(super) fn apply(
             deployments::count_health(root, index, id, &group, before, healthy, update.time);
         }
     }
+    if let Some(node) = synced {
+        nodes::synced(root, index, node, now);
+    }
     evals::upsert_all(root, index, new_evals);
     for job in &jobs {
         root.refresh_job_status(index, job);
     }
     Outcome::Done
+}
+
+/// Whether an allocation that was given up with its node may run on now that the node is back with it: it runs, its
+/// job wants such, and its room and ports were not given away. Which of it and its replacement stays is for the
+/// next evaluation to say.
+fn may_return(root: &Root, alloc: &Allocation, update: &AllocUpdate) -> bool {
+    let runs = update.client == ClientStatus::Running && update.health.is_none_or(|health| health.healthy);
+    let is_lost = alloc.desired == DesiredStatus::Stop
+        && alloc.client == ClientStatus::Lost
+        && alloc.desired_description == LOST_WITH_NODE;
+    let is_wanted =
+        root.jobs.get(&alloc.job).is_some_and(|job| !job.stop && job.group(&alloc.group).is_some());
+    let is_emptied = root.nodes.get(&alloc.node).is_none_or(|node| node.drain.is_some() || node.is_drained());
+    if !runs || !is_lost || !is_wanted || is_emptied {
+        return false;
+    }
+    let (Some(slot), Some(group)) = (root.usage.slot(alloc.node), root.group_of(alloc)) else { return false };
+    slot.used.plus(group.capacity()).exceeds(slot.total).is_none()
+        && alloc.ports.iter().all(|port| !slot.ports.contains(port.value))
 }

@@ -1,0 +1,211 @@
+//! Three allocations on node 1, and what a drain does to them.
+
+use std::time::Duration;
+
+use model::{
+    AllocHealth, AllocUpdate, Capacity, Drain, DrainDeadline, EvalId, Job, NodeId, NodeStatus, Placement,
+    Plan, Task, TaskGroup,
+};
+
+use super::*;
+
+struct World {
+    root: Root,
+    now: Timestamp,
+}
+
+fn at(secs: u64) -> Timestamp {
+    Timestamp::from_secs(1000).plus(Duration::from_secs(secs))
+}
+
+impl World {
+    fn new(kind: JobType) -> Self {
+        let mut world = Self { root: Root::default(), now: at(0) };
+        for id in 1..=2 {
+            let capacity = Capacity { cpu_mhz: 1000, memory_mb: 1000, disk_mb: 1000 };
+            let node = Node { id: NodeId(id), capacity, status: NodeStatus::Ready, ..Node::default() };
+            world.apply(Command::RegisterNode { node, evals: vec![], now: at(0) });
+        }
+        let tasks = vec![Task { name: "task".into(), ..Task::default() }];
+        let group = TaskGroup { name: "group".into(), count: 3, tasks, ..TaskGroup::default() };
+        let job = Job { id: "web".into(), kind, groups: vec![group], ..Job::default() };
+        world.apply(Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: None, now: at(0) });
+        for alloc in 1..=3 {
+            world.place(alloc, 1);
+            world.report(alloc, ClientStatus::Running, None);
+        }
+        world
+    }
+
+    fn apply(&mut self, command: Command) {
+        self.root.apply(self.root.index + 1, command);
+        state::invariants::check(&self.root).unwrap();
+    }
+
+    fn place(&mut self, alloc: u128, node: u128) {
+        let mut plan = Plan::new(EvalId(1), JobKey::new("default", "web"), 50, 1, self.now);
+        plan.job_index = 3;
+        plan.placements.push(Placement {
+            id: AllocId(alloc),
+            node: NodeId(node),
+            group: "group".into(),
+            index: (alloc as u32 - 1) % 3,
+            ports: vec![],
+            deployment: None,
+            previous: None,
+            reschedules: vec![],
+            metric: None,
+        });
+        self.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
+    }
+
+    /// The scheduler does what it was asked to: `old` stops, `new` is placed on node 2.
+    fn migrate(&mut self, old: u128, new: u128) {
+        let mut plan = Plan::new(EvalId(1), JobKey::new("default", "web"), 50, 1, self.now);
+        plan.stops.push(model::AllocStop {
+            id: AllocId(old),
+            node: NodeId(1),
+            description: String::new(),
+            client: None,
+        });
+        self.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
+        self.place(new, 2);
+        self.report(new, ClientStatus::Running, None);
+    }
+
+    fn report(&mut self, alloc: u128, client: ClientStatus, healthy: Option<bool>) {
+        let update = AllocUpdate {
+            id: AllocId(alloc),
+            client,
+            client_description: String::new(),
+            tasks: BTreeMap::new(),
+            services: vec![],
+            health: healthy.map(|healthy| AllocHealth { healthy, since: self.now, modify_index: 0 }),
+            deployment: None,
+            time: self.now,
+        };
+        let now = self.now;
+        self.apply(Command::UpdateAllocs { updates: vec![update], evals: vec![], synced: None, now });
+    }
+
+    fn drain(&mut self, deadline: DrainDeadline) {
+        let force_at = match deadline {
+            DrainDeadline::After(time) => Some(self.now.plus(time)),
+            _ => None,
+        };
+        let drain = Drain { deadline, force_at, started_at: self.now, ..Drain::default() };
+        let (node, now) = (NodeId(1), self.now);
+        self.apply(Command::SetNodeDrain {
+            node,
+            drain: Some(drain),
+            mark_eligible: false,
+            evals: vec![],
+            now,
+        });
+    }
+
+    /// What is marked now, whether the drain is over, and when to look again in seconds. Does what it says.
+    fn look(&mut self, secs: u64) -> (Vec<u128>, bool, Option<u64>) {
+        self.now = at(secs);
+        let look = look(&self.root, self.now, &mut || 77);
+        let mut marked = Vec::new();
+        let mut over = false;
+        for command in look.commands {
+            match &command {
+                Command::MarkMigrate { allocs, .. } => marked.extend(allocs.iter().map(|id| id.0)),
+                Command::FinishDrain { .. } => over = true,
+                other => panic!("{other:?}"),
+            }
+            self.apply(command);
+        }
+        (marked, over, look.look_again.map(|again| again.since(at(0)).as_secs()))
+    }
+}
+
+#[test]
+fn a_service_leaves_one_by_one() {
+    let mut world = World::new(JobType::Service);
+    world.drain(DrainDeadline::After(Duration::from_secs(3600)));
+    // All have run for long: one may go.
+    assert_eq!(world.look(60), (vec![1], false, Some(3600)));
+    assert_eq!(world.look(61), (vec![], false, Some(3600)), "a second look changes nothing");
+    world.migrate(1, 4);
+    world.report(1, ClientStatus::Complete, None);
+    // Its replacement has to run for `min_healthy_time` first.
+    assert_eq!(world.look(62), (vec![], false, Some(71)));
+    assert_eq!(world.look(71), (vec![2], false, Some(3600)));
+    world.migrate(2, 5);
+    assert_eq!(world.look(90), (vec![3], false, Some(3600)));
+    world.migrate(3, 6);
+    world.report(2, ClientStatus::Complete, None);
+    assert!(!world.look(91).1, "the last one is still stopping");
+    world.report(3, ClientStatus::Complete, None);
+    assert!(world.look(92).1);
+    assert!(world.root.nodes[&NodeId(1)].drain.is_none());
+    assert!(!world.root.nodes[&NodeId(1)].is_schedulable());
+    assert_eq!(world.look(93), (vec![], false, None));
+    state::invariants::nothing_stays_on_a_drained_node(&world.root).unwrap();
+}
+
+#[test]
+fn the_deadline_moves_the_rest() {
+    let mut world = World::new(JobType::Service);
+    world.drain(DrainDeadline::After(Duration::from_secs(100)));
+    assert_eq!(world.look(60).0, [1]);
+    assert_eq!(world.look(100).0, [2, 3]);
+}
+
+#[test]
+fn force_moves_all() {
+    let mut world = World::new(JobType::Service);
+    world.drain(DrainDeadline::Force);
+    assert_eq!(world.look(1), (vec![1, 2, 3], false, None));
+}
+
+#[test]
+fn a_batch_job_stays_until_the_deadline() {
+    let mut world = World::new(JobType::Batch);
+    world.drain(DrainDeadline::After(Duration::from_secs(100)));
+    assert_eq!(world.look(60), (vec![], false, Some(100)));
+    world.report(1, ClientStatus::Complete, None);
+    assert_eq!(world.look(100).0, [2, 3]);
+}
+
+#[test]
+fn what_does_no_good_goes_first() {
+    let mut world = World::new(JobType::Service);
+    world.report(2, ClientStatus::Running, Some(false));
+    world.drain(DrainDeadline::Never);
+    assert_eq!(world.look(60), (vec![2], false, None));
+    assert_eq!(world.look(61).0, [] as [u128; 0]);
+}
+
+#[test]
+fn a_canceled_drain_leaves_the_rest_alone() {
+    let mut world = World::new(JobType::Service);
+    world.drain(DrainDeadline::Never);
+    assert_eq!(world.look(60).0, [1]);
+    world.apply(Command::SetNodeDrain {
+        node: NodeId(1),
+        drain: None,
+        mark_eligible: true,
+        evals: vec![],
+        now: at(61),
+    });
+    assert!(!world.root.allocs[&AllocId(1)].migrate);
+    assert!(world.root.nodes[&NodeId(1)].is_schedulable());
+    assert_eq!(world.look(62), (vec![], false, None));
+}
+
+#[test]
+fn a_dead_node_is_empty() {
+    let mut world = World::new(JobType::Service);
+    world.drain(DrainDeadline::Never);
+    for alloc in 1..=3 {
+        world.migrate(alloc, alloc + 3);
+    }
+    assert!(!world.look(60).1);
+    let (node, status, now) = (NodeId(1), NodeStatus::Down, at(61));
+    world.apply(Command::SetNodeStatus { node, status, event: None, evals: vec![], now });
+    assert!(world.look(62).1);
+}

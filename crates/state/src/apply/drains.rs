@@ -1,0 +1,143 @@
+//! Emptying a node: the drain itself, and marking what shall move.
+
+use std::collections::BTreeSet;
+
+use model::{
+    AllocId, Allocation, Drain, DrainStatus, Eligibility, Evaluation, JobKey, LastDrain, Node, NodeId,
+    Timestamp,
+};
+
+use super::{
+    evals,
+    nodes::{event, push_event, put},
+};
+use crate::{
+    command::{Outcome, Refusal},
+    root::Root,
+};
+
+/// Starts, changes or ends the drain of a node.
+pub(super) fn set(
+    root: &mut Root,
+    index: u64,
+    id: NodeId,
+    drain: Option<Drain>,
+    mark_eligible: bool,
+    evals: Vec<Evaluation>,
+    now: Timestamp,
+) -> Outcome {
+    let Some(node) = root.nodes.get(&id) else { return Outcome::Refused(Refusal::UnknownNode(id)) };
+    let mut node = Node::clone(node);
+    let was = node.drain.take();
+    let message = match (&was, &drain) {
+        (None, Some(_)) => "Node drain strategy set",
+        (Some(_), Some(_)) => "Node drain strategy updated",
+        (_, None) => "Node drain disabled",
+    };
+    match drain {
+        Some(mut drain) => {
+            // A change does not make the drain younger.
+            if let Some(was) = &was {
+                drain.started_at = was.started_at;
+            }
+            node.eligibility = Eligibility::Ineligible;
+            node.last_drain = Some(LastDrain {
+                status: DrainStatus::Draining,
+                started_at: drain.started_at,
+                updated_at: now,
+                meta: drain.meta.clone(),
+                index,
+            });
+            node.drain = Some(drain);
+            push_event(&mut node, index, event("Drain", message, now));
+        }
+        None => {
+            if mark_eligible {
+                node.eligibility = Eligibility::Eligible;
+            }
+            if was.is_some() {
+                if let Some(last) = &mut node.last_drain {
+                    last.status = DrainStatus::Canceled;
+                    last.updated_at = now;
+                    last.index = index;
+                }
+                push_event(&mut node, index, event("Drain", message, now));
+            }
+        }
+    }
+    node.modify_index = index;
+    let is_over = node.drain.is_none();
+    put(root, index, node);
+    if is_over {
+        // What has not moved yet stays.
+        let marked: Vec<_> =
+            root.allocs_of_node(id).filter(|alloc| alloc.migrate && !alloc.is_terminal()).cloned().collect();
+        for alloc in marked {
+            root.put_alloc(index, Allocation { migrate: false, ..Allocation::clone(&alloc) });
+        }
+    }
+    evals::upsert_all(root, index, evals);
+    Outcome::Done
+}
+
+pub(super) fn finish(root: &mut Root, index: u64, id: NodeId, forced: bool, now: Timestamp) -> Outcome {
+    let Some(node) = root.nodes.get(&id) else { return Outcome::Refused(Refusal::UnknownNode(id)) };
+    if node.drain.is_none() {
+        return Outcome::Done;
+    }
+    let mut node = Node::clone(node);
+    node.drain = None;
+    if let Some(last) = &mut node.last_drain {
+        last.status = DrainStatus::Complete;
+        last.updated_at = now;
+        last.index = index;
+    }
+    let mut done = event("Drain", "Node drain complete", now);
+    if forced {
+        done.details.insert("deadline_reached".to_owned(), "true".to_owned());
+    }
+    push_event(&mut node, index, done);
+    node.modify_index = index;
+    put(root, index, node);
+    Outcome::Done
+}
+
+/// A plan that was verified before the drain began and became true after it was over put something on the node: the
+/// drain goes on until that is gone as well.
+pub(super) fn reopen(root: &mut Root, index: u64, id: NodeId, snapshot: u64, now: Timestamp) {
+    let Some(node) = root.nodes.get(&id).filter(|node| node.is_drained()) else { return };
+    let mut node = Node::clone(node);
+    let Some(last) = node.last_drain.as_mut().filter(|last| snapshot < last.index) else { return };
+    last.status = DrainStatus::Draining;
+    last.updated_at = now;
+    last.index = index;
+    let (started_at, meta) = (last.started_at, last.meta.clone());
+    node.drain = Some(Drain { started_at, meta, ..Drain::default() });
+    node.modify_index = index;
+    put(root, index, node);
+}
+
+pub(super) fn mark_migrate(
+    root: &mut Root,
+    index: u64,
+    allocs: Vec<AllocId>,
+    new_evals: Vec<Evaluation>,
+    now: Timestamp,
+) -> Outcome {
+    let mut jobs: BTreeSet<JobKey> = BTreeSet::new();
+    for id in allocs {
+        let Some(alloc) = root.allocs.get(&id).filter(|alloc| !alloc.is_terminal() && !alloc.migrate) else {
+            continue;
+        };
+        let mut alloc = Allocation::clone(alloc);
+        alloc.migrate = true;
+        alloc.modify_time = now;
+        jobs.insert(alloc.job.clone());
+        root.put_alloc(index, alloc);
+    }
+    evals::upsert_all(root, index, new_evals);
+    for job in &jobs {
+        root.refresh_job_status(index, job);
+    }
+    Outcome::Done
+}

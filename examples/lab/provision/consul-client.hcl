@@ -1,0 +1,3 @@
+
+# It is joined by hand: `consul join <address of the server>`.
+server = false

@@ -1,0 +1,493 @@
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use model::{
+    Allocation, CheckStatus, ClientStatus, Disconnect, Job, JobType, NodeId, TaskPhase, TaskState, Timestamp,
+    event_type,
+};
+
+use super::*;
+use crate::actors::{
+    ports::{
+        DriverError, DriverNotes, ExecResult, Heartbeat, HostFacts, HostUsage, LinkError, Probe, Registered,
+        StateReader, TaskDirs, TaskExit, TaskSpec, TaskUsage,
+    },
+    testing::{Log, TestClock, node, paused, place, until, web},
+};
+
+const NODE: NodeId = NodeId(1);
+
+/// Servers that answer as the test says.
+#[derive(Default)]
+struct Servers {
+    away: AtomicBool,
+    unknown: AtomicBool,
+    /// Of the next registrations.
+    log_index: Mutex<u64>,
+    registered: Mutex<usize>,
+    heartbeats: Mutex<usize>,
+    goodbyes: Mutex<usize>,
+    reports: Mutex<Vec<(Vec<AllocUpdate>, bool)>>,
+    refuse_report: Mutex<Option<LinkError>>,
+    /// Indexes that watches asked for.
+    asked: Mutex<Vec<u64>>,
+    answers: Mutex<VecDeque<Result<Assignments, LinkError>>>,
+    news: Notify,
+}
+
+impl Servers {
+    fn answer(&self, answer: Result<Assignments, LinkError>) {
+        self.answers.lock().unwrap().push_back(answer);
+        self.news.notify_one();
+    }
+
+    fn reachable(&self) -> Result<(), LinkError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(LinkError::Unreachable("cut off".into()));
+        }
+        Ok(())
+    }
+
+    fn registered(&self) -> usize {
+        *self.registered.lock().unwrap()
+    }
+
+    /// The newest that the servers know of an allocation.
+    fn known(&self, alloc: u128) -> Option<AllocUpdate> {
+        let reports = self.reports.lock().unwrap();
+        reports.iter().flat_map(|(updates, _)| updates).rfind(|update| update.id.0 == alloc).cloned()
+    }
+
+    fn status(&self, alloc: u128) -> Option<ClientStatus> {
+        self.known(alloc).map(|update| update.client)
+    }
+}
+
+#[async_trait]
+impl ServerLink for Servers {
+    async fn register(&self, _: Node) -> Result<Registered, LinkError> {
+        self.reachable()?;
+        *self.registered.lock().unwrap() += 1;
+        self.unknown.store(false, Ordering::Relaxed);
+        Ok(Registered { index: *self.log_index.lock().unwrap() })
+    }
+
+    async fn heartbeat(&self, _: NodeId) -> Result<Heartbeat, LinkError> {
+        self.reachable()?;
+        *self.heartbeats.lock().unwrap() += 1;
+        let known = !self.unknown.load(Ordering::Relaxed);
+        Ok(Heartbeat { ttl: Duration::from_secs(10), servers: Vec::new(), known })
+    }
+
+    async fn watch(&self, _: NodeId, index: u64) -> Result<Assignments, LinkError> {
+        self.asked.lock().unwrap().push(index);
+        loop {
+            self.reachable()?;
+            let answer = self.answers.lock().unwrap().pop_front();
+            match answer {
+                Some(answer) => return answer,
+                None => self.news.notified().await,
+            }
+        }
+    }
+
+    async fn report(&self, _: NodeId, updates: Vec<AllocUpdate>, synced: bool) -> Result<(), LinkError> {
+        self.reachable()?;
+        if let Some(error) = self.refuse_report.lock().unwrap().take() {
+            return Err(error);
+        }
+        self.reports.lock().unwrap().push((updates, synced));
+        Ok(())
+    }
+
+    async fn goodbye(&self, _: NodeId) -> Result<(), LinkError> {
+        *self.goodbyes.lock().unwrap() += 1;
+        self.reachable()
+    }
+
+    async fn parted(&self, _: NodeId) -> Result<(), LinkError> {
+        Ok(())
+    }
+}
+
+/// A machine whose tasks run until they are stopped.
+#[derive(Default)]
+struct Machine {
+    running: Mutex<BTreeMap<AllocId, Arc<Notify>>>,
+    records: Mutex<BTreeMap<AllocId, Vec<u8>>>,
+    destroyed: Mutex<Vec<AllocId>>,
+}
+
+impl Machine {
+    fn runs(&self, alloc: u128) -> bool {
+        self.running.lock().unwrap().contains_key(&AllocId(alloc))
+    }
+
+    fn end(&self, alloc: AllocId) {
+        if let Some(running) = self.running.lock().unwrap().remove(&alloc) {
+            // All of them: runners of an agent that was killed live on in this process.
+            running.notify_waiters();
+        }
+    }
+}
+
+#[async_trait]
+impl TaskDriver for Machine {
+    fn name(&self) -> &'static str {
+        "mock_driver"
+    }
+
+    async fn fingerprint(&self) -> DriverInfo {
+        DriverInfo::default()
+    }
+
+    async fn start(&self, spec: &TaskSpec, _: DriverNotes) -> Result<TaskHandle, DriverError> {
+        self.running.lock().unwrap().insert(spec.alloc, Arc::default());
+        Ok(TaskHandle {
+            driver: "mock_driver".into(),
+            alloc: spec.alloc,
+            task: spec.task.name.clone(),
+            started_at: Timestamp(1),
+            state: String::new(),
+        })
+    }
+
+    async fn recover(&self, handle: &TaskHandle, _: &TaskSpec) -> Result<(), DriverError> {
+        if self.running.lock().unwrap().contains_key(&handle.alloc) {
+            return Ok(());
+        }
+        Err(DriverError::NotFound(handle.task.clone()))
+    }
+
+    async fn wait(&self, handle: &TaskHandle) -> Result<TaskExit, DriverError> {
+        let running = self.running.lock().unwrap().get(&handle.alloc).cloned();
+        if let Some(running) = running {
+            running.notified().await;
+        }
+        Ok(TaskExit::default())
+    }
+
+    async fn stop(&self, handle: &TaskHandle, _: &str, _: Duration) -> Result<(), DriverError> {
+        self.end(handle.alloc);
+        Ok(())
+    }
+
+    async fn destroy(&self, _: &TaskHandle) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn usage(&self, _: &TaskHandle) -> Result<TaskUsage, DriverError> {
+        Ok(TaskUsage::default())
+    }
+
+    async fn exec(&self, _: &TaskHandle, _: &[String], _: Duration) -> Result<ExecResult, DriverError> {
+        Ok(ExecResult::default())
+    }
+}
+
+#[async_trait]
+impl AllocDisk for Machine {
+    async fn create(&self, _: AllocId, _: &[String]) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn dirs(&self, _: AllocId, _: &str) -> TaskDirs {
+        let nowhere = || PathBuf::from("/nonexistent");
+        TaskDirs { alloc: nowhere(), task: nowhere(), local: nowhere(), secrets: nowhere(), logs: nowhere() }
+    }
+
+    async fn destroy(&self, alloc: AllocId) -> std::io::Result<()> {
+        self.destroyed.lock().unwrap().push(alloc);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl NodeStore for Machine {
+    async fn put(&self, alloc: AllocId, record: Vec<u8>) -> std::io::Result<()> {
+        self.records.lock().unwrap().insert(alloc, record);
+        Ok(())
+    }
+
+    async fn remove(&self, alloc: AllocId) -> std::io::Result<()> {
+        self.records.lock().unwrap().remove(&alloc);
+        Ok(())
+    }
+
+    async fn load(&self) -> std::io::Result<Vec<(AllocId, Vec<u8>)>> {
+        Ok(self.records.lock().unwrap().clone().into_iter().collect())
+    }
+}
+
+#[async_trait]
+impl Prober for Machine {
+    async fn probe(&self, _: &Probe, _: Duration) -> (CheckStatus, String) {
+        (CheckStatus::Passing, String::new())
+    }
+}
+
+#[async_trait]
+impl HostProbe for Machine {
+    async fn fingerprint(&self) -> HostFacts {
+        HostFacts::default()
+    }
+
+    async fn usage(&self) -> HostUsage {
+        HostUsage::default()
+    }
+}
+
+struct World {
+    servers: Arc<Servers>,
+    machine: Arc<Machine>,
+    agent: Link<NodeAgent>,
+    /// Only there to make rows of allocations.
+    log: Arc<Log>,
+}
+
+impl World {
+    fn new() -> Self {
+        let log = Log::new();
+        let row = state::Command::RegisterNode { node: node(1), evals: vec![], now: Timestamp(1) };
+        log.apply(vec![row]);
+        let (servers, machine) = (Arc::new(Servers::default()), Arc::new(Machine::default()));
+        let mut world = Self { servers, machine, agent: Link::new("node agent"), log };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        self.agent = Link::new("node agent");
+        let kit = NodeKit {
+            servers: self.servers.clone(),
+            drivers: [("mock_driver".to_owned(), self.machine.clone() as Arc<dyn TaskDriver>)].into(),
+            disk: self.machine.clone(),
+            store: self.machine.clone(),
+            prober: self.machine.clone(),
+            host: self.machine.clone(),
+            clock: Arc::new(TestClock(Instant::now())),
+            jitter: Arc::new(|| 0.5),
+            fatal: Fatal::channel().0,
+        };
+        let records: Vec<_> = self.machine.records.lock().unwrap().clone().into_iter().collect();
+        let me = self.agent.clone();
+        let mut described = node(1);
+        described.drivers.insert("mock_driver".into(), DriverInfo::default());
+        supervise_here(
+            Kind::NodeAgent,
+            self.agent.clone(),
+            kit.fatal.clone(),
+            move || NodeAgent::new(described.clone(), kit.clone(), me.clone(), records.clone()),
+            || {},
+        );
+    }
+
+    /// The agent is killed; tasks go on.
+    async fn restart(&mut self) {
+        self.agent.tell(Stop);
+        until("it ended", || !self.agent.is_running()).await;
+        self.start();
+    }
+
+    /// A row of an allocation of the job, as the servers hold it.
+    fn row(&self, job: Job, alloc: u128) -> Allocation {
+        place(&self.log, job, alloc, NODE);
+        (*self.log.state.root().allocs[&AllocId(alloc)]).clone()
+    }
+
+    fn assignments(&self, index: u64, allocs: Vec<Allocation>, known: &[u128]) -> Assignments {
+        let root = self.log.state.root();
+        let jobs =
+            allocs.iter().map(|alloc| (alloc.job_index, root.job_of(alloc).unwrap().clone())).collect();
+        Assignments { index, allocs, known: known.iter().map(|id| AllocId(*id)).collect(), jobs }
+    }
+
+    /// Starts an allocation and waits until the servers know that it runs.
+    async fn run(&self, job: Job, alloc: u128) {
+        let row = self.row(job, alloc);
+        self.servers.answer(Ok(self.assignments(100, vec![row], &[alloc])));
+        until("it runs", || self.servers.status(alloc) == Some(ClientStatus::Running)).await;
+    }
+}
+
+#[test]
+fn a_node_registers_tells_what_it_has_and_runs_what_it_shall() {
+    paused(async {
+        let world = World::new();
+        world.run(web(), 10).await;
+        let reports = world.servers.reports.lock().unwrap().clone();
+        assert!(reports[0].0.is_empty() && reports[0].1, "{reports:?}");
+        assert!(reports[1..].iter().all(|(_, synced)| !synced));
+        assert_eq!(*world.servers.asked.lock().unwrap(), [0, 100]);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        // One at once, then one each five seconds.
+        assert_eq!(*world.servers.heartbeats.lock().unwrap(), 13);
+        assert_eq!(world.servers.registered(), 1);
+    });
+}
+
+#[test]
+fn a_node_that_was_given_up_registers_and_tells_everything_again() {
+    paused(async {
+        let world = World::new();
+        world.run(web(), 10).await;
+        world.servers.reports.lock().unwrap().clear();
+        let told = |times| {
+            let servers = world.servers.clone();
+            move || {
+                let reports = servers.reports.lock().unwrap();
+                let full: Vec<_> = reports.iter().filter(|(_, synced)| *synced).collect();
+                full.iter()
+                    .all(|(updates, _)| updates.len() == 1 && updates[0].client == ClientStatus::Running)
+                    && full.len() == times
+            }
+        };
+        world.servers.answer(Err(LinkError::Reregister));
+        until("the watch said so", told(1)).await;
+        world.servers.unknown.store(true, Ordering::Relaxed);
+        until("the heartbeat said so", told(2)).await;
+        assert_eq!(world.servers.registered(), 3);
+        assert!(world.machine.runs(10));
+    });
+}
+
+#[test]
+fn a_refused_report_is_told_after_the_registration() {
+    paused(async {
+        let world = World::new();
+        world.run(web(), 10).await;
+        *world.servers.refuse_report.lock().unwrap() = Some(LinkError::Reregister);
+        world.machine.end(AllocId(10));
+        // A service whose task ends is restarted; whatever the report said arrives.
+        until("it registered", || world.servers.registered() == 2).await;
+        until("its end is known", || {
+            world.servers.known(10).is_some_and(|update| {
+                let task = &update.tasks["task"];
+                task.restarts > 0 && task.phase == TaskPhase::Running
+            })
+        })
+        .await;
+        let full = world.servers.reports.lock().unwrap().iter().filter(|(_, synced)| *synced).count();
+        assert_eq!(full, 2);
+    });
+}
+
+#[test]
+fn tasks_go_on_without_servers_except_those_that_shall_not() {
+    paused(async {
+        let world = World::new();
+        let patient = world.row(web(), 10);
+        let mut job = web();
+        job.id = "strict".into();
+        job.groups[0].disconnect =
+            Some(Disconnect { stop_on_client_after: Some(Duration::from_secs(60)), ..Disconnect::default() });
+        let strict = world.row(job, 11);
+        world.servers.answer(Ok(world.assignments(100, vec![patient, strict], &[10, 11])));
+        until("both run", || {
+            [10, 11].iter().all(|id| world.servers.status(*id) == Some(ClientStatus::Running))
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        assert!(world.machine.runs(11));
+        world.servers.away.store(true, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(54)).await;
+        assert!(world.machine.runs(11));
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        assert!(!world.machine.runs(11));
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(world.machine.runs(10));
+        world.servers.away.store(false, Ordering::Relaxed);
+        until("it is told", || world.servers.status(11) == Some(ClientStatus::Complete)).await;
+        let TaskState { events, .. } = world.servers.known(11).unwrap().tasks["task"].clone();
+        let killing = events.iter().find(|event| event.kind == event_type::KILLING).unwrap();
+        assert!(format!("{killing:?}").contains("stop_on_client_after"), "{killing:?}");
+    });
+}
+
+#[test]
+fn what_ends_before_the_servers_first_word_forgets_nothing() {
+    paused(async {
+        let mut world = World::new();
+        let batch = Job { id: "batch".into(), kind: JobType::Batch, ..web() };
+        let rows = vec![world.row(web(), 10), world.row(batch, 11)];
+        world.servers.answer(Ok(world.assignments(100, rows, &[10, 11])));
+        until("both run", || {
+            [10, 11].iter().all(|id| world.servers.status(*id) == Some(ClientStatus::Running))
+        })
+        .await;
+        world.servers.away.store(true, Ordering::Relaxed);
+        world.restart().await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        // Ends for good while nobody has said yet what shall run here.
+        world.machine.end(AllocId(11));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(!world.machine.runs(11) && world.machine.runs(10));
+        assert!(world.machine.destroyed.lock().unwrap().is_empty());
+        world.servers.reports.lock().unwrap().clear();
+        world.servers.away.store(false, Ordering::Relaxed);
+        until("all is told", || {
+            let reports = world.servers.reports.lock().unwrap();
+            reports.iter().any(|(updates, synced)| *synced && updates.len() == 2)
+        })
+        .await;
+        assert_eq!(world.servers.status(11), Some(ClientStatus::Complete));
+    });
+}
+
+#[test]
+fn old_words_are_not_acted_on_and_missing_ones_are_asked_for() {
+    paused(async {
+        let world = World::new();
+        world.run(web(), 10).await;
+        // A server that lags says that nothing shall run here.
+        world.servers.answer(Ok(world.assignments(90, vec![], &[])));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(world.machine.runs(10));
+        // A delta that does not fit what is here.
+        world.servers.answer(Ok(world.assignments(110, vec![], &[10, 11])));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(*world.servers.asked.lock().unwrap(), [0, 100, 100, 0]);
+        let eleven = world.row(web(), 11);
+        world.servers.answer(Ok(world.assignments(110, vec![eleven], &[11])));
+        until("the new one runs", || world.servers.status(11) == Some(ClientStatus::Running)).await;
+        until("the other is forgotten", || world.machine.destroyed.lock().unwrap().len() == 1).await;
+        assert!(!world.machine.runs(10));
+    });
+}
+
+#[test]
+fn a_new_log_is_believed_after_the_registration_with_it() {
+    paused(async {
+        let world = World::new();
+        *world.servers.log_index.lock().unwrap() = 50;
+        world.run(web(), 10).await;
+        *world.servers.log_index.lock().unwrap() = 3;
+        world.servers.answer(Err(LinkError::Reregister));
+        until("it registered", || world.servers.registered() == 2).await;
+        world.servers.answer(Ok(world.assignments(4, vec![], &[])));
+        until("it is forgotten", || !world.machine.runs(10)).await;
+    });
+}
+
+#[test]
+fn after_a_goodbye_the_node_is_silent() {
+    paused(async {
+        let world = World::new();
+        world.run(web(), 10).await;
+        world.agent.ask(Goodbye).await.unwrap();
+        let beats = *world.servers.heartbeats.lock().unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(
+            (*world.servers.goodbyes.lock().unwrap(), *world.servers.heartbeats.lock().unwrap()),
+            (1, beats)
+        );
+        assert!(world.machine.runs(10));
+    });
+}

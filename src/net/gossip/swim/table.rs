@@ -1,0 +1,221 @@
+//! Push and pull: two members compare all that they know of a pool.
+//!
+//! foca sends each piece of news a limited number of times, so whoever missed it would never hear of it. First both
+//! tell a sum over their members; only if the sums differ, tables follow, and then only what the other lacks.
+
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+
+use bytes::{Buf, BufMut, Bytes};
+use foca::State;
+use serde::{Deserialize, Serialize};
+
+use super::{Alarm, Identity, MAX_MEMBERS, Outcome, Rumour, Swim};
+use crate::net::gossip::wire::{Garbage, read_member, write_member};
+
+/// What one of two members tells the other about a pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::net::gossip) struct Part {
+    /// Over all members that are alive and the versions of their rumours.
+    sum: u64,
+    /// Members and the version of the rumour of each: all, or those that the other lacks.
+    rows: Bytes,
+    /// Whether `rows` are all.
+    all: bool,
+    rumours: Vec<Bytes>,
+    /// Ids of nodes whose rumours are asked for.
+    wanted: Bytes,
+}
+
+type Row = (foca::Member<Identity>, u64);
+
+fn write(rows: &[Row]) -> Bytes {
+    let mut bytes = Vec::with_capacity(rows.len() * 42);
+    for (member, version) in rows {
+        write_member(member, &mut bytes).expect("a vector has room");
+        bytes.put_u64(*version);
+    }
+    bytes.into()
+}
+
+fn read(mut bytes: Bytes) -> Result<Vec<Row>, Garbage> {
+    let mut rows = Vec::new();
+    while bytes.has_remaining() {
+        if rows.len() >= MAX_MEMBERS {
+            return Err(Garbage("more members than any cluster has".into()));
+        }
+        let member = read_member(&mut bytes)?;
+        rows.push((member, bytes.try_get_u64()?));
+    }
+    Ok(rows)
+}
+
+impl Part {
+    /// Whether both know the same.
+    pub(in crate::net::gossip) fn is_same(&self) -> bool {
+        !self.all
+    }
+}
+
+impl Swim {
+    /// Opens an exchange: who this member is, and the sum over all that it knows.
+    pub(in crate::net::gossip) fn hello(&self) -> Part {
+        let own = self.own_row();
+        Part {
+            sum: sum(&self.rows()),
+            rows: write(&[own]),
+            rumours: vec![self.own.encode().into()],
+            ..Part::default()
+        }
+    }
+
+    /// Answers whatever the other told. `caller`: whose own rumour shall be passed on to all.
+    pub(in crate::net::gossip) fn answer(
+        &mut self,
+        now: Duration,
+        part: &Part,
+        caller: u128,
+    ) -> Result<(Part, Outcome), Garbage> {
+        // Before anything is taken over: a newcomer shall see that the sums differ.
+        let rows = self.rows();
+        let own = sum(&rows);
+        let mut outcome = self.take(now, read(part.rows.clone())?, &part.rumours, caller)?;
+        let mut answer = Part { sum: own, rumours: self.rumours_of(part.wanted.clone()), ..Part::default() };
+        if own != part.sum && part.sum != 0 {
+            answer.rows = write(&rows);
+            answer.all = true;
+            // Who opens an exchange with a stranger joins: do not let it ask for our tags in vain.
+            answer.rumours.push(self.own.encode().into());
+        }
+        let more = self.outcome(now);
+        outcome.send.extend(more.send);
+        outcome.wake.extend(more.wake);
+        outcome.events.extend(more.events);
+        Ok((answer, outcome))
+    }
+
+    /// Takes over an answer. The part is what the other lacks, to be sent to it if there is any.
+    pub(in crate::net::gossip) fn conclude(
+        &mut self,
+        now: Duration,
+        part: &Part,
+        peer: u128,
+    ) -> Result<(Option<Part>, Outcome), Garbage> {
+        let theirs = read(part.rows.clone())?;
+        if !part.all {
+            return Ok((None, self.take(now, theirs, &part.rumours, peer)?));
+        }
+        let ours: HashMap<SocketAddr, Row> =
+            self.rows().into_iter().map(|row| (row.0.id().addr, row)).collect();
+        let mut missing = ours.clone();
+        let (mut lacking, mut news, mut wanted, mut rumours) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (member, version) in theirs {
+            let mine = ours.get(&member.id().addr);
+            missing.remove(&member.id().addr);
+            let known = self.rumours.lock().version(member.id().node);
+            if version > known {
+                wanted.put_u128(member.id().node);
+            } else if known > version {
+                rumours.extend(self.rumour(member.id().node));
+            }
+            match mine {
+                Some((mine, version)) if *mine != member => {
+                    lacking.push((mine.clone(), *version));
+                    news.push((member, *version));
+                }
+                Some(_) => {}
+                None => news.push((member, version)),
+            }
+        }
+        for (member, version) in missing.into_values() {
+            if member.state() != State::Down {
+                rumours.extend(self.rumour(member.id().node));
+                lacking.push((member, version));
+            }
+        }
+        // In any order, but the same each time.
+        lacking.sort_by_key(|(member, _)| member.id().addr);
+        let outcome = self.take(now, news, &part.rumours, peer)?;
+        let more = Part { rows: write(&lacking), rumours, wanted: wanted.into(), ..Part::default() };
+        let idle = more.rows.is_empty() && more.rumours.is_empty() && more.wanted.is_empty();
+        Ok(((!idle).then_some(more), outcome))
+    }
+
+    fn take(
+        &mut self,
+        now: Duration,
+        rows: Vec<Row>,
+        rumours: &[Bytes],
+        teller: u128,
+    ) -> Result<Outcome, Garbage> {
+        let decoded: Vec<Rumour> =
+            rumours.iter().map(|bytes| Rumour::decode(bytes)).collect::<Result<_, _>>()?;
+        for rumour in decoded {
+            let is_new = rumour.version > self.rumours.lock().version(rumour.node);
+            if is_new && rumour.node == teller {
+                self.spread(&rumour);
+            } else if is_new {
+                self.rumours.lock().hear(rumour)?;
+            }
+        }
+        let room = MAX_MEMBERS.saturating_sub(self.foca.iter_membership_state().len());
+        let was_idle = self.swallow.is_empty();
+        for (member, _) in rows {
+            let known = self.others.contains_key(&member.id().node) || *member.id() == *self.foca.identity();
+            // The dead that we never knew, or forgot, stay forgotten.
+            let welcome = known || member.state() != State::Down && self.swallow.len() < room;
+            if welcome {
+                self.swallow.push_back(member);
+            }
+        }
+        if was_idle && !self.swallow.is_empty() {
+            return Ok(self.woken(now, Duration::ZERO, Alarm::Swallow));
+        }
+        Ok(self.outcome(now))
+    }
+
+    fn own_row(&self) -> Row {
+        let incarnation = self.codec.overheard().incarnation;
+        (foca::Member::new(*self.foca.identity(), incarnation, State::Alive), self.own.version)
+    }
+
+    /// All that is known, this member first.
+    fn rows(&self) -> Vec<Row> {
+        let heard = self.rumours.lock();
+        let others =
+            self.foca.iter_membership_state().map(|member| (member.clone(), heard.version(member.id().node)));
+        std::iter::once(self.own_row()).chain(others).collect()
+    }
+
+    fn rumour(&self, node: u128) -> Option<Bytes> {
+        if node == self.own.node {
+            return Some(self.own.encode().into());
+        }
+        self.rumours.lock().newest.get(&node).map(|rumour| rumour.encode().into())
+    }
+
+    fn rumours_of(&self, mut wanted: Bytes) -> Vec<Bytes> {
+        let mut found = Vec::new();
+        while let Ok(node) = wanted.try_get_u128() {
+            found.extend(self.rumour(node));
+            if found.len() >= MAX_MEMBERS {
+                break;
+            }
+        }
+        found
+    }
+}
+
+/// The same for the same members in any order; suspicions do not count. Never 0.
+fn sum(rows: &[Row]) -> u64 {
+    let hash = |(member, version): &Row| {
+        let mut bytes = Vec::with_capacity(64);
+        super::super::wire::write_identity(member.id(), &mut bytes).expect("a vector has room");
+        bytes.put_u64(*version);
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+            (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    let alive = rows.iter().filter(|(member, _)| member.state() != State::Down);
+    alive.map(hash).fold(1, u64::wrapping_add) | 1
+}

@@ -1,0 +1,67 @@
+//! What the leader watches besides evaluations: roll-outs, and what was lost without anybody looking.
+
+use logic::{deployment_watcher, node_gateway::evals_for_lost};
+use model::{EvalId, Evaluation, Trigger};
+use state::{Command, Root};
+
+use crate::world::{After, Event, World};
+
+impl World {
+    pub(crate) fn look_for_lost(&mut self) {
+        if self.gateway_busy {
+            return;
+        }
+        let (root, now) = (self.root.clone(), self.now);
+        let evals = evals_for_lost(&root, now, &mut || self.id());
+        if !evals.is_empty() {
+            self.gateway_busy = true;
+            self.propose(vec![Command::UpdateEvals { evals }], After::Gateway);
+        }
+    }
+
+    pub(crate) fn look_at_deployments(&mut self) {
+        if self.watcher_busy {
+            return;
+        }
+        let root = self.root.clone();
+        let look = self.watcher.look(&root, self.now);
+        if let Some(at) = look.wake_at
+            && (self.watcher_wakes <= self.now || at < self.watcher_wakes)
+        {
+            self.watcher_wakes = at;
+            self.after(at.since(self.now), Event::Watcher);
+        }
+        let commands: Vec<Command> =
+            look.effects.into_iter().filter_map(|effect| self.deployment_command(&root, effect)).collect();
+        if !commands.is_empty() {
+            self.watcher_busy = true;
+            self.propose(commands, After::Watcher);
+        }
+    }
+
+    fn deployment_command(&mut self, root: &Root, effect: deployment_watcher::Effect) -> Option<Command> {
+        use deployment_watcher::Effect;
+        let (Effect::Finish { deployment: id, .. } | Effect::Continue { deployment: id }) = effect;
+        let deployment = root.deployments.get(&id)?;
+        let job = root.jobs.get(&deployment.job)?;
+        let eval = Evaluation::new(
+            EvalId(self.id()),
+            deployment.job.clone(),
+            job.kind,
+            job.priority,
+            Trigger::DeploymentWatcher,
+            self.now,
+        );
+        Some(match effect {
+            Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
+            Effect::Finish { status, description, stable, .. } => Command::UpdateDeployment {
+                deployment: id,
+                status,
+                description: description.into(),
+                stable,
+                evals: if stable { Vec::new() } else { vec![eval] },
+                now: self.now,
+            },
+        })
+    }
+}
