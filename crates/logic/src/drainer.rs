@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     AllocId, Allocation, ClientStatus, DesiredStatus, EvalStatus, Evaluation, HealthCheck, JobKey, JobType,
-    MigratePolicy, Node, Timestamp, Trigger,
+    MigratePolicy, Timestamp, Trigger,
 };
 use state::{Command, Root};
 
@@ -35,7 +35,7 @@ pub fn look(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Look 
             look.wake(at);
         }
         let mut is_empty = true;
-        for alloc in root.allocs_of_node(node.id).filter(|alloc| holds_up(node, alloc)) {
+        for alloc in root.allocs_of_node(node.id).filter(|alloc| node.is_held_up_by(alloc)) {
             is_empty = false;
             if alloc.desired == DesiredStatus::Stop || alloc.client.is_terminal() {
                 continue;
@@ -74,11 +74,6 @@ impl Look {
     fn wake(&mut self, at: Timestamp) {
         self.look_again = Some(self.look_again.map_or(at, |known| known.min(at)));
     }
-}
-
-/// The node is not empty because of it: it shall run there, or its tasks have not ended yet.
-fn holds_up(node: &Node, alloc: &Allocation) -> bool {
-    !alloc.is_terminal() || (!alloc.client.is_terminal() && !node.status.is_gone())
 }
 
 fn is_looked_at(root: &Root, job: &JobKey, now: Timestamp) -> bool {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::NodeId, resources::Capacity, time::Timestamp};
+use crate::{alloc::Allocation, ids::NodeId, resources::Capacity, time::Timestamp};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -159,6 +159,11 @@ impl Node {
         self.drain.is_none()
             && self.eligibility == Eligibility::Ineligible
             && self.last_drain.as_ref().is_some_and(|last| last.status == DrainStatus::Complete)
+    }
+
+    /// A drain of the node is not over because of the allocation: it shall run there, or its tasks have not ended yet.
+    pub fn is_held_up_by(&self, alloc: &Allocation) -> bool {
+        !alloc.is_terminal() || (!alloc.client.is_terminal() && !self.status.is_gone())
     }
 
     pub fn is_schedulable(&self) -> bool {

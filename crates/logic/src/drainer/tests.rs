@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use model::{
-    AllocHealth, AllocUpdate, Capacity, Drain, DrainDeadline, EvalId, Job, NodeId, NodeStatus, Placement,
-    Plan, Task, TaskGroup,
+    AllocHealth, AllocUpdate, Capacity, Drain, DrainDeadline, EvalId, Job, Node, NodeId, NodeStatus,
+    Placement, Plan, Task, TaskGroup,
 };
 
 use super::*;
@@ -61,6 +61,12 @@ impl World {
 
     /// The scheduler does what it was asked to: `old` stops, `new` is placed on node 2.
     fn migrate(&mut self, old: u128, new: u128) {
+        self.stop(old);
+        self.place(new, 2);
+        self.report(new, ClientStatus::Running, None);
+    }
+
+    fn stop(&mut self, old: u128) {
         let mut plan = Plan::new(EvalId(1), JobKey::new("default", "web"), 50, 1, self.now);
         plan.stops.push(model::AllocStop {
             id: AllocId(old),
@@ -69,8 +75,6 @@ impl World {
             client: None,
         });
         self.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
-        self.place(new, 2);
-        self.report(new, ClientStatus::Running, None);
     }
 
     fn report(&mut self, alloc: u128, client: ClientStatus, healthy: Option<bool>) {
@@ -208,4 +212,21 @@ fn a_dead_node_is_empty() {
     let (node, status, now) = (NodeId(1), NodeStatus::Down, at(61));
     world.apply(Command::SetNodeStatus { node, status, event: None, evals: vec![], now });
     assert!(world.look(62).1);
+}
+
+#[test]
+fn what_comes_before_the_end_of_a_drain_is_written_keeps_it_open() {
+    let mut world = World::new(JobType::Service);
+    for alloc in 1..=3 {
+        world.stop(alloc);
+        world.report(alloc, ClientStatus::Complete, None);
+    }
+    world.drain(DrainDeadline::Never);
+    let over = look(&world.root, at(60), &mut || 77).commands;
+    assert!(matches!(over[..], [Command::FinishDrain { .. }]), "{over:?}");
+    // Planned before the drain began, and in the log before its end.
+    world.place(7, 1);
+    over.into_iter().for_each(|command| world.apply(command));
+    assert!(world.root.nodes[&NodeId(1)].drain.is_some());
+    assert!(!world.look(120).1);
 }

@@ -82,7 +82,8 @@ pub(super) fn set(
 
 pub(super) fn finish(root: &mut Root, index: u64, id: NodeId, forced: bool, now: Timestamp) -> Outcome {
     let Some(node) = root.nodes.get(&id) else { return Outcome::Refused(Refusal::UnknownNode(id)) };
-    if node.drain.is_none() {
+    // A plan that was on its way when the node was seen empty may have come first: the drain goes on.
+    if node.drain.is_none() || root.allocs_of_node(id).any(|alloc| node.is_held_up_by(alloc)) {
         return Outcome::Done;
     }
     let mut node = Node::clone(node);
