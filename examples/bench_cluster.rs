@@ -1,7 +1,7 @@
 //! `cargo run --release --example bench_cluster`: what a cluster of three servers does, as figures; nothing is judged.
 //!
 //! The agents are real processes on hosts of their own (network namespaces: needs root), their data is on this machine's
-//! disk. Arguments choose parts: `failover`, `restart`, `node`, `writes`. What the figures mean stands in
+//! disk. Arguments choose parts: `failover`, `restart`, `node`, `writes`, `many` (a node of 50 agents). What the figures mean stands in
 //! docs/benchmarks.md.
 
 #[expect(dead_code, reason = "shared with the fault tests")]
@@ -35,6 +35,8 @@ use web::Connection;
 
 /// Times that a leader is killed; the median is shown.
 const FAILOVERS: usize = 10;
+/// Clients where there are many.
+const MANY: usize = 47;
 /// Times that everything is killed, or a node.
 const ROUNDS: usize = 5;
 /// Between two fresh attempts to write.
@@ -59,6 +61,11 @@ fn main() {
     }
     if wanted("writes") {
         writes(&cluster);
+    }
+    if wanted("many") {
+        drop(cluster);
+        let Some(mut cluster) = Cluster::start_sized(MANY, |_| {}) else { return };
+        node(&mut cluster);
     }
 }
 
@@ -157,34 +164,36 @@ fn restart(cluster: &mut Cluster) {
     show("all three killed and started -> first write accepted", spans);
 }
 
-/// A machine loses power; what ran there runs on the other.
+/// A machine loses power, without a last packet; what ran there runs elsewhere.
 fn node(cluster: &mut Cluster) {
     let (mut known, mut replaced) = (Vec::new(), Vec::new());
+    let agents = cluster.servers.len() + cluster.clients.len();
     for _ in 0..ROUNDS {
-        cluster.nodes_ready(2);
-        // Spread over both again.
+        cluster.nodes_ready(cluster.clients.len());
+        // Spread over all again.
         let path = format!("/v1/job/{SERVICE}");
         let answer = cluster.servers[0].ask("DELETE", &path, "").expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.body);
         wait_until(PATIENCE, "nothing runs", || cluster.processes().is_empty().then_some(()));
         cluster.register_service();
-        cluster.service_runs_once();
-        assert!(!cluster.clients[0].processes(SERVICE).is_empty(), "both nodes run something");
+        let processes = cluster.service_runs_once();
+        let victim = cluster.clients.iter().position(|client| client.name == processes[0].host);
+        let victim = victim.expect("it runs on a client");
         let begin = Instant::now();
-        cluster.clients[0].power_off();
+        cluster.clients[victim].power_off();
         let mut down = None;
         wait_until(PATIENCE, "the replacement runs", || {
             if down.is_none() && cluster.nodes(0).iter().any(|node| node["Status"] == "down") {
                 down = Some(begin.elapsed());
             }
-            (cluster.clients[1].processes(SERVICE).len() == INSTANCES).then_some(())
+            (cluster.processes().len() == INSTANCES).then_some(())
         });
         replaced.push(begin.elapsed());
         known.push(down.unwrap_or_else(|| begin.elapsed()));
-        cluster.clients[0].restart();
+        cluster.clients[victim].restart();
     }
-    show("node killed -> known to be down", known);
-    show("node killed -> replacements running", replaced);
+    show(&format!("{agents} agents: node killed -> known to be down"), known);
+    show(&format!("{agents} agents: node killed -> replacements running"), replaced);
 }
 
 fn writes(cluster: &Cluster) {

@@ -23,6 +23,9 @@ use std::{
     time::Duration,
 };
 
+use logic::node_watch::{Checked, Effect, NodeWatch, Settings, Word};
+use model::NodeId;
+
 use self::world::{Load, MS, Seen, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -59,9 +62,37 @@ fn spread(times: &[Duration]) -> String {
     format!("{} ({:.2} to {:.2})", seconds(middle), least.as_secs_f64(), most.as_secs_f64())
 }
 
+/// How long the leader needs to give up a node after gossip told it of a suspicion: its own brain, asking in vain.
+fn verdict(members: usize, whom: usize) -> Duration {
+    /// As the actor around the brain does it: four times, half a second each.
+    const ASKING: Duration = Duration::from_secs(2);
+    let node = |at: usize| NodeId(at as u128 + 1);
+    let mut brain = NodeWatch::new(Settings::default(), Duration::ZERO);
+    brain.sync(Duration::ZERO, (0..members).map(node));
+    let mut effects = brain.word(Duration::ZERO, node(whom), Word::Suspect);
+    let mut asked = None;
+    let mut now = Duration::ZERO;
+    while now < 60 * SECOND {
+        for effect in effects {
+            match effect {
+                Effect::Check { round, .. } => asked = Some((now + ASKING, round)),
+                Effect::Declare(_) => return now,
+                Effect::Confirm => {}
+            }
+        }
+        now += 100 * MS;
+        effects = match asked.take_if(|(at, _)| *at <= now) {
+            Some((_, round)) => brain.checked(now, node(whom), round, Checked::Silent),
+            None => brain.tick(now),
+        };
+    }
+    Duration::MAX
+}
+
 fn size(members: usize, runs: u64, seed: u64) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let [mut cold, mut seen, mut suspected, mut first, mut all] = [const { Vec::new() }; 5];
+    let mut given_up = Vec::new();
     let (mut steady, mut false_alarms) = (Vec::new(), 0);
     for run in 0..runs {
         let (mut world, complete) = pool(members, seed + run);
@@ -99,6 +130,10 @@ fn size(members: usize, runs: u64, seed: u64) -> io::Result<()> {
             let alive = world.agents.iter().filter(|agent| agent.pools.is_some()).count();
             let begun = world.now;
             world.run(Duration::from_secs(30));
+            let heard = world.events.iter().find(|(_, by, about, seen)| {
+                (*by, *about) == (0, whom) && matches!(seen, Seen::Suspected | Seen::Failed)
+            });
+            given_up.push(heard.map_or(Duration::MAX, |(at, ..)| *at - begun + verdict(members, whom)));
             let suspicions = world.reached(begun, whom, Seen::Suspected);
             let failures = world.reached(begun, whom, Seen::Failed);
             suspected.push(suspicions.first().copied().unwrap_or(Duration::MAX));
@@ -117,6 +152,7 @@ fn size(members: usize, runs: u64, seed: u64) -> io::Result<()> {
     writeln!(out, "  all know all after the last joined  {}", spread(&cold))?;
     writeln!(out, "  one more joins -> seen by all       {}", spread(&seen))?;
     writeln!(out, "  killed -> first suspicion           {}", spread(&suspected))?;
+    writeln!(out, "  killed -> given up by the leader    {}", spread(&given_up))?;
     writeln!(out, "  killed -> failed at first           {}", spread(&first))?;
     writeln!(out, "  killed -> failed at all             {}", spread(&all))?;
     writeln!(

@@ -24,6 +24,9 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const FORMAT: u64 = 1;
 /// Most bytes in one transaction; more waits for the next.
 const MAX_BATCH_BYTES: usize = 16 << 20;
+/// The commit index is written with one in so many transactions, and when the file is closed: a server that lost it
+/// applies what it has when it hears from the leader.
+const COMMITTED_EVERY: u32 = 64;
 /// redb's own page cache. Small: what is read often is in the store's cache of entries.
 const PAGE_CACHE_BYTES: usize = 16 << 20;
 
@@ -299,6 +302,7 @@ fn write_all(database: Arc<Database>, path: &Path, waiting: &mpsc::Receiver<Writ
     // The first failure, for ever: after it nobody knows what the file holds.
     let mut failure: Option<(io::ErrorKind, String)> = None;
     let mut committed = None;
+    let mut unsaved = 0;
     let mut closing = false;
     while let Ok(first) = waiting.recv() {
         let mut bytes = 0;
@@ -318,10 +322,13 @@ fn write_all(database: Arc<Database>, path: &Path, waiting: &mpsc::Receiver<Writ
         }
         let only_hints = batch.iter().all(|write| matches!(write.change, Change::Committed(_)));
         if !only_hints && failure.is_none() {
-            let result = catch_unwind(AssertUnwindSafe(|| commit(&database, &batch, committed.as_ref())))
+            unsaved += 1;
+            let hint = committed.as_ref().filter(|_| unsaved >= COMMITTED_EVERY);
+            let result = catch_unwind(AssertUnwindSafe(|| commit(&database, &batch, hint)))
                 .unwrap_or_else(|panic| Err(redb::Error::Corrupted(words_of(&*panic))));
             match result {
-                Ok(()) => committed = None,
+                Ok(()) if unsaved >= COMMITTED_EVERY => (committed, unsaved) = (None, 0),
+                Ok(()) => {}
                 Err(error) => {
                     let error = at(path, error);
                     tracing::error!(%error, "the raft log cannot be written");
@@ -370,7 +377,11 @@ fn commit(
     let write = database.begin_write()?;
     {
         let mut log = write.open_table(LOG)?;
-        let mut meta = write.open_table(META)?;
+        // Opening a table to write to it costs pages; most transactions only append.
+        let put = |key: &str, value: &[u8]| -> Result<(), redb::Error> {
+            write.open_table(META)?.insert(key, value)?;
+            Ok(())
+        };
         for Write { change, .. } in batch {
             match change {
                 Change::Append(rows) => {
@@ -378,17 +389,17 @@ fn commit(
                         log.insert(index, row.as_slice())?;
                     }
                 }
-                Change::Vote(vote) => drop(meta.insert("vote", encode_vote(vote).as_slice())?),
+                Change::Vote(vote) => put("vote", &encode_vote(vote))?,
                 Change::TruncateFrom(index) => log.retain_in(*index.., |_, _| false)?,
                 Change::Purge(id) => {
                     log.retain_in(..=id.index(), |_, _| false)?;
-                    meta.insert("purged", seal(&Some(LogIdRecord::from(id))).as_slice())?;
+                    put("purged", &seal(&Some(LogIdRecord::from(id))))?;
                 }
                 Change::Committed(_) | Change::Close => {}
             }
         }
         if let Some(id) = committed {
-            meta.insert("committed", seal(&id.as_ref().map(LogIdRecord::from)).as_slice())?;
+            put("committed", &seal(&id.as_ref().map(LogIdRecord::from)))?;
         }
     }
     write.commit()?;

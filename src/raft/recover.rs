@@ -149,6 +149,8 @@ fn look_and_write(
     };
     if !dry_run {
         let meta = SnapshotMeta { last_log_id: Some(last), last_membership: after };
+        // Others may have seen entries that are not here: the leader gives the log a new name, and they begin again.
+        root.epoch = Default::default();
         snapshots.write(&meta, &root)?;
         log.forget_up_to(&last)?;
     }

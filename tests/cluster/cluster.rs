@@ -39,11 +39,16 @@ impl Cluster {
 
     /// `prepare` sees each server before it starts.
     pub(crate) fn start_with(prepare: impl Fn(&Host)) -> Option<Self> {
+        Self::start_sized(2, prepare)
+    }
+
+    /// With so many clients.
+    pub(crate) fn start_sized(clients: usize, prepare: impl Fn(&Host)) -> Option<Self> {
         let net = Net::new()?;
         let program = super::program();
-        let hosts = |names: &[&str]| names.iter().map(|name| Host::new(&net, name, &program)).collect();
-        let servers: Vec<Host> = hosts(&["s1", "s2", "s3"]);
-        let clients: Vec<Host> = hosts(&["c1", "c2"]);
+        let host = |name: String| Host::new(&net, &name, &program);
+        let servers: Vec<Host> = (1..=3).map(|number| host(format!("s{number}"))).collect();
+        let clients: Vec<Host> = (1..=clients).map(|number| host(format!("c{number}"))).collect();
         servers.iter().for_each(prepare);
         let mut cluster = Self { net, servers, clients };
         cluster.start_servers();
@@ -53,7 +58,7 @@ impl Cluster {
             client.agent(&config);
         }
         cluster.leader();
-        cluster.nodes_ready(2);
+        cluster.nodes_ready(cluster.clients.len());
         cluster.register_service();
         cluster.service_runs_once();
         Some(cluster)

@@ -90,6 +90,7 @@ impl Host {
     /// Starts the agent with the configuration it had.
     pub(crate) fn restart(&mut self) {
         assert!(self.has_ended().is_some(), "{}: an agent runs already", self.name);
+        self.net.plug(&self.name, true);
         self.starts += 1;
         let log = File::create(self.log_of(self.starts)).unwrap();
         let child = self
@@ -114,8 +115,9 @@ impl Host {
         }
     }
 
-    /// Ends all that runs on the machine, as when it loses power.
+    /// The machine loses power: nobody hears a last word of it.
     pub(crate) fn power_off(&mut self) {
+        self.net.plug(&self.name, false);
         self.kill9();
         for pid in self.net.pids(&self.name) {
             let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();

@@ -144,6 +144,12 @@ impl Net {
         self.apply_all();
     }
 
+    /// Pulls the machine's plug out of the switch, or puts it back.
+    pub(crate) fn plug(&self, host: &str, is_in: bool) {
+        let state = if is_in { "up" } else { "down" };
+        must(&format!("-n {} link set dev {host} {state}", self.namespace("switch")));
+    }
+
     /// Ends all cuts.
     pub(crate) fn heal(&self) {
         self.links(|links| links.cut.clear());

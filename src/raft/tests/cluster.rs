@@ -327,8 +327,12 @@ async fn a_cluster_without_a_majority_is_recovered_from_what_is_left() {
     }
     let number = cluster.leader().await.members().cluster;
     let last = leader_of(&cluster.doors).await;
+    let (epoch, now) = (Some([7; 16]), model::Timestamp::default());
+    let named = Command::UpdateAgents { put: vec![], gone: vec![], epoch, now };
+    cluster.doors[&last].server.propose(vec![named]).await.unwrap();
     for door in cluster.doors.values() {
-        until("it has all", || door.server.root().jobs.len() == 20).await;
+        until("it has all", || door.server.root().jobs.len() == 20 && door.server.root().epoch == [7; 16])
+            .await;
     }
     for id in 1..=3 {
         cluster.kill(id).await;
@@ -355,6 +359,7 @@ async fn a_cluster_without_a_majority_is_recovered_from_what_is_left() {
     leading(&door.server).await;
     assert_eq!(door.server.root().jobs.len(), 20);
     assert_eq!(door.server.members().cluster, number);
+    assert_eq!(door.server.root().epoch, state::Epoch::default(), "mirrors have to begin again");
     door.server.propose(vec![register("after")]).await.unwrap();
     let used = recover(&dir, &plan, true).unwrap_err().to_string();
     assert!(used.contains("in use"), "{used}");
