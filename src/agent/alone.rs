@@ -88,7 +88,7 @@ mod tests {
 
     fn shown(own: &Own) -> (Vec<String>, Vec<String>) {
         let agents = own.root.agents.values().map(|agent| agent.name.clone()).collect();
-        let services = own.root.services.values();
+        let services = own.root.all_services();
         (agents, services.map(|service| format!("{} on {}", service.name, service.node_name)).collect())
     }
 
