@@ -91,6 +91,7 @@ impl Lab {
 fn microservices_are_deployed_transparently() {
     let Some(mut lab) = Lab::start() else { return };
     part_1(&mut lab);
+    strangers_offer_no_catalog(&lab);
     part_2(&lab);
     part_3(&lab);
     part_3_modifying(&lab);
@@ -149,6 +150,13 @@ fn part_1(lab: &mut Lab) {
         let clients = consul(&lab.laptop, "node-01.local", "/v1/catalog/service/nomad-client");
         (clients.as_array()?.len() == 2).then_some(())
     });
+}
+
+/// What a machine's DNS answers is said by agents of that machine (docs/consul-beside-nomad.md), not by others.
+fn strangers_offer_no_catalog(lab: &Lab) {
+    let offer = "curl -s -o /dev/null -w '%{http_code}' -X PUT -d '{\"Servers\":[\"10.0.0.1:4647\"]}' \
+                 http://node-01.local:8500/v1/agent/troupe/upstream";
+    assert_eq!(lab.run(offer).ok().stdout, "403");
 }
 
 /// Dockerizing microservices. (The image was built and "pushed" before.)
