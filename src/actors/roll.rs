@@ -134,8 +134,8 @@ impl Roll {
     }
 }
 
-/// Members of this server's region, as the brain takes them. What has no tags yet is not there yet.
-fn translate(members: &[Member]) -> Vec<roll::Member> {
+/// Members of the first one's region, as the brain takes them. What has no tags yet is not there yet.
+pub fn translate(members: &[Member]) -> Vec<roll::Member> {
     let Some(own) = members.first() else { return Vec::new() };
     let region = own.region();
     members.iter().filter(|member| member.region() == region).filter_map(listed).collect()

@@ -114,7 +114,7 @@ pub(super) async fn offer(config: Arc<Config>, places: Places) {
             return;
         }
     };
-    let mut taken = false;
+    let (mut taken, mut refused) = (false, false);
     loop {
         let mut servers = places.servers();
         if config.server {
@@ -144,7 +144,12 @@ pub(super) async fn offer(config: Arc<Config>, places: Places) {
                     );
                 }
             }
-            Ok(answer) => warn!(status = %answer.status(), "consul did not take the catalog"),
+            Ok(answer) => {
+                if !refused {
+                    warn!(status = %answer.status(), consul = config.consul.address, "consul did not take the catalog");
+                }
+                refused = true;
+            }
             Err(error) => debug!(%error, "consul cannot be reached"),
         }
         tokio::time::sleep(if taken { EVERY } else { SOON }).await;

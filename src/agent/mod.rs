@@ -17,6 +17,7 @@ mod joining; // finds the cluster
 mod server; // the server side
 mod client; // an agent without a log
 mod beside; // consul and nomad as two processes of one machine
+mod alone; // what a consul agent shows while no nomad is there
 mod recover; // a cluster that lost its majority
 mod edges; // HTTP, DNS, requests of other agents
 mod start; // connects everything

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
+    alone,
     beside::Offers,
     client::{MirrorSources, NoWrites},
     cluster::{Log, NoLog},
@@ -153,7 +154,8 @@ pub(super) async fn start(mut config: Config, runtime: Handle, fatal: Fatal) -> 
         state = Arc::new(raft);
         server = Some(side);
     } else {
-        let sources: Arc<dyn mirror::Servers> = if config.face == Face::Consul {
+        let alone = config.face == Face::Consul;
+        let sources: Arc<dyn mirror::Servers> = if alone {
             let offers = Arc::new(Offers::new(gossip.clone(), carrier.clone()));
             upstream = Some(offers.clone());
             offers
@@ -161,6 +163,9 @@ pub(super) async fn start(mut config: Config, runtime: Handle, fatal: Fatal) -> 
             Arc::new(MirrorSources { places: places.clone(), carrier: carrier.clone() })
         };
         let mirror = CatalogMirror::start(sources, &runtime, stop_rpc.clone());
+        if alone {
+            runtime.spawn(alone::show_members(members.clone(), mirror.clone(), stop_rpc.clone()));
+        }
         consensus = Arc::new(NoLog { leadership: leadership.clone(), mirror: mirror.clone() });
         proposer = Arc::new(NoWrites);
         state = Arc::new(mirror);

@@ -1,6 +1,6 @@
 //! One request: its path, parameters and body, bounded and decoded.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use actix_web::{
     HttpRequest,
@@ -32,6 +32,8 @@ pub(super) struct Call {
     pub(super) uri: String,
     /// Agents that have passed the request on before it came here.
     pub(super) hops: u8,
+    /// Who asks, if it asks this agent itself.
+    pub(super) peer: Option<IpAddr>,
 }
 
 impl Call {
@@ -40,7 +42,8 @@ impl Call {
         let method = request.method().clone();
         let body = if method == Method::GET { Bytes::new() } else { read_body(request, payload).await? };
         let uri = request.uri().path_and_query().map_or("/", |uri| uri.as_str()).to_owned();
-        Self::new(method, uri, body, 0)
+        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+        Self::new(method, uri, body, 0, peer)
     }
 
     /// A request that another agent passed on.
@@ -52,17 +55,23 @@ impl Call {
             return Err(too_large());
         }
         let method = request.method.parse().map_err(|_| Failure::method())?;
-        Self::new(method, request.uri, request.body, request.hops)
+        Self::new(method, request.uri, request.body, request.hops, None)
     }
 
-    fn new(method: Method, uri: String, body: Bytes, hops: u8) -> Result<Self, Failure> {
+    fn new(
+        method: Method,
+        uri: String,
+        body: Bytes,
+        hops: u8,
+        peer: Option<IpAddr>,
+    ) -> Result<Self, Failure> {
         let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
         let path = path.split('/').skip(1).map(percent_decode).collect::<Option<Vec<String>>>();
         let path = path.ok_or_else(|| Failure::bad("the path is not percent-encoded UTF-8"))?;
         let params = web::Query::<Vec<(String, String)>>::from_query(query)
             .map_err(|error| Failure::bad(format!("the query string cannot be read: {error}")))?
             .into_inner();
-        Ok(Self { method, path, params, body, uri, hops })
+        Ok(Self { method, path, params, body, uri, hops, peer })
     }
 
     /// This request, for another agent to answer.

@@ -266,6 +266,7 @@ fn clean(slot: u8) {
             let _ = ip(&format!("netns delete {name}"));
         }
     }
+    super::machine::forget_groups(&prefix);
     let _ = ip(&format!("link delete {}", door(slot)));
     let dir = dir(slot);
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();

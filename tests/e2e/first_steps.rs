@@ -55,7 +55,7 @@ fn redis_from_run_to_stop() {
     shown.has(&[
         "Task \"redis\" is \"running\"",
         "/500 MHz",
-        "MiB/256 MiB",
+        "/256 MiB",
         "300 MiB",
         "db: 127.0.0.1:",
         "Memory Stats",

@@ -8,6 +8,7 @@ mod agent; // starts and ends agents
 mod harness; // an agent per test, commands, waiting
 #[expect(dead_code, reason = "one image is for the next tutorial, some helpers for the demo")]
 mod images; // what the tasks run
+mod ran; // what a command did
 mod web; // a small HTTP client
 
 mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program

@@ -4,9 +4,9 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 unsafe extern "C" {
@@ -197,8 +197,24 @@ fn todo_db() {
 
 fn todo_web(request: &Request) -> (u16, String) {
     println!("{} {}", now(), request.line);
+    if request.path == "/db" {
+        return todo_reaches_its_database();
+    }
     let provider = std::env::var("Database__Provider").unwrap_or_else(|_| "Sqlite".into());
     (200, format!("<h1>To-do list</h1>\n<p>kept in {provider}</p>\n"))
+}
+
+/// Whether the database is found under the name that the settings have, and takes connections.
+fn todo_reaches_its_database() -> (u16, String) {
+    let settings = std::env::var("ConnectionStrings__ToDoDb").unwrap_or_default();
+    let server = settings.split(';').find_map(|part| part.strip_prefix("Server=")).unwrap_or("localhost");
+    let found = (server, 5432).to_socket_addrs().and_then(|mut found| {
+        found.next().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    });
+    match found.and_then(|address| TcpStream::connect_timeout(&address, Duration::from_secs(2))) {
+        Ok(stream) => (200, format!("{server} is {}\n", stream.peer_addr().map_or_else(|_| String::new(), |at| at.to_string()))),
+        Err(error) => (500, format!("{server}: {error}\n")),
+    }
 }
 
 /// Seconds since 1970, UTC.

@@ -106,13 +106,24 @@ impl Resolver<'_> {
         ];
         // A lab on one machine has all its doors on loopback; one alone would be told to agents that cannot use it.
         let lab = doors.iter().all(|(_, _, listen, _)| listen.ip().is_loopback());
+        let loopback = lab || config.dev;
+        // An address of this machine that was written for one door counts for those that have none: on a machine with
+        // several networks it is the one where the others are.
+        let named = doors.iter().find_map(|(name, door, listen, port)| {
+            let written = !door.advertise.trim().is_empty();
+            let reach =
+                written.then(|| self.reach(name, door, *listen, *port, loopback, None).ok()).flatten()?;
+            let ip = reach.address.ip();
+            let ours = self.machine.interfaces.iter().any(|one| one.address == ip);
+            (ours && !ip.is_loopback()).then_some(ip)
+        });
         let mut reach = Vec::new();
         for (name, door, listen, port) in doors {
             if config.face == Face::Consul && name == "http" {
                 reach.push(Reach::new(listen));
                 continue;
             }
-            match self.reach(name, door, listen, port, lab || config.dev) {
+            match self.reach(name, door, listen, port, loopback, named) {
                 Ok(found) => reach.push(found),
                 Err(problem) => {
                     problems.push(problem);
@@ -135,7 +146,7 @@ impl Resolver<'_> {
         Some((bind, listen, Advertise { http: http_reach, rpc: rpc_reach, gossip: gossip_reach }))
     }
 
-    /// What others are told of a door.
+    /// What others are told of a door. `named`: the address if none was written and it listens on all.
     fn reach(
         &self,
         name: &str,
@@ -143,6 +154,7 @@ impl Resolver<'_> {
         listen: SocketAddr,
         port: u16,
         loopback: bool,
+        named: Option<IpAddr>,
     ) -> Result<Reach, String> {
         let path = format!("advertise.{name}");
         if !door.advertise.trim().is_empty() {
@@ -168,7 +180,8 @@ impl Resolver<'_> {
         }
         let ip = listen.ip();
         if ip.is_unspecified() {
-            let found = sockaddr::private_address(&self.machine.interfaces).ok_or_else(|| {
+            let guess = || sockaddr::private_address(&self.machine.interfaces);
+            let found = named.or_else(guess).ok_or_else(|| {
                 format!(
                     "No private IPv4 address found for `{path}`: set `bind_addr` to the address of this machine, or \
                      `advertise {{ http = .. rpc = .. serf = .. }}`"

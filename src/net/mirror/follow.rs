@@ -45,7 +45,10 @@ pub struct CatalogMirror {
 
 #[derive(Debug)]
 struct Inner {
+    /// What servers told. Index 0: nothing yet.
     root: ArcSwap<Root>,
+    /// Shown until then.
+    meanwhile: ArcSwap<Root>,
     changes: watch::Sender<u64>,
     contact: Mutex<Contact>,
     started: Instant,
@@ -70,6 +73,7 @@ impl CatalogMirror {
         let (changes, _) = watch::channel(root.index);
         let inner = Arc::new(Inner {
             root: ArcSwap::from_pointee(root),
+            meanwhile: ArcSwap::default(),
             changes,
             contact: Mutex::default(),
             started: Instant::now(),
@@ -82,6 +86,20 @@ impl CatalogMirror {
             }
         });
         Self { inner }
+    }
+
+    /// Whether a server has told anything yet.
+    pub fn has_begun(&self) -> bool {
+        self.inner.root.load().index > 0
+    }
+
+    /// What readers see until a server tells something: a catalog that this agent knows by itself.
+    pub fn show_meanwhile(&self, root: Root) {
+        let index = root.index;
+        self.inner.meanwhile.store(Arc::new(root));
+        if !self.has_begun() {
+            self.inner.changes.send_replace(index);
+        }
     }
 
     /// How old the catalog may be: zero while a server is followed that hears of its leader. `None`: no server has
@@ -117,7 +135,7 @@ impl CatalogMirror {
 
 impl StateReader for CatalogMirror {
     fn root(&self) -> Arc<Root> {
-        self.inner.root.load_full()
+        if self.has_begun() { self.inner.root.load_full() } else { self.inner.meanwhile.load_full() }
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -47,6 +47,18 @@ fn defaults_follow_from_what_is_written() {
         ["127.0.0.1:4646 192.168.33.10:4646", "192.168.33.10:4647", "12.34.56.78:4648"],
         ["192.168.33.10:4646", "[fd00::1]:1", "10.0.2.15:5000"],
     );
+    // The first network of a machine in Vagrant is the same on all of them; one address of the other says which is meant.
+    check(
+        "advertise { http = \"{{ GetInterfaceIP \\\"eth1\\\" }}\" }",
+        ["0.0.0.0:4646", "0.0.0.0:4647", "0.0.0.0:4648"],
+        ["192.168.33.10:4646", "192.168.33.10:4647", "192.168.33.10:4648"],
+    );
+    // A way in from outside is not this machine's own address.
+    check(
+        "advertise { http = \"node-01.local\" }",
+        ["0.0.0.0:4646", "0.0.0.0:4647", "0.0.0.0:4648"],
+        ["node-01.local:4646", "10.0.2.15:4647", "10.0.2.15:4648"],
+    );
     check(
         "bind_addr = \"::1\"",
         ["[::1]:4646", "[::1]:4647", "[::1]:4648"],
