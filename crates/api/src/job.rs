@@ -26,7 +26,8 @@ wire! {
         pub node_pool: String,
         #[serde(with = "nil")]
         pub constraints: Vec<Constraint>,
-        pub affinities: Absent,
+        #[serde(with = "nil")]
+        pub affinities: Vec<Affinity>,
         pub spreads: Absent,
         #[serde(with = "nil")]
         pub task_groups: Vec<TaskGroup>,
@@ -85,7 +86,8 @@ wire! {
         #[serde(with = "nil")]
         pub meta: Map<String>,
         pub reschedule_policy: Option<ReschedulePolicy>,
-        pub affinities: Absent,
+        #[serde(with = "nil")]
+        pub affinities: Vec<Affinity>,
         pub spreads: Absent,
         #[serde(with = "nil")]
         pub networks: Vec<NetworkResource>,
@@ -119,7 +121,8 @@ wire! {
         pub templates: Absent,
         #[serde(with = "nil")]
         pub constraints: Vec<Constraint>,
-        pub affinities: Absent,
+        #[serde(with = "nil")]
+        pub affinities: Vec<Affinity>,
         pub resources: Option<Resources>,
         pub restart_policy: Option<RestartPolicy>,
         pub dispatch_payload: Absent,
@@ -359,6 +362,16 @@ wire! {
         #[serde(rename = "RTarget")]
         pub right: String,
         pub operand: String,
+    }
+
+    pub struct Affinity {
+        #[serde(rename = "LTarget")]
+        pub left: String,
+        #[serde(rename = "RTarget")]
+        pub right: String,
+        pub operand: String,
+        /// -100 to 100. Default: 50.
+        pub weight: Option<i64>,
     }
 
     /// A job in lists.

@@ -8,11 +8,12 @@ use std::{fmt, time::Duration};
 use model::JobType;
 
 use crate::{
-    job::{Constraint, EphemeralDisk, Job, LogConfig, NetworkResource, Port, Resources, Task, TaskGroup},
+    job::{EphemeralDisk, Job, LogConfig, NetworkResource, Port, Resources, Task, TaskGroup},
     job_from_model::{NODE_POOL, config_from_json},
     wire::{Absent, says_nothing},
 };
 
+mod location; // constraints, affinities
 mod policies; // update, restart, reschedule, migrate
 mod services; // services and checks
 
@@ -133,7 +134,6 @@ impl Reader {
             }
         };
         self.only("NodePool", &job.node_pool, &[NODE_POOL]);
-        self.absent("Affinities", &job.affinities);
         self.absent("Spreads", &job.spreads);
         self.absent("Multiregion", &job.multiregion);
         self.absent("Periodic", &job.periodic);
@@ -152,6 +152,7 @@ impl Reader {
 
         let defaults = model::Job::default();
         let constraints = self.constraints(job.constraints);
+        let affinities = self.affinities(job.affinities);
         // The groups take their defaults from the job: read them while the job is still whole.
         let upper =
             policies::FromJob { kind, update: job.update, reschedule: job.reschedule, migrate: job.migrate };
@@ -167,6 +168,7 @@ impl Reader {
             all_at_once: job.all_at_once,
             meta: job.meta,
             constraints,
+            affinities,
             groups,
             stop: job.stop,
             stable: job.stable,
@@ -189,7 +191,6 @@ impl Reader {
 
     fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
         self.absent("Scaling", &group.scaling);
-        self.absent("Affinities", &group.affinities);
         self.absent("Spreads", &group.spreads);
         self.absent("Consul", &group.consul);
         self.absent("Volumes", &group.volumes);
@@ -203,6 +204,7 @@ impl Reader {
             count: self.number_or("Count", group.count, 1),
             meta: group.meta,
             constraints: self.constraints(group.constraints),
+            affinities: self.affinities(group.affinities),
             restart,
             reschedule: self.reschedule(group.reschedule_policy, upper),
             update: self.update(group.update, upper),
@@ -231,7 +233,6 @@ impl Reader {
             ("Secrets", &task.secrets),
             ("Consul", &task.consul),
             ("Templates", &task.templates),
-            ("Affinities", &task.affinities),
             ("DispatchPayload", &task.dispatch_payload),
             ("Lifecycle", &task.lifecycle),
             ("Artifacts", &task.artifacts),
@@ -255,6 +256,7 @@ impl Reader {
             env: task.env,
             meta: task.meta,
             constraints: self.constraints(task.constraints),
+            affinities: self.affinities(task.affinities),
             services,
             resources: self.resources(task.resources.unwrap_or_default()),
             restart: self.restart(task.restart_policy, restart.clone()),
@@ -338,22 +340,6 @@ impl Reader {
                 defaults.max_file_size_mb,
             ),
         }
-    }
-
-    fn constraints(&mut self, constraints: Vec<Constraint>) -> Vec<model::Constraint> {
-        let mut read = Vec::with_capacity(constraints.len());
-        for constraint in constraints {
-            let Some(operand) = model::Operand::parse(&constraint.operand) else {
-                self.problem(format_args!("Constraints: operand {:?} is not supported", constraint.operand));
-                continue;
-            };
-            // Says that hosts need not be distinct: no constraint at all.
-            if operand == model::Operand::DistinctHosts && constraint.right == "false" {
-                continue;
-            }
-            read.push(model::Constraint { left: constraint.left, operand, right: constraint.right });
-        }
-        read
     }
 }
 

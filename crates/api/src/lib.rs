@@ -39,9 +39,9 @@ pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{Deployment, DeploymentState};
 pub use eval::Evaluation;
 pub use job::{
-    Constraint, DisconnectStrategy, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig, MigrateStrategy,
-    NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, Task,
-    TaskGroup, TaskGroupSummary, UpdateStrategy,
+    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig,
+    MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
+    ServiceCheck, Task, TaskGroup, TaskGroupSummary, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_to_model::Refused;

@@ -1,6 +1,7 @@
 //! The rules a job must keep, whether it came as a file or over HTTP.
 
-mod policies; // restart, reschedule, update, migrate, constraints
+mod location; // constraints, affinities
+mod policies; // restart, reschedule, update, migrate
 mod services; // services, checks
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +95,7 @@ impl Checker {
             );
         }
         self.constraints(&job.constraints);
+        self.affinities(&job.affinities);
         if job.groups.is_empty() {
             let help = "write `group \"name\" { task \"name\" { .. } }` into the job";
             self.report(codes::EMPTY, "", "missing job task groups", help);
@@ -138,6 +140,7 @@ impl Checker {
 
     fn group(&mut self, job: &Job, group: &TaskGroup) {
         self.constraints(&group.constraints);
+        self.affinities(&group.affinities);
         self.restart(&group.restart);
         if let Some(policy) = &group.reschedule {
             self.reschedule(policy);
@@ -283,6 +286,7 @@ impl Checker {
             self.report(codes::NAME, "", "task cannot be named \"alloc\"", help);
         }
         self.constraints(&task.constraints);
+        self.affinities(&task.affinities);
         if task.restart != group.restart {
             self.restart(&task.restart);
         }

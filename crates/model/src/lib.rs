@@ -8,6 +8,7 @@ pub mod time; // Timestamp: nanoseconds since the epoch, always passed in
 pub mod resources; // what tasks ask for and nodes offer
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
+pub mod location; // where it may run and where it would rather
 pub mod policy; // restart, reschedule, update, migrate
 pub mod node; // a machine and its drivers
 pub mod agent; // a member of the cluster, as the catalog shows it
@@ -27,9 +28,8 @@ pub use autopilot::AutopilotSettings;
 pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
-pub use job::{
-    Constraint, EphemeralDisk, Job, JobStatus, JobType, LogConfig, Operand, Task, TaskGroup, Value,
-};
+pub use job::{EphemeralDisk, Job, JobStatus, JobType, LogConfig, Task, TaskGroup, Value};
+pub use location::{Affinity, Constraint, Operand};
 pub use metric::AllocMetric;
 pub use node::{
     Drain, DrainDeadline, DrainStatus, DriverInfo, Eligibility, LastDrain, Node, NodeEvent, NodeStatus,

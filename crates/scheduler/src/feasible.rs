@@ -7,6 +7,7 @@
 //!
 //! Not here: room (that is `rank`), and `distinct_hosts`, which depends on what the plan has placed so far.
 
+mod affinity; // which are preferred
 mod constraint; // one requirement against one node
 mod version; // `>= 1.0, < 2`
 
@@ -15,7 +16,10 @@ use std::{cell::OnceCell, collections::BTreeSet};
 use model::{Constraint, Job, Node, NodeId, Operand, TaskGroup};
 use state::Root;
 
+use affinity::Affinities;
 use constraint::Test;
+
+pub(crate) use affinity::Liking;
 
 /// The answer for one class and one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,7 @@ struct GroupTests<'a> {
     of_job: usize,
     unique: Vec<Test<'a>>,
     distinct: Distinct,
+    affinities: Affinities<'a>,
     verdicts: OnceCell<Vec<Verdict>>,
 }
 
@@ -75,6 +80,11 @@ impl<'a> Feasibility<'a> {
 
     pub(crate) fn distinct(&self, group: usize) -> Distinct {
         self.groups[group].distinct
+    }
+
+    /// Which nodes the group would rather have; `None` if all are equally welcome.
+    pub(crate) fn liking(&self, group: usize) -> Option<Liking> {
+        self.groups[group].affinities.liking(self.root, self.job)
     }
 
     /// The constraint on unique properties that the node does not meet.
@@ -103,6 +113,7 @@ impl<'a> GroupTests<'a> {
             of_job: 0,
             unique: Vec::new(),
             distinct: Distinct::default(),
+            affinities: Affinities::new(job, group),
             verdicts: OnceCell::new(),
         };
         for constraint in &job.constraints {

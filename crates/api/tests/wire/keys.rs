@@ -68,6 +68,7 @@ fn jobs() {
     check(api::EphemeralDisk::default(), "Sticky SizeMB Migrate");
     check(api::LogConfig::default(), "MaxFiles MaxFileSizeMB Disabled");
     check(api::Constraint::default(), "LTarget RTarget Operand");
+    check(api::Affinity::default(), "LTarget RTarget Operand Weight");
     check(api::NetworkResource::default(), "");
     check(api::Port::default(), "");
     check(

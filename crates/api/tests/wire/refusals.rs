@@ -34,7 +34,13 @@ const SERVICE: &str = "/TaskGroups/0/Tasks/0/Services/0";
 #[test]
 fn unsupported_fields_are_refused_by_name() {
     check("", "Periodic", json!({"Enabled": true}), "Periodic is not supported; remove it from the job");
-    check("", "affinities", json!([{}]), "Affinities is not supported; remove it from the job");
+    check(
+        "",
+        "affinities",
+        json!([{"Operand": "distinct_hosts"}]),
+        "Affinities: operand \"distinct_hosts\" is not supported",
+    );
+    check("", "Affinities", json!([{"Weight": 1000}]), "Affinities.Weight is out of range: 1000");
     check("", "Type", json!("system"), "Type \"system\" is not supported; use \"service\" or \"batch\"");
     check("", "NodePool", json!("gpu"), "NodePool \"gpu\" is not supported; use \"default\"");
     check("", "Priority", json!(-1), "Priority is out of range: -1");

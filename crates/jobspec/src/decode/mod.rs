@@ -2,7 +2,8 @@
 
 mod fields; // reading one block
 mod group; // group and job level
-mod policy; // update, restart, reschedule, migrate, constraints
+mod location; // constraints, affinities
+mod policy; // update, restart, reschedule, migrate
 mod service; // services and checks
 mod task; // tasks, resources, driver config
 

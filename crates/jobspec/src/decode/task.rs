@@ -7,7 +7,7 @@ use model::{LogConfig, Resources, RestartPolicy, Task, Value};
 use super::{
     Decoder,
     fields::{Fields, Noop, Section},
-    group, policy, service,
+    group, location, policy, service,
 };
 use crate::{
     codes,
@@ -22,7 +22,8 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         user: fields.text(d, "user").unwrap_or_default(),
         env: fields.map(d, "env"),
         meta: fields.map(d, "meta"),
-        constraints: policy::constraints(&mut fields, d, false),
+        constraints: location::constraints(&mut fields, d, false),
+        affinities: location::affinities(&mut fields, d),
         services: service::services(&mut fields, d),
         leader: fields.bool(d, "leader").unwrap_or(false),
         kill_timeout: fields.duration(d, "kill_timeout").unwrap_or(Duration::from_secs(5)),
@@ -52,7 +53,6 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         &[
             ("artifact", "put the files into the image, or fetch them in the task's command"),
             ("template", "pass the values with `env`, or write the file in the task's command"),
-            ("affinity", "use a `constraint`, or leave it out"),
             ("vault", "pass secrets in another way, for example with `env`"),
             ("consul", "leave it out: services are registered in the built-in catalog"),
             ("identity", "leave it out"),

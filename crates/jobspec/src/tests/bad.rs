@@ -125,10 +125,7 @@ fn unsupported() {
     shows!(said(&[
         ("types", in_job("type = \"system\"")),
         ("type misspelt", in_job("type = \"servise\"")),
-        (
-            "job blocks",
-            in_job("periodic {\n  cron = \"@daily\"\n}\nparameterized { }\naffinity { }\nspread { }")
-        ),
+        ("job blocks", in_job("periodic {\n  cron = \"@daily\"\n}\nparameterized { }\nspread { }")),
         ("group blocks", in_group("volume \"v\" { }\nscaling { }\nmax_run_duration = \"1h\"")),
         ("task blocks", in_task(task_blocks)),
         (
@@ -210,6 +207,12 @@ fn rules() {
             "constraints",
             in_task(
                 "constraint { }\nconstraint {\n  distinct_hosts = true\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  operator = \"~\"\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  regexp = \"(\"\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  version = \"new\"\n}"
+            )
+        ),
+        (
+            "affinities",
+            in_task(
+                "affinity { }\naffinity {\n  attribute = \"${attr.x}\"\n  operator = \"distinct_hosts\"\n}\naffinity {\n  attribute = \"${attr.x}\"\n  weight = 0\n}\naffinity {\n  attribute = \"${attr.x}\"\n  weight = 101\n}\naffinity {\n  attribute = \"${attr.x}\"\n  regexp = \"(\"\n  wieght = 1\n}"
             )
         ),
         (

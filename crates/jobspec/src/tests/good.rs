@@ -194,6 +194,28 @@ fn constraints_in_every_spelling() {
 }
 
 #[test]
+fn affinities_in_every_place() {
+    let job = job(&around(
+        "affinity { attribute = \"${node.datacenter}\" value = \"dc1\" }",
+        "affinity = { attribute = \"${attr.v}\", version = \">= 1.0\", weight = \"-100\" }",
+        "affinity {\n  attribute = \"${meta.x}\"\n  operator = \"is_set\"\n  weight = 1\n}",
+    ));
+    let group = &job.groups[0];
+    let all = [&job.affinities, &group.affinities, &group.tasks[0].affinities].map(|list| {
+        let [one] = list.as_slice() else { panic!("{list:?}") };
+        (one.rule.left.as_str(), one.rule.operand, one.rule.right.as_str(), one.weight)
+    });
+    assert_eq!(
+        all,
+        [
+            ("${node.datacenter}", Operand::Equal, "dc1", 50),
+            ("${attr.v}", Operand::Version, ">= 1.0", -100),
+            ("${meta.x}", Operand::IsSet, "", 1),
+        ]
+    );
+}
+
+#[test]
 fn checks_take_what_their_service_says() {
     let job = job(&around(
         "",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::AllocMetric;
 
-use super::{Entry, Refused, Search};
+use super::search::{Entry, Refused, Search};
 use crate::{feasible::Verdict, fit::Exhausted};
 
 impl Search<'_, '_> {

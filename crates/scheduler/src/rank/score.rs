@@ -2,40 +2,48 @@
 
 use model::Capacity;
 
-/// The parts of one node's score.
+/// The parts of one node's score that no other placement changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Score {
     binpack: f64,
     anti_affinity: Option<f64>,
+    affinity: Option<f64>,
 }
 
 impl Score {
-    /// `used` counts the new allocation in; `beside` are allocations of its group on the node already.
-    pub(super) fn new(used: Capacity, total: Capacity, beside: u32, count: u32) -> Self {
-        let anti_affinity = (beside > 0).then(|| -(f64::from(beside) + 1.0) / f64::from(count.max(1)));
-        Self { binpack: binpack(used, total), anti_affinity }
+    /// `used` counts the new allocation in; `beside` are allocations of its group on the node already; `liking` is
+    /// what the affinities say of the node.
+    pub(super) fn new(used: Capacity, total: Capacity, beside: u32, count: u32, liking: f64) -> Self {
+        Self {
+            binpack: binpack(used, total),
+            anti_affinity: (beside > 0).then(|| -(f64::from(beside) + 1.0) / f64::from(count.max(1))),
+            affinity: (liking != 0.0).then_some(liking),
+        }
+    }
+
+    /// The sum of the parts, and how many there are.
+    pub(super) fn sum(self) -> (f64, u32) {
+        let extra = [self.anti_affinity, self.affinity];
+        let count = 1 + extra.iter().flatten().count() as u32;
+        (self.binpack + extra.iter().flatten().sum::<f64>(), count)
     }
 
     pub(super) fn normalized(self) -> f64 {
-        match self.anti_affinity {
-            None => self.binpack,
-            Some(anti_affinity) => (self.binpack + anti_affinity) / 2.0,
-        }
+        let (sum, count) = self.sum();
+        sum / f64::from(count)
     }
 
     /// The score when the instance failed on this node before.
     pub(super) fn with_penalty(self) -> f64 {
-        match self.anti_affinity {
-            None => (self.binpack - 1.0) / 2.0,
-            Some(anti_affinity) => (self.binpack + anti_affinity - 1.0) / 3.0,
-        }
+        let (sum, count) = self.sum();
+        (sum - 1.0) / f64::from(count + 1)
     }
 
     /// Under the names of the HTTP API.
     pub(super) fn parts(self) -> impl Iterator<Item = (&'static str, f64)> {
-        [("binpack", self.binpack)]
-            .into_iter()
-            .chain(self.anti_affinity.map(|anti_affinity| ("job-anti-affinity", anti_affinity)))
+        let extra = [("job-anti-affinity", self.anti_affinity), ("node-affinity", self.affinity)];
+        let extra = extra.into_iter().filter_map(|(name, part)| part.map(|part| (name, part)));
+        std::iter::once(("binpack", self.binpack)).chain(extra)
     }
 }
 
@@ -61,7 +69,7 @@ mod tests {
     #[test]
     fn scores() {
         let check = |used, total, beside, count, expected: f64| {
-            let score = Score::new(used, total, beside, count).normalized();
+            let score = Score::new(used, total, beside, count, 0.0).normalized();
             assert!((score - expected).abs() < 1e-3, "{used:?} of {total:?}: {score}, expected {expected}");
         };
         check(capacity(0, 0), capacity(100, 100), 0, 1, 0.0);
@@ -74,7 +82,15 @@ mod tests {
 
     #[test]
     fn a_node_where_it_failed_scores_less() {
-        let score = Score::new(capacity(100, 100), capacity(100, 100), 0, 1);
+        let score = Score::new(capacity(100, 100), capacity(100, 100), 0, 1, 0.0);
         assert!(score.with_penalty().abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_liked_is_one_more_part() {
+        let score = |liking| Score::new(capacity(100, 100), capacity(100, 100), 1, 4, liking);
+        assert!((score(1.0).normalized() - 0.5).abs() < 1e-9);
+        assert!((score(-1.0).normalized() + 0.5 / 3.0).abs() < 1e-9);
+        assert_eq!(score(0.0).parts().count(), 2);
     }
 }

@@ -1,4 +1,6 @@
-use model::{Constraint, DriverInfo, EvalStatus, Job, JobType, NetworkAsk, NodeId, Operand, Port, Trigger};
+use model::{
+    Affinity, Constraint, DriverInfo, EvalStatus, Job, JobType, NetworkAsk, NodeId, Operand, Port, Trigger,
+};
 
 use crate::testing::{World, job, node, sizes};
 
@@ -209,4 +211,26 @@ fn the_fuller_node_wins_between_jobs() {
     assert_eq!(metric.scores[0].node, first);
     assert!(metric.scores[0].normalized > metric.scores[1].normalized);
     assert_eq!(metric.scores[0].scores.keys().collect::<Vec<_>>(), ["binpack"]);
+}
+
+fn like(left: &str, right: &str, weight: i8) -> Affinity {
+    Affinity { rule: constraint(left, Operand::Equal, right), weight }
+}
+
+#[test]
+fn nodes_that_are_liked_come_first_and_disliked_ones_last() {
+    let mut world = World::new(3);
+    let mut web = job("web", JobType::Service, 1);
+    web.affinities.push(like("${node.unique.name}", "n2", 60));
+    web.groups[0].affinities.push(like("${attr.kernel.name}", "linux", 20));
+    web.groups[0].tasks[0].affinities.push(like("${node.unique.name}", "n3", -20));
+    world.submit(&web);
+    let decision = world.run("web");
+    let [placed] = &decision.plan.placements[..] else { panic!("{:?}", decision.plan.placements) };
+    assert_eq!(placed.node, NodeId(2));
+    let scores = &placed.metric.as_ref().unwrap().scores;
+    let likings: Vec<(NodeId, Option<f64>)> =
+        scores.iter().map(|score| (score.node, score.scores.get("node-affinity").copied())).collect();
+    // The third meets what is liked and what is disliked, with the same weight: no part of its score.
+    assert_eq!(likings, [(NodeId(2), Some(0.8)), (NodeId(3), None), (NodeId(1), Some(0.2))]);
 }

@@ -1,0 +1,39 @@
+//! Where a job may run, and where it would rather.
+
+use super::Reader;
+use crate::job::{Affinity, Constraint};
+
+impl Reader {
+    pub(super) fn constraints(&mut self, constraints: Vec<Constraint>) -> Vec<model::Constraint> {
+        let mut read = Vec::with_capacity(constraints.len());
+        for constraint in constraints {
+            let Some(operand) = model::Operand::parse(&constraint.operand) else {
+                self.problem(format_args!("Constraints: operand {:?} is not supported", constraint.operand));
+                continue;
+            };
+            // Says that hosts need not be distinct: no constraint at all.
+            if operand == model::Operand::DistinctHosts && constraint.right == "false" {
+                continue;
+            }
+            read.push(model::Constraint { left: constraint.left, operand, right: constraint.right });
+        }
+        read
+    }
+
+    pub(super) fn affinities(&mut self, affinities: Vec<Affinity>) -> Vec<model::Affinity> {
+        let mut read = Vec::with_capacity(affinities.len());
+        for affinity in affinities {
+            let known = model::Operand::parse(&affinity.operand);
+            let Some(operand) = known.filter(|operand| operand.compares()) else {
+                self.problem(format_args!("Affinities: operand {:?} is not supported", affinity.operand));
+                continue;
+            };
+            let default = model::Affinity::DEFAULT_WEIGHT;
+            read.push(model::Affinity {
+                rule: model::Constraint { left: affinity.left, operand, right: affinity.right },
+                weight: self.number_or("Affinities.Weight", affinity.weight, default),
+            });
+        }
+        read
+    }
+}

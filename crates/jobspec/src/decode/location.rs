@@ -1,0 +1,137 @@
+//! Where a job may run, and where it would rather: `constraint` and `affinity`.
+
+use model::{Affinity, Constraint, Operand};
+
+use super::{
+    Decoder,
+    fields::{Fields, Noop},
+};
+use crate::{codes, syntax::Span};
+
+/// Operands that may be written as the name of the argument: `version = ">= 1.0"`.
+const SHORTHANDS: [&str; 6] =
+    ["version", "semver", "regexp", "set_contains", "set_contains_all", "set_contains_any"];
+
+const OPERANDS: &str =
+    "=, !=, <, <=, >, >=, version, semver, regexp, set_contains, set_contains_any, is_set, is_not_set";
+
+/// All constraints of a block. `hosts`: `distinct_hosts` is allowed there.
+pub(super) fn constraints(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool) -> Vec<Constraint> {
+    let mut constraints = Vec::new();
+    for section in fields.blocks(d, "constraint") {
+        d.enter("constraint", constraints.len(), "", section.span);
+        let mut fields = Fields::new(&section.body, "constraint");
+        constraints.extend(constraint(&mut fields, d, hosts, section.span));
+        fields.finish(d);
+        d.leave();
+    }
+    constraints
+}
+
+/// All affinities of a block.
+pub(super) fn affinities(fields: &mut Fields<'_>, d: &mut Decoder) -> Vec<Affinity> {
+    let mut affinities = Vec::new();
+    for section in fields.blocks(d, "affinity") {
+        d.enter("affinity", affinities.len(), "", section.span);
+        let mut fields = Fields::new(&section.body, "affinity");
+        affinities.extend(affinity(&mut fields, d, section.span));
+        fields.finish(d);
+        d.leave();
+    }
+    affinities
+}
+
+fn affinity(fields: &mut Fields<'_>, d: &mut Decoder, span: Span) -> Option<Affinity> {
+    let weight = fields.number(d, "weight", -100, 100).and_then(|weight| i8::try_from(weight).ok());
+    let written = Written::read(fields, d, span);
+    let known = Operand::parse(&written.operator);
+    let Some(operand) = known.filter(|operand| operand.compares()) else {
+        let help = format!("known are {OPERANDS}");
+        let message = format!("unknown affinity operator \"{}\"", written.operator);
+        d.report(codes::AFFINITY, written.span, message, help);
+        d.taint("attribute");
+        return None;
+    };
+    Some(Affinity { rule: written.rule(operand), weight: weight.unwrap_or(Affinity::DEFAULT_WEIGHT) })
+}
+
+/// What constraints and affinities have in common.
+struct Written {
+    left: Option<String>,
+    right: Option<String>,
+    operator: String,
+    /// Where the operator stands; the block where it does not.
+    span: Span,
+}
+
+impl Written {
+    fn read(fields: &mut Fields<'_>, d: &mut Decoder, span: Span) -> Self {
+        let left = fields.text(d, "attribute");
+        let mut right = fields.text(d, "value");
+        let mut operator = fields.text(d, "operator").map(|text| (text, fields.span("operator")));
+        for shorthand in SHORTHANDS {
+            if let Some(value) = fields.text(d, shorthand) {
+                right = Some(value);
+                d.set_position("value", fields.span(shorthand));
+                operator = Some((shorthand.to_string(), fields.span(shorthand)));
+            }
+        }
+        for shorthand in ["is_set", "is_not_set"] {
+            if fields.bool(d, shorthand) == Some(true) {
+                operator = Some((shorthand.to_string(), fields.span(shorthand)));
+            }
+        }
+        let (operator, span) = operator.unwrap_or((String::new(), span));
+        Self { left, right, operator, span }
+    }
+
+    fn rule(self, operand: Operand) -> Constraint {
+        Constraint { left: self.left.unwrap_or_default(), operand, right: self.right.unwrap_or_default() }
+    }
+}
+
+fn constraint(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool, span: Span) -> Option<Constraint> {
+    let mut written = Written::read(fields, d, span);
+    let distinct = fields.bool(d, "distinct_hosts");
+    let help = "use `distinct_hosts = true`, or leave it out";
+    fields.refuse(d, "distinct_property", Noop::Never, help);
+    if fields.raw("distinct_property").is_some() {
+        return None;
+    }
+    match distinct {
+        Some(true) => {
+            written.operator = String::from("distinct_hosts");
+            written.span = fields.span("distinct_hosts");
+        }
+        // Said explicitly that nothing is demanded.
+        Some(false) => return None,
+        None => {}
+    }
+    if written.operator == "distinct_property" {
+        d.report(codes::UNSUPPORTED, written.span, "`distinct_property` is not supported yet", help);
+        return None;
+    }
+    let Some(operand) = Operand::parse(&written.operator) else {
+        let message = format!("unknown constraint operator \"{}\"", written.operator);
+        let help = format!("known are {OPERANDS} and distinct_hosts");
+        d.report(codes::CONSTRAINT, written.span, message, help);
+        d.taint("attribute");
+        return None;
+    };
+    if operand == Operand::DistinctHosts {
+        if !hosts {
+            d.report(
+                codes::CONSTRAINT,
+                written.span,
+                "`distinct_hosts` is not allowed in a task",
+                "put the constraint into the group or the job: tasks of a group always share a node",
+            );
+            return None;
+        }
+        if written.right.as_deref() == Some("false") {
+            return None;
+        }
+        return Some(Constraint { left: String::new(), operand, right: String::from("true") });
+    }
+    Some(written.rule(operand))
+}

@@ -1,0 +1,83 @@
+//! Rules of constraints and affinities.
+
+use model::{Affinity, Constraint, Operand};
+
+use super::Checker;
+use crate::codes;
+
+impl Checker {
+    pub(super) fn constraints(&mut self, constraints: &[Constraint]) {
+        for (index, constraint) in constraints.iter().enumerate() {
+            self.enter("constraint", index, "");
+            if constraint.operand.compares() {
+                self.rule(codes::CONSTRAINT, constraint);
+            }
+            self.leave();
+        }
+    }
+
+    pub(super) fn affinities(&mut self, affinities: &[Affinity]) {
+        for (index, affinity) in affinities.iter().enumerate() {
+            self.enter("affinity", index, "");
+            if affinity.weight == 0 {
+                let help = "write `weight = 50`, or a negative one to keep away; or leave the affinity out";
+                self.report(codes::AFFINITY, "weight", "affinity weight cannot be zero", help);
+            } else if !(-100..=100).contains(&affinity.weight) {
+                let message =
+                    format!("affinity weight must be between -100 and 100, found {}", affinity.weight);
+                self.report(codes::AFFINITY, "weight", message, "the default is 50");
+            }
+            if affinity.rule.operand.compares() {
+                self.rule(codes::AFFINITY, &affinity.rule);
+            } else {
+                let message = format!("unknown affinity operator \"{}\"", affinity.rule.operand.as_str());
+                self.report(codes::AFFINITY, "operator", message, "put it into a `constraint`");
+            }
+            self.leave();
+        }
+    }
+
+    /// A comparison that can be made.
+    fn rule(&mut self, code: &'static str, constraint: &Constraint) {
+        let right = constraint.right.as_str();
+        if constraint.left.is_empty() {
+            let message = format!(
+                "no attribute provided but is required by operator \"{}\"",
+                constraint.operand.as_str()
+            );
+            self.report(code, "attribute", message, "write `attribute = \"${attr.kernel.name}\"`");
+        }
+        match constraint.operand {
+            Operand::IsSet | Operand::IsNotSet if !right.is_empty() => {
+                let message = format!("operator \"{}\" takes no value", constraint.operand.as_str());
+                self.report(code, "value", message, "leave `value` out");
+            }
+            Operand::Regexp if regex::Regex::new(right).is_err() => {
+                let message = format!("\"{right}\" is not a regular expression");
+                self.report(code, "value", message, "close its brackets, and write \\\\ for a backslash");
+            }
+            Operand::Version | Operand::Semver if !is_version_constraint(right) => {
+                let message = format!("\"{right}\" is not a version constraint");
+                self.report(code, "value", message, "write it as \">= 1.2, < 2.0\"");
+            }
+            Operand::SetContains | Operand::SetContainsAny if right.is_empty() => {
+                let message = format!("operator \"{}\" needs a value", constraint.operand.as_str());
+                self.report(code, "value", message, "write the members with commas: `value = \"a,b\"`");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `>= 1.2, < 2.0`; also interpolated ones, which are known later.
+fn is_version_constraint(text: &str) -> bool {
+    text.contains("${")
+        || text.split(',').all(|part| {
+            let part = part.trim().trim_start_matches(['=', '!', '<', '>', '~']).trim();
+            let part = part.strip_prefix('v').unwrap_or(part);
+            part.starts_with(|letter: char| letter.is_ascii_digit())
+                && part
+                    .chars()
+                    .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '+'))
+        })
+}

@@ -1,0 +1,94 @@
+//! Where a job may run, and where it would rather run.
+
+use serde::{Deserialize, Serialize};
+
+/// How the two sides of a constraint are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operand {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Version,
+    Semver,
+    Regexp,
+    SetContains,
+    SetContainsAny,
+    IsSet,
+    IsNotSet,
+    /// No two allocations of the job (or group) on one node.
+    DistinctHosts,
+}
+
+impl Operand {
+    /// As the HTTP API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Version => "version",
+            Self::Semver => "semver",
+            Self::Regexp => "regexp",
+            Self::SetContains => "set_contains",
+            Self::SetContainsAny => "set_contains_any",
+            Self::IsSet => "is_set",
+            Self::IsNotSet => "is_not_set",
+            Self::DistinctHosts => "distinct_hosts",
+        }
+    }
+
+    /// Asks something of a node by itself, whatever else runs where.
+    pub fn compares(self) -> bool {
+        self != Self::DistinctHosts
+    }
+
+    /// Reads every spelling that job files use.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "" | "=" | "==" | "is" => Self::Equal,
+            "!=" | "not" => Self::NotEqual,
+            "<" => Self::Less,
+            "<=" => Self::LessOrEqual,
+            ">" => Self::Greater,
+            ">=" => Self::GreaterOrEqual,
+            "version" => Self::Version,
+            "semver" => Self::Semver,
+            "regexp" => Self::Regexp,
+            "set_contains" | "set_contains_all" => Self::SetContains,
+            "set_contains_any" => Self::SetContainsAny,
+            "is_set" => Self::IsSet,
+            "is_not_set" => Self::IsNotSet,
+            "distinct_hosts" => Self::DistinctHosts,
+            _ => return None,
+        })
+    }
+}
+
+/// A requirement that a node must meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Usually an interpolation such as `${attr.kernel.name}`.
+    pub left: String,
+    pub operand: Operand,
+    pub right: String,
+}
+
+/// A liking for nodes that meet a rule, or a dislike of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affinity {
+    /// Never [`Operand::DistinctHosts`].
+    pub rule: Constraint,
+    /// -100 to 100 and not 0; negative: rather not there. Default: 50.
+    pub weight: i8,
+}
+
+impl Affinity {
+    pub const DEFAULT_WEIGHT: i8 = 50;
+}
