@@ -28,7 +28,8 @@ wire! {
         pub constraints: Vec<Constraint>,
         #[serde(with = "nil")]
         pub affinities: Vec<Affinity>,
-        pub spreads: Absent,
+        #[serde(with = "nil")]
+        pub spreads: Vec<Spread>,
         #[serde(with = "nil")]
         pub task_groups: Vec<TaskGroup>,
         /// Pushed into the groups on input; all zero on output.
@@ -88,7 +89,8 @@ wire! {
         pub reschedule_policy: Option<ReschedulePolicy>,
         #[serde(with = "nil")]
         pub affinities: Vec<Affinity>,
-        pub spreads: Absent,
+        #[serde(with = "nil")]
+        pub spreads: Vec<Spread>,
         #[serde(with = "nil")]
         pub networks: Vec<NetworkResource>,
         pub consul: Absent,
@@ -372,6 +374,20 @@ wire! {
         pub operand: String,
         /// -100 to 100. Default: 50.
         pub weight: Option<i64>,
+    }
+
+    pub struct Spread {
+        pub attribute: String,
+        /// 1 to 100. Default: 50.
+        pub weight: Option<i64>,
+        #[serde(with = "nil")]
+        pub spread_target: Vec<SpreadTarget>,
+    }
+
+    pub struct SpreadTarget {
+        pub value: String,
+        /// Of the group's count.
+        pub percent: i64,
     }
 
     /// A job in lists.

@@ -6,7 +6,7 @@ use crate::{
     job::{
         Affinity, CheckRestart, Constraint, DisconnectStrategy, EphemeralDisk, Job, LogConfig,
         MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
-        ServiceCheck, ServiceWeights, Task, TaskGroup, UpdateStrategy,
+        ServiceCheck, ServiceWeights, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
     },
     wire::nanos,
 };
@@ -28,6 +28,7 @@ impl From<&model::Job> for Job {
             node_pool: String::from(NODE_POOL),
             constraints: constraints(&job.constraints),
             affinities: job.affinities.iter().map(Into::into).collect(),
+            spreads: job.spreads.iter().map(Into::into).collect(),
             task_groups: job.groups.iter().map(|group| task_group(group, job.kind)).collect(),
             meta: job.meta.clone(),
             stop: job.stop,
@@ -57,6 +58,7 @@ fn task_group(group: &model::TaskGroup, kind: model::JobType) -> TaskGroup {
         disconnect: group.disconnect.as_ref().map(Into::into),
         constraints: constraints(&group.constraints),
         affinities: group.affinities.iter().map(Into::into).collect(),
+        spreads: group.spreads.iter().map(Into::into).collect(),
         restart_policy: Some((&group.restart).into()),
         tasks: group.tasks.iter().map(task).collect(),
         ephemeral_disk: Some(EphemeralDisk {
@@ -116,6 +118,20 @@ impl From<&model::Affinity> for Affinity {
             right: affinity.rule.right.clone(),
             operand: affinity.rule.operand.as_str().to_owned(),
             weight: Some(i64::from(affinity.weight)),
+        }
+    }
+}
+
+impl From<&model::Spread> for Spread {
+    fn from(spread: &model::Spread) -> Self {
+        let target = |target: &model::SpreadTarget| SpreadTarget {
+            value: target.value.clone(),
+            percent: i64::from(target.percent),
+        };
+        Self {
+            attribute: spread.attribute.clone(),
+            weight: Some(i64::from(spread.weight)),
+            spread_target: spread.targets.iter().map(target).collect(),
         }
     }
 }

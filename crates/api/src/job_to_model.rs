@@ -13,7 +13,7 @@ use crate::{
     wire::{Absent, says_nothing},
 };
 
-mod location; // constraints, affinities
+mod location; // constraints, affinities, spreads
 mod policies; // update, restart, reschedule, migrate
 mod services; // services and checks
 
@@ -134,7 +134,6 @@ impl Reader {
             }
         };
         self.only("NodePool", &job.node_pool, &[NODE_POOL]);
-        self.absent("Spreads", &job.spreads);
         self.absent("Multiregion", &job.multiregion);
         self.absent("Periodic", &job.periodic);
         self.absent("ParameterizedJob", &job.parameterized_job);
@@ -153,6 +152,7 @@ impl Reader {
         let defaults = model::Job::default();
         let constraints = self.constraints(job.constraints);
         let affinities = self.affinities(job.affinities);
+        let spreads = self.spreads(job.spreads);
         // The groups take their defaults from the job: read them while the job is still whole.
         let upper =
             policies::FromJob { kind, update: job.update, reschedule: job.reschedule, migrate: job.migrate };
@@ -169,6 +169,7 @@ impl Reader {
             meta: job.meta,
             constraints,
             affinities,
+            spreads,
             groups,
             stop: job.stop,
             stable: job.stable,
@@ -191,7 +192,6 @@ impl Reader {
 
     fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
         self.absent("Scaling", &group.scaling);
-        self.absent("Spreads", &group.spreads);
         self.absent("Consul", &group.consul);
         self.absent("Volumes", &group.volumes);
         self.absent("MaxRunDuration", &group.max_run_duration);
@@ -205,6 +205,7 @@ impl Reader {
             meta: group.meta,
             constraints: self.constraints(group.constraints),
             affinities: self.affinities(group.affinities),
+            spreads: self.spreads(group.spreads),
             restart,
             reschedule: self.reschedule(group.reschedule_policy, upper),
             update: self.update(group.update, upper),

@@ -41,7 +41,7 @@ pub use eval::Evaluation;
 pub use job::{
     Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig,
     MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
-    ServiceCheck, Task, TaskGroup, TaskGroupSummary, UpdateStrategy,
+    ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, TaskGroupSummary, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_to_model::Refused;

@@ -35,3 +35,4 @@ pub(crate) const CONFIG: &str = "T0412";
 pub(crate) const LEADER: &str = "T0413";
 pub(crate) const DISCONNECT: &str = "T0414";
 pub(crate) const AFFINITY: &str = "T0415";
+pub(crate) const SPREAD: &str = "T0416";

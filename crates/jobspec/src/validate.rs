@@ -1,6 +1,6 @@
 //! The rules a job must keep, whether it came as a file or over HTTP.
 
-mod location; // constraints, affinities
+mod location; // constraints, affinities, spreads
 mod policies; // restart, reschedule, update, migrate
 mod services; // services, checks
 
@@ -96,6 +96,7 @@ impl Checker {
         }
         self.constraints(&job.constraints);
         self.affinities(&job.affinities);
+        self.spreads(&job.spreads);
         if job.groups.is_empty() {
             let help = "write `group \"name\" { task \"name\" { .. } }` into the job";
             self.report(codes::EMPTY, "", "missing job task groups", help);
@@ -141,6 +142,7 @@ impl Checker {
     fn group(&mut self, job: &Job, group: &TaskGroup) {
         self.constraints(&group.constraints);
         self.affinities(&group.affinities);
+        self.spreads(&group.spreads);
         self.restart(&group.restart);
         if let Some(policy) = &group.reschedule {
             self.reschedule(policy);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::JobKey,
-    location::{Affinity, Constraint},
+    location::{Affinity, Constraint, Spread},
     policy::{Disconnect, MigratePolicy, ReschedulePolicy, RestartPolicy, UpdateStrategy},
     resources::{Capacity, NetworkAsk, Port, Resources},
     service::Service,
@@ -72,6 +72,7 @@ pub struct Job {
     pub meta: BTreeMap<String, String>,
     pub constraints: Vec<Constraint>,
     pub affinities: Vec<Affinity>,
+    pub spreads: Vec<Spread>,
     pub groups: Vec<TaskGroup>,
 
     /// Set by `stop`: nothing of this job shall run.
@@ -104,6 +105,7 @@ impl Default for Job {
             meta: BTreeMap::new(),
             constraints: Vec::new(),
             affinities: Vec::new(),
+            spreads: Vec::new(),
             groups: Vec::new(),
             stop: false,
             stable: false,
@@ -153,6 +155,7 @@ pub struct TaskGroup {
     pub meta: BTreeMap<String, String>,
     pub constraints: Vec<Constraint>,
     pub affinities: Vec<Affinity>,
+    pub spreads: Vec<Spread>,
     pub restart: RestartPolicy,
     /// Absent for batch jobs only when the job file disabled it.
     pub reschedule: Option<ReschedulePolicy>,

@@ -29,7 +29,7 @@ pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
 pub use job::{EphemeralDisk, Job, JobStatus, JobType, LogConfig, Task, TaskGroup, Value};
-pub use location::{Affinity, Constraint, Operand};
+pub use location::{Affinity, Constraint, Operand, Spread, SpreadTarget};
 pub use metric::AllocMetric;
 pub use node::{
     Drain, DrainDeadline, DrainStatus, DriverInfo, Eligibility, LastDrain, Node, NodeEvent, NodeStatus,

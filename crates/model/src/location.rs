@@ -1,4 +1,4 @@
-//! Where a job may run, and where it would rather run.
+//! Where a job may run, where it would rather run, and how it is spread.
 
 use serde::{Deserialize, Serialize};
 
@@ -91,4 +91,27 @@ pub struct Affinity {
 
 impl Affinity {
     pub const DEFAULT_WEIGHT: i8 = 50;
+}
+
+/// A wish that the allocations of a group are spread over the values of an attribute of their nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// An interpolation such as `${node.datacenter}`.
+    pub attribute: String,
+    /// 1 to 100, against the other spreads of job and group. Default: 50.
+    pub weight: u8,
+    /// Empty: evenly over all values.
+    pub targets: Vec<SpreadTarget>,
+}
+
+impl Spread {
+    pub const DEFAULT_WEIGHT: u8 = 50;
+}
+
+/// How much of a group shall be where the attribute has a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpreadTarget {
+    pub value: String,
+    /// Of the group's count. What the targets leave of 100 is for all other values.
+    pub percent: u8,
 }

@@ -9,6 +9,7 @@
 
 mod affinity; // which are preferred
 mod constraint; // one requirement against one node
+mod property; // the values of an attribute
 mod version; // `>= 1.0, < 2`
 
 use std::{cell::OnceCell, collections::BTreeSet};
@@ -20,6 +21,7 @@ use affinity::Affinities;
 use constraint::Test;
 
 pub(crate) use affinity::Liking;
+pub(crate) use property::Property;
 
 /// The answer for one class and one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,11 @@ impl<'a> Feasibility<'a> {
     /// Which nodes the group would rather have; `None` if all are equally welcome.
     pub(crate) fn liking(&self, group: usize) -> Option<Liking> {
         self.groups[group].affinities.liking(self.root, self.job)
+    }
+
+    /// The values that the attribute has on the nodes.
+    pub(crate) fn property(&self, attribute: &str) -> Property {
+        Property::new(self.root, self.job, attribute)
     }
 
     /// The constraint on unique properties that the node does not meet.

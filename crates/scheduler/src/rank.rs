@@ -1,14 +1,16 @@
 //! Third phase: which node does it best?
 //!
 //! The problem. Out of thousands of nodes find the best one for each of hundreds of allocations that are alike, where
-//! each choice changes the score of one node only. So all nodes are scored once, in one pass over the dense usage
-//! table, and kept in a heap. A placement takes the top, and only the node it went to is scored again. A heap entry
-//! that was overtaken by a change of its node carries an old stamp and is thrown away when it surfaces.
+//! each choice changes the score of few nodes. So all nodes are scored once, in one pass over the dense usage table, and
+//! kept in heaps. A placement takes the best top, and only the node it went to is scored again.
 //!
-//! The score is the mean of up to three parts: `binpack` (fuller nodes first, so that big allocations find room
-//! later), `job-anti-affinity` (instances of one group apart) and `node-reschedule-penalty` (not where it failed).
+//! The score is the mean of those parts that apply: `binpack` (fuller nodes first, so that big allocations find room
+//! later), `job-anti-affinity` (instances of one group apart), `node-affinity` (what the job likes),
+//! `allocation-spread` (what its spreads ask for) and `node-reschedule-penalty` (not where it failed).
 
 mod search; // one group
+mod candidates; // the nodes with room, the best at hand
+mod spread; // how a group lies over the values of an attribute
 mod metrics; // why nodes were passed over
 mod ports; // host ports for one allocation
 mod score; // the formulas
@@ -30,8 +32,6 @@ pub(crate) struct Ranker<'a> {
     /// Per slot: position in `touched`, or [`UNTOUCHED`].
     touched_of: Vec<u32>,
     touched: Vec<Touched>,
-    /// Per slot: counts the changes that the plan makes to it.
-    stamps: Vec<u32>,
     seed: u64,
     rng: StdRng,
 }
@@ -67,7 +67,6 @@ impl<'a> Ranker<'a> {
             job,
             feasibility,
             touched_of: vec![UNTOUCHED; slots.len()],
-            stamps: vec![0; slots.len()],
             slots,
             touched: Vec::new(),
             seed,
@@ -99,12 +98,19 @@ impl<'a> Ranker<'a> {
             let per_group = vec![0; self.job.groups.len()];
             self.touched.push(Touched { change: Change::default(), per_group, of_job: 0 });
         }
-        self.stamps[slot] += 1;
         &mut self.touched[self.touched_of[slot] as usize]
     }
 
     fn touched(&self, slot: usize) -> Option<&Touched> {
         self.touched.get(self.touched_of[slot] as usize)
+    }
+
+    /// Slots with allocations of the group, and how many.
+    fn held_by(&self, group: usize) -> impl Iterator<Item = (usize, u32)> {
+        let touched = self.touched_of.iter().enumerate().filter(|(_, at)| **at != UNTOUCHED);
+        touched
+            .map(move |(slot, &at)| (slot, self.touched[at as usize].per_group[group]))
+            .filter(|(_, of_group)| *of_group > 0)
     }
 
     /// Counts on a stop. Answers with the slot it changed; `None` when the allocation held nothing any more.

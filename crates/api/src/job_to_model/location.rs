@@ -1,7 +1,7 @@
-//! Where a job may run, and where it would rather.
+//! Where a job may run, where it would rather, how it is spread.
 
 use super::Reader;
-use crate::job::{Affinity, Constraint};
+use crate::job::{Affinity, Constraint, Spread};
 
 impl Reader {
     pub(super) fn constraints(&mut self, constraints: Vec<Constraint>) -> Vec<model::Constraint> {
@@ -32,6 +32,23 @@ impl Reader {
             read.push(model::Affinity {
                 rule: model::Constraint { left: affinity.left, operand, right: affinity.right },
                 weight: self.number_or("Affinities.Weight", affinity.weight, default),
+            });
+        }
+        read
+    }
+
+    pub(super) fn spreads(&mut self, spreads: Vec<Spread>) -> Vec<model::Spread> {
+        let mut read = Vec::with_capacity(spreads.len());
+        for spread in spreads {
+            let mut targets = Vec::with_capacity(spread.spread_target.len());
+            for target in spread.spread_target {
+                let percent = self.number("Spreads.SpreadTarget.Percent", target.percent);
+                targets.push(model::SpreadTarget { value: target.value, percent });
+            }
+            read.push(model::Spread {
+                attribute: spread.attribute,
+                weight: self.number_or("Spreads.Weight", spread.weight, model::Spread::DEFAULT_WEIGHT),
+                targets,
             });
         }
         read

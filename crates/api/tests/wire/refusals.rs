@@ -92,7 +92,7 @@ fn unsupported_fields_are_refused_by_name() {
 #[test]
 fn all_problems_are_named_at_once() {
     let mut job = job();
-    job["Spreads"] = json!([{"Attribute": "x"}]);
+    job["Spreads"] = json!([{"Attribute": "x", "Weight": 256}]);
     job["TaskGroups"][0]["Tasks"][0]["Vault"] = json!({"Role": "r"});
     assert_eq!(read(job).unwrap_err().len(), 2);
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use model::{
     Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, Disconnect, EphemeralDisk,
     HealthCheck, Job, JobStatus, JobType, LogConfig, MigratePolicy, NetworkAsk, Operand, Port, Reconcile,
-    ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Task, TaskGroup, Timestamp,
-    UpdateStrategy, Value,
+    ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread, SpreadTarget, Task, TaskGroup,
+    Timestamp, UpdateStrategy, Value,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -52,9 +52,18 @@ fn affinity() -> impl Strategy<Value = Affinity> {
     (usable, -100_i8..=100).prop_map(|(rule, weight)| Affinity { rule, weight })
 }
 
+fn spread() -> impl Strategy<Value = Spread> {
+    let target = (word(), 0_u8..=100).prop_map(|(value, percent)| SpreadTarget { value, percent });
+    (word(), 1_u8..=100, vec(target, 0..3)).prop_map(|(attribute, weight, targets)| Spread {
+        attribute,
+        weight,
+        targets,
+    })
+}
+
 /// Rules of a place.
-fn location() -> impl Strategy<Value = (Vec<Constraint>, Vec<Affinity>)> {
-    (vec(constraint(), 0..2), vec(affinity(), 0..2))
+fn location() -> impl Strategy<Value = (Vec<Constraint>, Vec<Affinity>, Vec<Spread>)> {
+    (vec(constraint(), 0..2), vec(affinity(), 0..2), vec(spread(), 0..2))
 }
 
 fn network() -> impl Strategy<Value = NetworkAsk> {
@@ -191,7 +200,7 @@ fn task() -> impl Strategy<Value = Task> {
         .prop_map(|((name, driver, user, config, env, meta, location), middle, last)| {
             let (services, (cpu, memory), network, restart, (max_files, max_file_size)) = middle;
             let (leader, kill_timeout, kill_signal, shutdown_delay) = last;
-            let (constraints, affinities) = location;
+            let (constraints, affinities, _) = location;
             Task {
                 name,
                 driver,
@@ -234,13 +243,14 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
     )
         .prop_map(|((name, count, meta, location, restart, reschedule, update, migrate), rest)| {
             let (size_mb, network, services, shutdown_delay, tasks, disconnect) = rest;
-            let (constraints, affinities) = location;
+            let (constraints, affinities, spreads) = location;
             TaskGroup {
                 name,
                 count: u32::from(count),
                 meta,
                 constraints,
                 affinities,
+                spreads,
                 restart,
                 reschedule,
                 update,
@@ -268,7 +278,7 @@ fn job() -> impl Strategy<Value = Job> {
         )
             .prop_map(move |(first, second, (indexes, submit_time, status))| {
                 let (region, namespace, id, name, priority, datacenters, all_at_once, meta) = first;
-                let ((constraints, affinities), groups, (stop, stable)) = second;
+                let ((constraints, affinities, spreads), groups, (stop, stable)) = second;
                 let [version, create_index, modify_index, job_modify_index] = indexes;
                 Job {
                     region,
@@ -282,6 +292,7 @@ fn job() -> impl Strategy<Value = Job> {
                     meta,
                     constraints,
                     affinities,
+                    spreads,
                     groups,
                     stop,
                     stable,

@@ -58,6 +58,7 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
     job.meta = fields.map(d, "meta");
     job.constraints = location::constraints(&mut fields, d, true);
     job.affinities = location::affinities(&mut fields, d);
+    job.spreads = location::spreads(&mut fields, d);
     let rules = JobRules { kind: job.kind, inherited: Inherited::read(&mut fields, d) };
     refuse_for_batch(rules.kind, &rules.inherited, d);
     fields.refuse(
@@ -72,7 +73,6 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
             ("periodic", "start the job from outside, for example with cron and `troupe job run`"),
             ("parameterized", "write one job per set of parameters"),
             ("multiregion", "register the job in each region"),
-            ("spread", "use `constraint { distinct_hosts = true }`, or leave it out"),
             ("vault", "pass secrets in another way, for example with `env`"),
             ("vault_token", "leave it out"),
             ("consul_token", "leave it out"),
@@ -159,6 +159,7 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
     group.meta = fields.map(d, "meta");
     group.constraints = location::constraints(&mut fields, d, true);
     group.affinities = location::affinities(&mut fields, d);
+    group.spreads = location::spreads(&mut fields, d);
     let own = Inherited::read(&mut fields, d);
     refuse_for_batch(rules.kind, &own, d);
     rules.fill(&mut group, &own);
@@ -178,7 +179,6 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
         d,
         &[
             ("max_run_duration", "end the task itself, for example with `timeout` around its command"),
-            ("spread", "use `constraint { distinct_hosts = true }`, or leave it out"),
             ("volume", "mount a host directory with `volumes` in the docker `config`"),
             ("scaling", "set `count`"),
             ("consul", "leave it out: services are registered in the built-in catalog"),

@@ -1,10 +1,10 @@
-//! Where a job may run, and where it would rather: `constraint` and `affinity`.
+//! Where a job may run, where it would rather, how it is spread: `constraint`, `affinity`, `spread`.
 
-use model::{Affinity, Constraint, Operand};
+use model::{Affinity, Constraint, Operand, Spread, SpreadTarget};
 
 use super::{
     Decoder,
-    fields::{Fields, Noop},
+    fields::{Fields, Noop, Section},
 };
 use crate::{codes, syntax::Span};
 
@@ -39,6 +39,44 @@ pub(super) fn affinities(fields: &mut Fields<'_>, d: &mut Decoder) -> Vec<Affini
         d.leave();
     }
     affinities
+}
+
+/// All spreads of a block.
+pub(super) fn spreads(fields: &mut Fields<'_>, d: &mut Decoder) -> Vec<Spread> {
+    let mut spreads = Vec::new();
+    for section in fields.blocks(d, "spread") {
+        d.enter("spread", spreads.len(), "", section.span);
+        spreads.push(spread(&section, d));
+        d.leave();
+    }
+    spreads
+}
+
+fn spread(section: &Section<'_>, d: &mut Decoder) -> Spread {
+    let mut fields = Fields::new(&section.body, "spread");
+    let mut spread = Spread {
+        attribute: fields.text(d, "attribute").unwrap_or_default(),
+        weight: percentage(&mut fields, d, "weight", 1).unwrap_or(Spread::DEFAULT_WEIGHT),
+        targets: Vec::new(),
+    };
+    for (value, section) in fields.named_blocks(d, "target") {
+        d.enter("target", spread.targets.len(), &value, section.span);
+        let mut fields = Fields::new(&section.body, "target");
+        let percent = percentage(&mut fields, d, "percent", 0);
+        if percent.is_none() && fields.raw("percent").is_none() {
+            let help = "write `percent = 50`: how much of the group shall be there";
+            d.report(codes::MISSING, section.span, "`target` needs a `percent`", help);
+        }
+        spread.targets.push(SpreadTarget { value, percent: percent.unwrap_or(0) });
+        fields.finish(d);
+        d.leave();
+    }
+    fields.finish(d);
+    spread
+}
+
+fn percentage(fields: &mut Fields<'_>, d: &mut Decoder, name: &'static str, min: i64) -> Option<u8> {
+    fields.number(d, name, min, 100).and_then(|number| u8::try_from(number).ok())
 }
 
 fn affinity(fields: &mut Fields<'_>, d: &mut Decoder, span: Span) -> Option<Affinity> {

@@ -125,7 +125,7 @@ fn unsupported() {
     shows!(said(&[
         ("types", in_job("type = \"system\"")),
         ("type misspelt", in_job("type = \"servise\"")),
-        ("job blocks", in_job("periodic {\n  cron = \"@daily\"\n}\nparameterized { }\nspread { }")),
+        ("job blocks", in_job("periodic {\n  cron = \"@daily\"\n}\nparameterized { }")),
         ("group blocks", in_group("volume \"v\" { }\nscaling { }\nmax_run_duration = \"1h\"")),
         ("task blocks", in_task(task_blocks)),
         (
@@ -213,6 +213,12 @@ fn rules() {
             "affinities",
             in_task(
                 "affinity { }\naffinity {\n  attribute = \"${attr.x}\"\n  operator = \"distinct_hosts\"\n}\naffinity {\n  attribute = \"${attr.x}\"\n  weight = 0\n}\naffinity {\n  attribute = \"${attr.x}\"\n  weight = 101\n}\naffinity {\n  attribute = \"${attr.x}\"\n  regexp = \"(\"\n  wieght = 1\n}"
+            )
+        ),
+        (
+            "spreads",
+            in_group(
+                "spread { }\nspread {\n  attribute = \"node.datacenter\"\n  weight = 0\n}\nspread {\n  attribute = \"${attr.x}\"\n  weight = 101\n  target { }\n  target \"a\" {\n    percent = 101\n  }\n  target \"b\" { }\n}\nspread {\n  attribute = \"${attr.x}\"\n  target \"a\" {\n    percent = 60\n  }\n  target \"a\" {\n    percent = 60\n    count = 1\n  }\n}"
             )
         ),
         (

@@ -3,7 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use model::{
-    CheckKind, DelayFunction, Disconnect, HealthCheck, Job, JobType, Operand, Reconcile, RestartMode, Value,
+    CheckKind, DelayFunction, Disconnect, HealthCheck, Job, JobType, Operand, Reconcile, RestartMode, Spread,
+    SpreadTarget, Value,
 };
 
 use super::{around, job};
@@ -213,6 +214,27 @@ fn affinities_in_every_place() {
             ("${meta.x}", Operand::IsSet, "", 1),
         ]
     );
+}
+
+#[test]
+fn spreads_even_and_with_targets() {
+    let job = job(&around(
+        "spread { attribute = \"${node.datacenter}\" }",
+        "spread {
+           attribute = \"${meta.rack}\"
+           weight    = 100
+           target \"r1\" { percent = 60 }
+           target \"r2\" { percent = \"40\" }
+         }
+         spread = { attribute = \"${node.class}\", weight = 1 }",
+        "",
+    ));
+    let even = |attribute: &str, weight| Spread { attribute: attribute.into(), weight, targets: vec![] };
+    assert_eq!(job.spreads, [even("${node.datacenter}", 50)]);
+    let target = |value: &str, percent| SpreadTarget { value: value.into(), percent };
+    let targets = vec![target("r1", 60), target("r2", 40)];
+    let racks = Spread { targets, ..even("${meta.rack}", 100) };
+    assert_eq!(job.groups[0].spreads, [even("${node.class}", 1), racks]);
 }
 
 #[test]

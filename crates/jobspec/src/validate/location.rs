@@ -1,6 +1,8 @@
-//! Rules of constraints and affinities.
+//! Rules of constraints, affinities and spreads.
 
-use model::{Affinity, Constraint, Operand};
+use std::collections::BTreeSet;
+
+use model::{Affinity, Constraint, Operand, Spread};
 
 use super::Checker;
 use crate::codes;
@@ -34,6 +36,49 @@ impl Checker {
                 self.report(codes::AFFINITY, "operator", message, "put it into a `constraint`");
             }
             self.leave();
+        }
+    }
+
+    pub(super) fn spreads(&mut self, spreads: &[Spread]) {
+        for (index, spread) in spreads.iter().enumerate() {
+            self.enter("spread", index, "");
+            self.spread(spread);
+            self.leave();
+        }
+    }
+
+    fn spread(&mut self, spread: &Spread) {
+        if spread.attribute.is_empty() {
+            let help = "write `attribute = \"${node.datacenter}\"`";
+            self.report(codes::SPREAD, "attribute", "missing spread attribute", help);
+        } else if !spread.attribute.starts_with("${") {
+            let message = format!("\"{}\" is the same for every node", spread.attribute);
+            let help = format!("write `attribute = \"${{{}}}\"`", spread.attribute);
+            self.report(codes::SPREAD, "attribute", message, help);
+        }
+        if !(1..=100).contains(&spread.weight) {
+            let message = format!("spread weight must be between 1 and 100, found {}", spread.weight);
+            self.report(codes::SPREAD, "weight", message, "the default is 50");
+        }
+        let mut values = BTreeSet::new();
+        let mut sum = 0;
+        for (index, target) in spread.targets.iter().enumerate() {
+            self.enter("target", index, &target.value);
+            sum += u32::from(target.percent);
+            if target.percent > 100 {
+                let message = format!("percent must be between 0 and 100, found {}", target.percent);
+                self.report(codes::SPREAD, "percent", message, "");
+            }
+            if !values.insert(target.value.as_str()) {
+                let message = format!("spread target \"{}\" is already defined", target.value);
+                self.report(codes::SPREAD, "", message, "add its percent to the first one");
+            }
+            self.leave();
+        }
+        if sum > 100 {
+            let message = format!("the percentages of all targets add up to {sum}, more than 100");
+            let help = "lower some of them; what is left of 100 is for all other values";
+            self.report(codes::SPREAD, "", message, help);
         }
     }
 

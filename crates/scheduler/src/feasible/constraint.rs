@@ -30,12 +30,7 @@ impl<'a> Test<'a> {
 
     /// Its answer may differ between nodes of one class.
     pub(super) fn is_unique(&self) -> bool {
-        let unique = |target: &str| {
-            ["${node.unique.", "${attr.unique.", "${meta.unique."]
-                .iter()
-                .any(|prefix| target.starts_with(prefix))
-        };
-        unique(&self.constraint.left) || unique(&self.constraint.right)
+        is_unique(&self.constraint.left) || is_unique(&self.constraint.right)
     }
 
     pub(super) fn meets(&self, job: &Job, node: &Node) -> bool {
@@ -103,12 +98,17 @@ fn order(left: &str, right: &str) -> std::cmp::Ordering {
     left.cmp(right)
 }
 
+/// Its value may differ between nodes of one class.
+pub(super) fn is_unique(target: &str) -> bool {
+    ["${node.unique.", "${attr.unique.", "${meta.unique."].iter().any(|prefix| target.starts_with(prefix))
+}
+
 fn is_reference(target: &str) -> bool {
     target.starts_with("${")
 }
 
 /// The value that a side of a constraint has on the node. Text without `${` stands for itself.
-fn resolve<'n>(target: &'n str, job: &'n Job, node: &'n Node) -> Option<Cow<'n, str>> {
+pub(super) fn resolve<'n>(target: &'n str, job: &'n Job, node: &'n Node) -> Option<Cow<'n, str>> {
     let Some(name) = target.strip_prefix("${") else { return Some(target.into()) };
     let name = name.strip_suffix('}')?;
     match name {

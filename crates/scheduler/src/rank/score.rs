@@ -11,6 +11,9 @@ pub(super) struct Score {
 }
 
 impl Score {
+    /// So many parts it may have.
+    pub(super) const MOST_PARTS: u32 = 3;
+
     /// `used` counts the new allocation in; `beside` are allocations of its group on the node already; `liking` is
     /// what the affinities say of the node.
     pub(super) fn new(used: Capacity, total: Capacity, beside: u32, count: u32, liking: f64) -> Self {
@@ -28,23 +31,17 @@ impl Score {
         (self.binpack + extra.iter().flatten().sum::<f64>(), count)
     }
 
-    pub(super) fn normalized(self) -> f64 {
-        let (sum, count) = self.sum();
-        sum / f64::from(count)
-    }
-
-    /// The score when the instance failed on this node before.
-    pub(super) fn with_penalty(self) -> f64 {
-        let (sum, count) = self.sum();
-        (sum - 1.0) / f64::from(count + 1)
-    }
-
     /// Under the names of the HTTP API.
     pub(super) fn parts(self) -> impl Iterator<Item = (&'static str, f64)> {
         let extra = [("job-anti-affinity", self.anti_affinity), ("node-affinity", self.affinity)];
         let extra = extra.into_iter().filter_map(|(name, part)| part.map(|part| (name, part)));
         std::iter::once(("binpack", self.binpack)).chain(extra)
     }
+}
+
+/// The mean of `parts` parts with this sum and, unless it is zero, the part of the spreads.
+pub(super) fn mean(sum: f64, parts: u32, spread: f64) -> f64 {
+    if spread == 0.0 { sum / f64::from(parts) } else { (sum + spread) / f64::from(parts + 1) }
 }
 
 /// Google's "best fit v3": 18 for a node that is filled exactly, 0 for an empty one; divided by 18.
@@ -66,10 +63,15 @@ mod tests {
         Capacity { cpu_mhz, memory_mb, disk_mb: 0 }
     }
 
+    fn normalized(score: Score) -> f64 {
+        let (sum, parts) = score.sum();
+        mean(sum, parts, 0.0)
+    }
+
     #[test]
     fn scores() {
         let check = |used, total, beside, count, expected: f64| {
-            let score = Score::new(used, total, beside, count, 0.0).normalized();
+            let score = normalized(Score::new(used, total, beside, count, 0.0));
             assert!((score - expected).abs() < 1e-3, "{used:?} of {total:?}: {score}, expected {expected}");
         };
         check(capacity(0, 0), capacity(100, 100), 0, 1, 0.0);
@@ -81,16 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn a_node_where_it_failed_scores_less() {
-        let score = Score::new(capacity(100, 100), capacity(100, 100), 0, 1, 0.0);
-        assert!(score.with_penalty().abs() < 1e-9);
-    }
-
-    #[test]
     fn what_is_liked_is_one_more_part() {
         let score = |liking| Score::new(capacity(100, 100), capacity(100, 100), 1, 4, liking);
-        assert!((score(1.0).normalized() - 0.5).abs() < 1e-9);
-        assert!((score(-1.0).normalized() + 0.5 / 3.0).abs() < 1e-9);
+        assert!((normalized(score(1.0)) - 0.5).abs() < 1e-9);
+        assert!((normalized(score(-1.0)) + 0.5 / 3.0).abs() < 1e-9);
         assert_eq!(score(0.0).parts().count(), 2);
+        let (sum, parts) = score(1.0).sum();
+        assert!((mean(sum, parts, 0.5) - 0.5).abs() < 1e-9);
     }
 }

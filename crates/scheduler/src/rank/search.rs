@@ -1,13 +1,16 @@
 //! The best nodes for the allocations of one group, one after the other.
 
-use std::{
-    collections::{BTreeMap, BinaryHeap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use model::{AllocMetric, Allocation, Capacity, NodeId};
 
-use super::{Choice, Ranker, ports::PortAsk, score::Score};
+use super::{
+    Choice, Ranker,
+    candidates::{Best, Candidates, Worth},
+    ports::PortAsk,
+    score::Score,
+    spread,
+};
 use crate::{
     feasible::{Distinct, Liking, Verdict},
     fit::{Change, Exhausted, fits},
@@ -33,35 +36,14 @@ pub(super) enum Refused {
     Exhausted(Exhausted),
 }
 
-#[derive(PartialEq)]
-pub(super) struct Entry {
-    score: f64,
-    /// Among equals the highest wins; rotated by the seed so that not every worker starts on the same node.
-    tie: u32,
-    slot: u32,
-    stamp: u32,
-}
-
-impl Eq for Entry {}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.score.total_cmp(&other.score).then(self.tie.cmp(&other.tie))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// Places the allocations of one group.
 pub(crate) struct Search<'r, 'a> {
     pub(super) ranker: &'r mut Ranker<'a>,
     pub(super) ask: Ask,
-    pub(super) heap: BinaryHeap<Entry>,
+    pub(super) candidates: Candidates,
     success: Arc<AllocMetric>,
+    /// The report was made when nothing was placed that could count for a spread.
+    says_no_spread: bool,
 }
 
 impl<'r, 'a> Search<'r, 'a> {
@@ -75,7 +57,17 @@ impl<'r, 'a> Search<'r, 'a> {
             distinct: ranker.feasibility.distinct(at),
             liking: ranker.feasibility.liking(at),
         };
-        let mut search = Self { ranker, ask, heap: BinaryHeap::new(), success: Arc::default() };
+        let mut spreads = spread::of_group(ranker.root, ranker.job, ranker.feasibility, at);
+        let says_no_spread = !spreads.is_empty();
+        for (slot, of_group) in ranker.held_by(at) {
+            for spread in &mut spreads {
+                if let Some(value) = spread.value(slot) {
+                    spread.count(value, of_group as i32);
+                }
+            }
+        }
+        let candidates = Candidates::new(spreads, ranker.slots.len());
+        let mut search = Self { ranker, ask, candidates, success: Arc::default(), says_no_spread };
         let mut metric = search.metric_of_all(true);
         metric.scores = search.best_scores();
         search.success = Arc::new(metric);
@@ -83,8 +75,15 @@ impl<'r, 'a> Search<'r, 'a> {
     }
 
     /// The report shared by all allocations that were placed.
-    pub(crate) fn success_metric(&self) -> Arc<AllocMetric> {
-        self.success.clone()
+    pub(crate) fn success_metric(&mut self) -> Arc<AllocMetric> {
+        let metric = self.success.clone();
+        if self.says_no_spread {
+            // From the second one on the spreads have a say.
+            self.says_no_spread = false;
+            self.success =
+                Arc::new(AllocMetric { scores: self.best_scores(), ..AllocMetric::clone(&metric) });
+        }
+        metric
     }
 
     /// Why nothing more can be placed now.
@@ -95,61 +94,54 @@ impl<'r, 'a> Search<'r, 'a> {
     /// Counts on the room that stopping `old` gives back.
     pub(crate) fn free(&mut self, old: &Allocation) {
         if let Some(slot) = self.ranker.free(old) {
-            self.score_again(slot);
+            self.recount(slot, old, -1);
         }
     }
 
     /// No longer counts on it.
     pub(crate) fn unfree(&mut self, old: &Allocation) {
         if let Some(slot) = self.ranker.unfree(old) {
-            self.score_again(slot);
+            self.recount(slot, old, 1);
         }
+    }
+
+    fn recount(&mut self, slot: usize, old: &Allocation, by: i32) {
+        if self.ranker.group_of(old) == Some(self.ask.group) {
+            self.candidates.count(slot, by);
+        }
+        self.score_again(slot);
     }
 
     /// Finds the best node, other things equal not one of `penalty`, and takes the room there.
     pub(crate) fn pick(&mut self, penalty: &[NodeId]) -> Option<Choice> {
-        let mut aside: Vec<(f64, Entry)> = Vec::new();
+        let mut aside: Vec<(Worth, Best)> = Vec::new();
         let chosen = loop {
-            let top = self.pop_current();
-            let best_aside = (0..aside.len()).max_by(|&a, &b| aside[a].0.total_cmp(&aside[b].0));
-            match (top, best_aside) {
-                (Some(top), _) if penalty.contains(&self.ranker.slots[top.slot as usize].node) => {
-                    let score = self.score(top.slot as usize).with_penalty();
-                    aside.push((score, top));
-                    continue;
+            let top = self.candidates.pop();
+            if let Some(top) = top
+                && penalty.contains(&self.ranker.slots[top.entry.slot as usize].node)
+            {
+                aside.push((self.candidates.with_penalty(&top), top));
+                continue;
+            }
+            let best_aside = (0..aside.len()).max_by(|&a, &b| aside[a].0.compare(&aside[b].0));
+            let best = match (top, best_aside) {
+                (Some(top), Some(at)) if aside[at].0.compare(&top.worth).is_gt() => {
+                    self.candidates.put_back(top);
+                    aside.swap_remove(at).1
                 }
-                (Some(top), Some(at)) if aside[at].0 > top.score => {
-                    self.heap.push(top);
-                    let (_, entry) = aside.swap_remove(at);
-                    if let Some(choice) = self.take(entry.slot as usize) {
-                        break Some(choice);
-                    }
-                }
-                (Some(top), _) => {
-                    if let Some(choice) = self.take(top.slot as usize) {
-                        break Some(choice);
-                    }
-                }
-                (None, Some(at)) => {
-                    let (_, entry) = aside.swap_remove(at);
-                    if let Some(choice) = self.take(entry.slot as usize) {
-                        break Some(choice);
-                    }
-                }
+                (Some(top), _) => top,
+                (None, Some(at)) => aside.swap_remove(at).1,
                 (None, None) => break None,
+            };
+            if let Some(choice) = self.take(best.entry.slot as usize) {
+                break Some(choice);
             }
+            self.candidates.remove(best.entry.slot as usize);
         };
-        self.heap.extend(aside.into_iter().map(|(_, entry)| entry));
-        chosen
-    }
-
-    fn pop_current(&mut self) -> Option<Entry> {
-        loop {
-            let top = self.heap.pop()?;
-            if top.stamp == self.ranker.stamps[top.slot as usize] {
-                return Some(top);
-            }
+        for (_, best) in aside {
+            self.candidates.put_back(best);
         }
+        chosen
     }
 
     /// Takes room and ports on the node; `None` when its dynamic ports do not suffice.
@@ -165,26 +157,25 @@ impl<'r, 'a> Search<'r, 'a> {
         let touched = self.ranker.touch(at);
         touched.change.take(self.ask.capacity, ports.iter().map(|port| port.value));
         touched.count(Some(self.ask.group), 1);
+        self.candidates.count(at, 1);
         self.score_again(at);
         Some(Choice { node: slot.node, ports })
     }
 
     fn score_again(&mut self, at: usize) {
         if self.check(at).is_ok() {
-            let entry = self.entry(at);
-            self.heap.push(entry);
+            self.put(at);
+        } else {
+            self.candidates.remove(at);
         }
     }
 
-    pub(super) fn entry(&self, at: usize) -> Entry {
+    /// Enters a node that can take one more.
+    pub(super) fn put(&mut self, at: usize) {
         let slots = self.ranker.slots.len() as u64;
         let tie = (at as u64 + self.ranker.seed % slots) % slots;
-        Entry {
-            score: self.score(at).normalized(),
-            tie: tie as u32,
-            slot: at as u32,
-            stamp: self.ranker.stamps[at],
-        }
+        let score = self.score(at);
+        self.candidates.put(at, score, tie as u32);
     }
 
     fn score(&self, at: usize) -> Score {
@@ -230,25 +221,28 @@ impl<'r, 'a> Search<'r, 'a> {
         Ok(())
     }
 
-    /// The best five of the heap.
+    /// The best five.
     fn best_scores(&mut self) -> Vec<model::metric::NodeScore> {
-        let mut best = Vec::new();
+        let mut best: Vec<Best> = Vec::new();
         while best.len() < 5
-            && let Some(entry) = self.pop_current()
+            && let Some(one) = self.candidates.pop()
         {
-            best.push(entry);
+            best.push(one);
         }
-        let scores = best
-            .iter()
-            .map(|entry| {
-                let score = self.score(entry.slot as usize);
-                let parts: BTreeMap<String, f64> =
-                    score.parts().map(|(name, part)| (name.into(), part)).collect();
-                let node = self.ranker.slots[entry.slot as usize].node;
-                model::metric::NodeScore { node, scores: parts, normalized: score.normalized() }
-            })
-            .collect();
-        self.heap.extend(best);
+        let scores = best.iter().map(|best| {
+            let at = best.entry.slot as usize;
+            let mut parts: BTreeMap<String, f64> =
+                self.score(at).parts().map(|(name, part)| (name.into(), part)).collect();
+            if best.spread != 0.0 {
+                parts.insert("allocation-spread".into(), best.spread);
+            }
+            let node = self.ranker.slots[at].node;
+            model::metric::NodeScore { node, scores: parts, normalized: best.worth.score }
+        });
+        let scores = scores.collect();
+        for one in best {
+            self.candidates.put_back(one);
+        }
         scores
     }
 }
