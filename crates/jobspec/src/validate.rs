@@ -288,6 +288,13 @@ impl Checker {
             self.report(codes::NAME, "", "task cannot be named \"alloc\"", help);
         }
         self.constraints(&task.constraints);
+        if let Some(index) = task.constraints.iter().position(|constraint| !constraint.operand.compares()) {
+            self.enter("constraint", index, "");
+            let operand = task.constraints[index].operand.as_str();
+            let help = "put the constraint into the group or the job: tasks of a group always share a node";
+            self.report(codes::CONSTRAINT, "", format!("`{operand}` is not allowed in a task"), help);
+            self.leave();
+        }
         self.affinities(&task.affinities);
         if task.restart != group.restart {
             self.restart(&task.restart);

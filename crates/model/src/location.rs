@@ -21,6 +21,8 @@ pub enum Operand {
     IsNotSet,
     /// No two allocations of the job (or group) on one node.
     DistinctHosts,
+    /// At most so many allocations of the job (or group) where the attribute has the same value.
+    DistinctProperty,
 }
 
 impl Operand {
@@ -41,12 +43,13 @@ impl Operand {
             Self::IsSet => "is_set",
             Self::IsNotSet => "is_not_set",
             Self::DistinctHosts => "distinct_hosts",
+            Self::DistinctProperty => "distinct_property",
         }
     }
 
     /// Asks something of a node by itself, whatever else runs where.
     pub fn compares(self) -> bool {
-        self != Self::DistinctHosts
+        !matches!(self, Self::DistinctHosts | Self::DistinctProperty)
     }
 
     /// Reads every spelling that job files use.
@@ -66,6 +69,7 @@ impl Operand {
             "is_set" => Self::IsSet,
             "is_not_set" => Self::IsNotSet,
             "distinct_hosts" => Self::DistinctHosts,
+            "distinct_property" => Self::DistinctProperty,
             _ => return None,
         })
     }
@@ -80,10 +84,20 @@ pub struct Constraint {
     pub right: String,
 }
 
+impl Constraint {
+    /// Of a [`Operand::DistinctProperty`], how many allocations may share a value; `None` if that is no such number.
+    pub fn allowed(&self) -> Option<u32> {
+        match self.right.as_str() {
+            "" => Some(1),
+            number => number.parse().ok().filter(|allowed| *allowed > 0),
+        }
+    }
+}
+
 /// A liking for nodes that meet a rule, or a dislike of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affinity {
-    /// Never [`Operand::DistinctHosts`].
+    /// With an operand that compares.
     pub rule: Constraint,
     /// -100 to 100 and not 0; negative: rather not there. Default: 50.
     pub weight: i8,

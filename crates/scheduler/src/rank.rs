@@ -10,6 +10,7 @@
 
 mod search; // one group
 mod candidates; // the nodes with room, the best at hand
+mod distinct; // values that only so many may share
 mod spread; // how a group lies over the values of an attribute
 mod metrics; // why nodes were passed over
 mod ports; // host ports for one allocation
@@ -32,6 +33,9 @@ pub(crate) struct Ranker<'a> {
     /// Per slot: position in `touched`, or [`UNTOUCHED`].
     touched_of: Vec<u32>,
     touched: Vec<Touched>,
+    shares: Vec<distinct::Shares<'a>>,
+    /// Slots whose shared values became free for more, or full, since the search looked.
+    turned: Vec<u32>,
     seed: u64,
     rng: StdRng,
 }
@@ -69,17 +73,20 @@ impl<'a> Ranker<'a> {
             touched_of: vec![UNTOUCHED; slots.len()],
             slots,
             touched: Vec::new(),
+            shares: distinct::of_job(feasibility),
+            turned: Vec::new(),
             seed,
             rng: StdRng::seed_from_u64(seed),
         };
         for alloc in root.allocs_of_job(&job.key()).filter(|alloc| !alloc.is_terminal()) {
             let Some(slot) = root.usage.slot_index(alloc.node) else { continue };
             let group = ranker.group_of(alloc);
-            ranker.touch(slot).count(group, 1);
+            ranker.count(slot, group, 1);
         }
         for stop in stops {
             ranker.free(stop.alloc);
         }
+        ranker.turned.clear();
         ranker
     }
 
@@ -101,6 +108,14 @@ impl<'a> Ranker<'a> {
         &mut self.touched[self.touched_of[slot] as usize]
     }
 
+    /// More allocations of the job on the node, or fewer; of which group, if it still has that.
+    fn count(&mut self, slot: usize, group: Option<usize>, by: i32) {
+        self.touch(slot).count(group, by);
+        for shares in &mut self.shares {
+            self.turned.extend_from_slice(shares.count(slot, group, by));
+        }
+    }
+
     fn touched(&self, slot: usize) -> Option<&Touched> {
         self.touched.get(self.touched_of[slot] as usize)
     }
@@ -115,31 +130,30 @@ impl<'a> Ranker<'a> {
 
     /// Counts on a stop. Answers with the slot it changed; `None` when the allocation held nothing any more.
     fn free(&mut self, alloc: &Allocation) -> Option<usize> {
-        self.give_back(alloc, |touched, group, capacity| {
-            touched.change.free(capacity, alloc.ports.iter().map(|port| port.value));
-            touched.count(group, -1);
+        self.give_back(alloc, -1, |change, capacity| {
+            change.free(capacity, alloc.ports.iter().map(|port| port.value));
         })
     }
 
     fn unfree(&mut self, alloc: &Allocation) -> Option<usize> {
-        self.give_back(alloc, |touched, group, capacity| {
-            touched.change.unfree(capacity, alloc.ports.iter().map(|port| port.value));
-            touched.count(group, 1);
+        self.give_back(alloc, 1, |change, capacity| {
+            change.unfree(capacity, alloc.ports.iter().map(|port| port.value));
         })
     }
 
     fn give_back(
         &mut self,
         alloc: &Allocation,
-        change: impl FnOnce(&mut Touched, Option<usize>, Capacity),
+        by: i32,
+        change: impl FnOnce(&mut Change, Capacity),
     ) -> Option<usize> {
         if alloc.is_terminal() {
             return None;
         }
         let slot = self.root.usage.slot_index(alloc.node)?;
         let capacity = self.root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
-        let group = self.group_of(alloc);
-        change(self.touch(slot), group, capacity);
+        change(&mut self.touch(slot).change, capacity);
+        self.count(slot, self.group_of(alloc), by);
         Some(slot)
     }
 }

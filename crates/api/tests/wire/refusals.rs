@@ -78,8 +78,8 @@ fn unsupported_fields_are_refused_by_name() {
     check(
         TASK,
         "Constraints",
-        json!([{"LTarget": "${node.class}", "Operand": "distinct_property"}]),
-        "group \"front\", task \"nginx\": Constraints: operand \"distinct_property\" is not supported",
+        json!([{"LTarget": "${node.class}", "Operand": "like"}]),
+        "group \"front\", task \"nginx\": Constraints: operand \"like\" is not supported",
     );
     check(
         SERVICE,

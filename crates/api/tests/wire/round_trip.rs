@@ -40,8 +40,14 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn constraint() -> impl Strategy<Value = Constraint> {
-    let operands =
-        [Operand::Equal, Operand::NotEqual, Operand::Version, Operand::IsSet, Operand::DistinctHosts];
+    let operands = [
+        Operand::Equal,
+        Operand::NotEqual,
+        Operand::Version,
+        Operand::IsSet,
+        Operand::DistinctHosts,
+        Operand::DistinctProperty,
+    ];
     (word(), select(operands.to_vec()), word())
         .prop_filter("says nothing", |(_, _, right)| right != "false")
         .prop_map(|(left, operand, right)| Constraint { left, operand, right })

@@ -4,7 +4,7 @@ use model::{Affinity, Constraint, Operand, Spread, SpreadTarget};
 
 use super::{
     Decoder,
-    fields::{Fields, Noop, Section},
+    fields::{Fields, Section},
 };
 use crate::{codes, syntax::Span};
 
@@ -15,13 +15,13 @@ const SHORTHANDS: [&str; 6] =
 const OPERANDS: &str =
     "=, !=, <, <=, >, >=, version, semver, regexp, set_contains, set_contains_any, is_set, is_not_set";
 
-/// All constraints of a block. `hosts`: `distinct_hosts` is allowed there.
-pub(super) fn constraints(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool) -> Vec<Constraint> {
+/// All constraints of a block. `distinct`: `distinct_hosts` and `distinct_property` are allowed there.
+pub(super) fn constraints(fields: &mut Fields<'_>, d: &mut Decoder, distinct: bool) -> Vec<Constraint> {
     let mut constraints = Vec::new();
     for section in fields.blocks(d, "constraint") {
         d.enter("constraint", constraints.len(), "", section.span);
         let mut fields = Fields::new(&section.body, "constraint");
-        constraints.extend(constraint(&mut fields, d, hosts, section.span));
+        constraints.extend(constraint(&mut fields, d, distinct, section.span));
         fields.finish(d);
         d.leave();
     }
@@ -128,15 +128,16 @@ impl Written {
     }
 }
 
-fn constraint(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool, span: Span) -> Option<Constraint> {
+fn constraint(fields: &mut Fields<'_>, d: &mut Decoder, distinct: bool, span: Span) -> Option<Constraint> {
     let mut written = Written::read(fields, d, span);
-    let distinct = fields.bool(d, "distinct_hosts");
-    let help = "use `distinct_hosts = true`, or leave it out";
-    fields.refuse(d, "distinct_property", Noop::Never, help);
-    if fields.raw("distinct_property").is_some() {
-        return None;
+    let hosts = fields.bool(d, "distinct_hosts");
+    if let Some(property) = fields.text(d, "distinct_property") {
+        written.operator = String::from("distinct_property");
+        written.span = fields.span("distinct_property");
+        d.set_position("attribute", written.span);
+        written.left = Some(property);
     }
-    match distinct {
+    match hosts {
         Some(true) => {
             written.operator = String::from("distinct_hosts");
             written.span = fields.span("distinct_hosts");
@@ -145,27 +146,23 @@ fn constraint(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool, span: Span)
         Some(false) => return None,
         None => {}
     }
-    if written.operator == "distinct_property" {
-        d.report(codes::UNSUPPORTED, written.span, "`distinct_property` is not supported yet", help);
-        return None;
-    }
     let Some(operand) = Operand::parse(&written.operator) else {
         let message = format!("unknown constraint operator \"{}\"", written.operator);
-        let help = format!("known are {OPERANDS} and distinct_hosts");
+        let help = format!("known are {OPERANDS}, distinct_hosts and distinct_property");
         d.report(codes::CONSTRAINT, written.span, message, help);
         d.taint("attribute");
         return None;
     };
+    if !operand.compares() && !distinct {
+        d.report(
+            codes::CONSTRAINT,
+            written.span,
+            format!("`{}` is not allowed in a task", operand.as_str()),
+            "put the constraint into the group or the job: tasks of a group always share a node",
+        );
+        return None;
+    }
     if operand == Operand::DistinctHosts {
-        if !hosts {
-            d.report(
-                codes::CONSTRAINT,
-                written.span,
-                "`distinct_hosts` is not allowed in a task",
-                "put the constraint into the group or the job: tasks of a group always share a node",
-            );
-            return None;
-        }
         if written.right.as_deref() == Some("false") {
             return None;
         }

@@ -136,7 +136,6 @@ fn unsupported() {
         ),
         ("bridge", in_group("network {\n  mode = \"bridge\"\n}")),
         ("sticky disk", in_group("ephemeral_disk {\n  sticky = true\n}")),
-        ("distinct_property", in_job("constraint {\n  distinct_property = \"${meta.rack}\"\n}")),
         ("old disk", in_task("resources {\n  disk = 300\n}")),
         ("service", in_task("service {\n  provider = \"nomad\"\n  connect { }\n}")),
         ("driver", in_task("").replace("raw_exec", "exec")),
@@ -209,6 +208,13 @@ fn rules() {
                 "constraint { }\nconstraint {\n  distinct_hosts = true\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  operator = \"~\"\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  regexp = \"(\"\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  version = \"new\"\n}"
             )
         ),
+        (
+            "distinct_property",
+            in_job(
+                "constraint {\n  distinct_property = \"rack\"\n  value = \"two\"\n}\nconstraint {\n  operator = \"distinct_property\"\n  value = 0\n}"
+            )
+        ),
+        ("distinct_property in a task", in_task("constraint {\n  distinct_property = \"${meta.rack}\"\n}")),
         (
             "affinities",
             in_task(

@@ -195,6 +195,22 @@ fn constraints_in_every_spelling() {
 }
 
 #[test]
+fn distinct_properties() {
+    let job = job(&around(
+        "constraint { distinct_property = \"${meta.rack}\" }",
+        "constraint { operator = \"distinct_property\" attribute = \"${node.class}\" value = \"2\" }
+         constraint { distinct_property = \"${node.datacenter}\" value = 3 }",
+        "",
+    ));
+    let read = |constraints: &[model::Constraint]| -> Vec<(String, Option<u32>)> {
+        constraints.iter().map(|one| (one.left.clone(), one.allowed())).collect()
+    };
+    assert_eq!(read(&job.constraints), [("${meta.rack}".into(), Some(1))]);
+    let expected = [("${node.class}".into(), Some(2)), ("${node.datacenter}".into(), Some(3))];
+    assert_eq!(read(&job.groups[0].constraints), expected);
+}
+
+#[test]
 fn affinities_in_every_place() {
     let job = job(&around(
         "affinity { attribute = \"${node.datacenter}\" value = \"dc1\" }",

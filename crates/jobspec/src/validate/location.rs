@@ -11,10 +11,31 @@ impl Checker {
     pub(super) fn constraints(&mut self, constraints: &[Constraint]) {
         for (index, constraint) in constraints.iter().enumerate() {
             self.enter("constraint", index, "");
-            if constraint.operand.compares() {
-                self.rule(codes::CONSTRAINT, constraint);
+            match constraint.operand {
+                Operand::DistinctHosts => {}
+                Operand::DistinctProperty => self.distinct_property(constraint),
+                _ => self.rule(codes::CONSTRAINT, constraint),
             }
             self.leave();
+        }
+    }
+
+    fn distinct_property(&mut self, constraint: &Constraint) {
+        if !constraint.left.starts_with("${") {
+            let message = match constraint.left.as_str() {
+                "" => String::from("`distinct_property` needs an attribute"),
+                text => format!("\"{text}\" is the same for every node"),
+            };
+            let help = "write `distinct_property = \"${meta.rack}\"`";
+            self.report(codes::CONSTRAINT, "attribute", message, help);
+        }
+        if constraint.allowed().is_none() {
+            let message = format!(
+                "`distinct_property` allows a number of allocations from 1, found \"{}\"",
+                constraint.right
+            );
+            let help = "write `value = \"2\"`, or leave it out for 1";
+            self.report(codes::CONSTRAINT, "value", message, help);
         }
     }
 

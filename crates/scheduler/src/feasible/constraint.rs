@@ -38,7 +38,7 @@ impl<'a> Test<'a> {
         match self.constraint.operand {
             Operand::IsSet => return left.is_some(),
             Operand::IsNotSet => return left.is_none(),
-            Operand::DistinctHosts => return true,
+            Operand::DistinctHosts | Operand::DistinctProperty => return true,
             _ => {}
         }
         let right = resolve(&self.constraint.right, job, node);
@@ -71,9 +71,11 @@ impl<'a> Test<'a> {
                 let have: Vec<&str> = items(left).collect();
                 items(right).any(|item| have.contains(&item))
             }
-            Operand::NotEqual | Operand::IsSet | Operand::IsNotSet | Operand::DistinctHosts => {
-                unreachable!("answered above")
-            }
+            Operand::NotEqual
+            | Operand::IsSet
+            | Operand::IsNotSet
+            | Operand::DistinctHosts
+            | Operand::DistinctProperty => unreachable!("answered above"),
         }
     }
 }

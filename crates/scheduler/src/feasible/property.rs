@@ -56,6 +56,15 @@ impl Property {
         Some(self.of_slot[at]).filter(|&value| value != MISSING)
     }
 
+    /// Per value, the slots that have it.
+    pub(crate) fn slots_per_value(&self) -> Vec<Vec<u32>> {
+        let mut slots = vec![Vec::new(); self.count()];
+        for (at, &value) in self.of_slot.iter().enumerate().filter(|(_, value)| **value != MISSING) {
+            slots[value as usize].push(at as u32);
+        }
+        slots
+    }
+
     /// Values are the numbers below this.
     pub(crate) fn count(&self) -> usize {
         self.samples.len()

@@ -109,7 +109,7 @@ impl<'r, 'a> Search<'r, 'a> {
         if self.ranker.group_of(old) == Some(self.ask.group) {
             self.candidates.count(slot, by);
         }
-        self.score_again(slot);
+        self.score_changed(slot);
     }
 
     /// Finds the best node, other things equal not one of `penalty`, and takes the room there.
@@ -156,10 +156,20 @@ impl<'r, 'a> Search<'r, 'a> {
         let ports = self.ask.ports.choose(slot, change, &mut self.ranker.rng)?;
         let touched = self.ranker.touch(at);
         touched.change.take(self.ask.capacity, ports.iter().map(|port| port.value));
-        touched.count(Some(self.ask.group), 1);
+        self.ranker.count(at, Some(self.ask.group), 1);
         self.candidates.count(at, 1);
-        self.score_again(at);
+        self.score_changed(at);
         Some(Choice { node: slot.node, ports })
+    }
+
+    /// The node has changed, and with it perhaps what others may take.
+    fn score_changed(&mut self, at: usize) {
+        self.score_again(at);
+        for other in std::mem::take(&mut self.ranker.turned) {
+            if other as usize != at {
+                self.score_again(other as usize);
+            }
+        }
     }
 
     fn score_again(&mut self, at: usize) {
@@ -211,6 +221,11 @@ impl<'r, 'a> Search<'r, 'a> {
             let of_group = touched.per_group[ask.group];
             if (ask.distinct.job && touched.of_job > 0) || (ask.distinct.group && of_group > 0) {
                 return Err(Refused::Constraint(String::from("distinct_hosts")));
+            }
+        }
+        for shares in self.ranker.shares.iter().filter(|shares| shares.concerns(ask.group)) {
+            if let Some(text) = shares.refusal(self.ranker.root, self.ranker.job, at) {
+                return Err(Refused::Constraint(text));
             }
         }
         let change = touched.map_or(&none, |touched| &touched.change);

@@ -32,6 +32,8 @@ struct Spec {
     like_node: Option<i8>,
     spreads: Vec<(usize, u8, Vec<(usize, u8)>)>,
     distinct_hosts: bool,
+    /// Attribute, how many, for the whole job.
+    distinct_property: Option<(usize, u32, bool)>,
 }
 
 const ATTRIBUTES: [&str; 3] = ["${meta.rack}", "${node.datacenter}", "${node.unique.id}"];
@@ -54,6 +56,12 @@ impl Spec {
         if self.distinct_hosts {
             let (left, right) = (String::new(), String::from("true"));
             group.constraints.push(Constraint { left, operand: Operand::DistinctHosts, right });
+        }
+        if let Some((attribute, allowed, of_job)) = self.distinct_property {
+            let left = ATTRIBUTES[attribute].into();
+            let constraint =
+                Constraint { left, operand: Operand::DistinctProperty, right: allowed.to_string() };
+            if of_job { job.constraints.push(constraint) } else { group.constraints.push(constraint) }
         }
         for (rack, weight) in &self.affinities {
             let rule = equal(ATTRIBUTES[0], RACKS[*rack].into());
@@ -92,14 +100,20 @@ fn spec() -> impl Strategy<Value = Spec> {
         1 => (1..=100u8).prop_map(|first| vec![(0, first)]),
         1 => (0..=60u8, 0..=40u8).prop_map(|(first, second)| vec![(0, first), (1, second)]),
     ];
+    let distinct_property = prop::option::weighted(0.3, (0..ATTRIBUTES.len(), 1..5u32, any::<bool>()));
     (
         (1..14u32, 20..200u32, 20..200u32, prop::bool::weighted(0.2), any::<bool>()),
-        (prop::option::weighted(0.2, 0..2usize), prop::bool::weighted(0.15)),
+        (prop::option::weighted(0.2, 0..2usize), prop::bool::weighted(0.15), distinct_property),
         (prop::collection::vec((0..RACKS.len(), weight()), 0..3), prop::option::weighted(0.3, weight())),
         prop::collection::vec((0..ATTRIBUTES.len(), 1..=100u8, targets), 0..4),
     )
         .prop_map(
-            |((count, cpu, memory, fixed, dynamic), (constraint, distinct_hosts), likes, spreads)| {
+            |(
+                (count, cpu, memory, fixed, dynamic),
+                (constraint, distinct_hosts, distinct_property),
+                likes,
+                spreads,
+            )| {
                 let (affinities, like_node) = likes;
                 Spec {
                     count,
@@ -112,6 +126,7 @@ fn spec() -> impl Strategy<Value = Spec> {
                     like_node,
                     spreads,
                     distinct_hosts,
+                    distinct_property,
                 }
             },
         )
@@ -182,12 +197,16 @@ impl<'a> Scan<'a> {
         let used = self.used[&node.id];
         let meets = |constraint: &Constraint| match constraint.operand {
             Operand::DistinctHosts => !self.held.contains_key(&node.id),
+            Operand::DistinctProperty => Self::value(node, &constraint.left).is_some_and(|value| {
+                let used = self.counts(&constraint.left).get(&value).copied().unwrap_or(0);
+                used < constraint.allowed().unwrap()
+            }),
             _ => Self::value(node, &constraint.left).as_ref() == Some(&constraint.right),
         };
         let wants_fixed = group.ports().any(|(_, port)| port.fixed.is_some());
         used.0 + ask.cpu_mhz <= node.capacity.cpu_mhz
             && used.1 + ask.memory_mb <= node.capacity.memory_mb
-            && group.constraints.iter().all(meets)
+            && group.constraints.iter().chain(&self.job.constraints).all(meets)
             && !(wants_fixed && self.fixed.contains(&node.id))
     }
 

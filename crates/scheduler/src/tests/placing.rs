@@ -234,3 +234,50 @@ fn nodes_that_are_liked_come_first_and_disliked_ones_last() {
     // The third meets what is liked and what is disliked, with the same weight: no part of its score.
     assert_eq!(likings, [(NodeId(2), Some(0.8)), (NodeId(3), None), (NodeId(1), Some(0.2))]);
 }
+
+#[test]
+fn only_so_many_share_a_property() {
+    let mut world = World::new(0);
+    for id in 1..=6 {
+        let mut node = node(id);
+        node.meta.extend((id < 6).then(|| ("rack".into(), format!("r{}", id % 2))));
+        world.register(node);
+    }
+    let mut web = job("web", JobType::Service, 5);
+    web.groups[0].constraints.push(constraint("${meta.rack}", Operand::DistinctProperty, "2"));
+    world.submit(&web);
+    let decision = world.run("web");
+    assert_eq!((decision.plan.placements.len(), decision.eval.queued["group"]), (4, 1));
+    let filtered = &decision.eval.failed_groups["group"].constraint_filtered;
+    assert_eq!(filtered["distinct_property: ${meta.rack}=r0 used by 2 allocs"], 2);
+    assert_eq!(filtered["distinct_property: ${meta.rack}=r1 used by 2 allocs"], 3);
+    assert_eq!(filtered["missing property \"${meta.rack}\""], 1);
+    assert!(world.run("web").plan.placements.is_empty());
+    // A replacement counts on the place of what it replaces.
+    web.groups[0].tasks[0].env.insert("A".into(), "b".into());
+    world.submit(&web);
+    assert_eq!(world.run("web").plan.placements.len(), 4);
+    // What holds for the job counts all its groups.
+    web.constraints.push(constraint("${node.datacenter}", Operand::DistinctProperty, "3"));
+    let mut more = web.groups[0].clone();
+    more.name = "more".into();
+    web.groups.push(more);
+    world.submit(&web);
+    world.run("web");
+    world.run("web");
+    assert!(world.live("web").len() <= 4, "no more are placed while there are too many");
+}
+
+#[test]
+fn a_property_that_becomes_distinct_moves_those_that_share_it() {
+    let mut world = World::new(4);
+    let mut web = job("web", JobType::Service, 8);
+    world.submit(&web);
+    world.run("web");
+    web.groups[0].constraints.push(constraint("${node.unique.id}", Operand::DistinctProperty, "1"));
+    web.groups[0].count = 4;
+    world.submit(&web);
+    world.run("web");
+    let nodes: Vec<NodeId> = world.live("web").iter().map(|(_, _, id)| world.root.allocs[id].node).collect();
+    assert_eq!(nodes.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{nodes:?}");
+}
