@@ -17,6 +17,7 @@ pub mod eval; // a reason to look at a job
 pub mod deployment; // the roll-out of a job version
 pub mod metric; // why a placement went as it did
 pub mod autopilot; // what operators decide about the servers
+pub mod scheduling; // what operators decide about the scheduler
 pub mod plan; // what the scheduler decided
 
 pub use agent::{Agent, AgentStatus, Endpoint};
@@ -40,5 +41,6 @@ pub use policy::{
     RestartPolicy, UpdateStrategy,
 };
 pub use resources::{Capacity, NetworkAsk, Port, Resources};
+pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
 pub use service::{Check, CheckKind, CheckRestart, Service};
 pub use time::Timestamp;

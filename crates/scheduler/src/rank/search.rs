@@ -195,7 +195,8 @@ impl<'r, 'a> Search<'r, 'a> {
             None => (slot.used, 0),
             Some(touched) => (touched.change.used(slot), touched.per_group[self.ask.group]),
         };
-        Score::new(used.plus(self.ask.capacity), slot.total, beside, self.ask.count, liking)
+        let algorithm = self.ranker.root.scheduler.algorithm;
+        Score::new(algorithm, used.plus(self.ask.capacity), slot.total, beside, self.ask.count, liking)
     }
 
     /// Whether the node can take one more.

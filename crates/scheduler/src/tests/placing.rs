@@ -1,5 +1,6 @@
 use model::{
-    Affinity, Constraint, DriverInfo, EvalStatus, Job, JobType, NetworkAsk, NodeId, Operand, Port, Trigger,
+    Affinity, Algorithm, Constraint, DriverInfo, EvalStatus, Job, JobType, NetworkAsk, NodeId, Operand, Port,
+    Trigger,
 };
 
 use crate::testing::{World, job, node, sizes};
@@ -280,4 +281,25 @@ fn a_property_that_becomes_distinct_moves_those_that_share_it() {
     world.run("web");
     let nodes: Vec<NodeId> = world.live("web").iter().map(|(_, _, id)| world.root.allocs[id].node).collect();
     assert_eq!(nodes.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{nodes:?}");
+}
+
+#[test]
+fn nodes_are_filled_one_by_one_or_all_alike() {
+    for (algorithm, expected) in [(Algorithm::Binpack, [0, 0, 5]), (Algorithm::Spread, [1, 2, 2])] {
+        let mut world = World::new(3);
+        let settings = model::SchedulerSettings { algorithm, ..model::SchedulerSettings::default() };
+        world.apply(state::Command::SetScheduler { settings, enforce_index: None });
+        // One node is in use already, by a job that asks for it.
+        let mut first = job("first", JobType::Service, 1);
+        first.constraints.push(constraint("${node.unique.name}", Operand::Equal, "n3"));
+        world.submit(&first);
+        world.run("first");
+        for name in ["a", "b", "c", "d"] {
+            world.submit(&job(name, JobType::Service, 1));
+            world.run(name);
+        }
+        let mut used: Vec<u32> = world.root.usage.slots.iter().map(|slot| slot.allocs).collect();
+        used.sort_unstable();
+        assert_eq!(used, expected, "{algorithm:?}");
+    }
 }
