@@ -141,6 +141,7 @@ impl From<&model::Resources> for Resources {
         Self {
             cpu: Some(i64::from(resources.cpu_mhz)),
             memory_mb: Some(i64::from(resources.memory_mb)),
+            memory_max_mb: resources.memory_max.map_or(0, model::MemoryMax::to_number),
             networks: resources.network.iter().map(Into::into).collect(),
             ..Self::default()
         }

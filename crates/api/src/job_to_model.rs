@@ -273,7 +273,10 @@ impl Reader {
     fn resources(&mut self, resources: Resources) -> model::Resources {
         let defaults = model::Resources::default();
         self.never("Resources.Cores", resources.cores != 0);
-        self.never("Resources.MemoryMaxMB", resources.memory_max_mb != 0);
+        let memory_max = model::MemoryMax::from_number(resources.memory_max_mb);
+        if memory_max.is_none() && resources.memory_max_mb != 0 {
+            self.problem(format_args!("Resources.MemoryMaxMB is out of range: {}", resources.memory_max_mb));
+        }
         self.never("Resources.SecretsMB", resources.secrets_mb != 0);
         // `IOPS` has had no effect since 2018: there is nothing to obey.
         if resources.disk_mb != 0 {
@@ -286,6 +289,7 @@ impl Reader {
         model::Resources {
             cpu_mhz: self.number_or("Resources.CPU", resources.cpu, defaults.cpu_mhz),
             memory_mb: self.number_or("Resources.MemoryMB", resources.memory_mb, defaults.memory_mb),
+            memory_max,
             network: self.networks(resources.networks),
         }
     }

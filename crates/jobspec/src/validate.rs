@@ -6,7 +6,7 @@ mod services; // services, checks
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Job, Task, TaskGroup};
+use model::{Job, MemoryMax, Task, TaskGroup};
 
 use crate::{
     codes, drivers,
@@ -307,6 +307,16 @@ impl Checker {
         if task.resources.memory_mb < 10 {
             let message = format!("minimum MemoryMB value is 10; got {}", task.resources.memory_mb);
             self.report(codes::OUT_OF_RANGE, "memory", message, "`memory` is in MB; the default is 300");
+        }
+        if let Some(MemoryMax::Mb(max)) = task.resources.memory_max
+            && max < task.resources.memory_mb
+        {
+            let message = format!(
+                "MemoryMaxMB value ({max}) must not be less than MemoryMB value ({})",
+                task.resources.memory_mb
+            );
+            let help = "`memory` is reserved, `memory_max` is the most that may be used; -1 is no limit";
+            self.report(codes::OUT_OF_RANGE, "memory_max", message, help);
         }
         self.leave();
         self.enter("logs", 0, "");

@@ -40,7 +40,7 @@ pub use policy::{
     DelayFunction, Disconnect, HealthCheck, MigratePolicy, Reconcile, ReschedulePolicy, RestartMode,
     RestartPolicy, UpdateStrategy,
 };
-pub use resources::{Capacity, NetworkAsk, Port, Resources};
+pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
 pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
 pub use service::{Check, CheckKind, CheckRestart, Service};
 pub use time::Timestamp;

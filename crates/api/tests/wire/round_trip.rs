@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use model::{
     Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, Disconnect, EphemeralDisk,
-    HealthCheck, Job, JobStatus, JobType, LogConfig, MigratePolicy, NetworkAsk, Operand, Port, Reconcile,
-    ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread, SpreadTarget, Task, TaskGroup,
-    Timestamp, UpdateStrategy, Value,
+    HealthCheck, Job, JobStatus, JobType, LogConfig, MemoryMax, MigratePolicy, NetworkAsk, Operand, Port,
+    Reconcile, ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread, SpreadTarget, Task,
+    TaskGroup, Timestamp, UpdateStrategy, Value,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -191,20 +191,25 @@ fn disconnect() -> impl Strategy<Value = Disconnect> {
     )
 }
 
+fn memory_max() -> impl Strategy<Value = MemoryMax> {
+    prop_oneof![Just(MemoryMax::Unlimited), (1_u32..).prop_map(MemoryMax::Mb)]
+}
+
 fn task() -> impl Strategy<Value = Task> {
     (
         (word(), word(), word(), btree_map(word(), value(), 0..3), texts(), texts(), location()),
         (
             vec(service(false), 0..2),
             any::<(u16, u16)>(),
-            option::of(network()),
+            (option::of(network()), option::of(memory_max())),
             restart(),
             any::<(u16, u16)>(),
         ),
         (any::<bool>(), duration(), word(), duration()),
     )
         .prop_map(|((name, driver, user, config, env, meta, location), middle, last)| {
-            let (services, (cpu, memory), network, restart, (max_files, max_file_size)) = middle;
+            let (services, (cpu, memory), (network, memory_max), restart, (max_files, max_file_size)) =
+                middle;
             let (leader, kill_timeout, kill_signal, shutdown_delay) = last;
             let (constraints, affinities, _) = location;
             Task {
@@ -217,7 +222,12 @@ fn task() -> impl Strategy<Value = Task> {
                 constraints,
                 affinities,
                 services,
-                resources: Resources { cpu_mhz: u32::from(cpu), memory_mb: u32::from(memory), network },
+                resources: Resources {
+                    cpu_mhz: u32::from(cpu),
+                    memory_mb: u32::from(memory),
+                    memory_max,
+                    network,
+                },
                 restart,
                 logs: LogConfig {
                     max_files: u32::from(max_files),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{LogConfig, Resources, RestartPolicy, Task, Value};
+use model::{LogConfig, MemoryMax, Resources, RestartPolicy, Task, Value};
 
 use super::{
     Decoder,
@@ -79,6 +79,7 @@ fn resources(section: &Section<'_>, d: &mut Decoder) -> Resources {
     if let Some(memory) = fields.u32(d, "memory", 10) {
         resources.memory_mb = memory;
     }
+    resources.memory_max = fields.number(d, "memory_max", -1, u32::MAX).and_then(MemoryMax::from_number);
     if let Some(section) = fields.block(d, "network") {
         d.enter("network", 0, "", section.span);
         resources.network = Some(group::network(&section, d));
@@ -90,7 +91,6 @@ fn resources(section: &Section<'_>, d: &mut Decoder) -> Resources {
         d.warnings.push((warning, fields.span("iops")));
     }
     fields.refuse(d, "disk", Noop::Zero, "write `ephemeral_disk { size = .. }` in the group");
-    fields.refuse(d, "memory_max", Noop::Zero, "set `memory` to the most that the task needs");
     fields.refuse(d, "secrets", Noop::Zero, "leave it out");
     fields.refuse_all(
         d,

@@ -214,6 +214,8 @@ fn rules() {
                 "constraint {\n  distinct_property = \"rack\"\n  value = \"two\"\n}\nconstraint {\n  operator = \"distinct_property\"\n  value = 0\n}"
             )
         ),
+        ("memory_max", in_task("resources {\n  memory_max = 299\n}")),
+        ("memory_max out of range", in_task("resources {\n  memory_max = -2\n}")),
         ("distinct_property in a task", in_task("constraint {\n  distinct_property = \"${meta.rack}\"\n}")),
         (
             "affinities",

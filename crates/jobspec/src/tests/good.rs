@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use model::{
-    CheckKind, DelayFunction, Disconnect, HealthCheck, Job, JobType, Operand, Reconcile, RestartMode, Spread,
-    SpreadTarget, Value,
+    CheckKind, DelayFunction, Disconnect, HealthCheck, Job, JobType, MemoryMax, Operand, Reconcile,
+    RestartMode, Spread, SpreadTarget, Value,
 };
 
 use super::{around, job};
@@ -208,6 +208,18 @@ fn distinct_properties() {
     assert_eq!(read(&job.constraints), [("${meta.rack}".into(), Some(1))]);
     let expected = [("${node.class}".into(), Some(2)), ("${node.datacenter}".into(), Some(3))];
     assert_eq!(read(&job.groups[0].constraints), expected);
+}
+
+#[test]
+fn more_memory_than_is_reserved() {
+    let max = |text: &str| {
+        let text = format!("resources {{ memory = 200 {text} }}");
+        job(&around("", "", &text)).groups[0].tasks[0].resources.memory_max
+    };
+    assert_eq!(max(""), None);
+    assert_eq!(max("memory_max = 0"), None);
+    assert_eq!(max("memory_max = \"200\""), Some(MemoryMax::Mb(200)));
+    assert_eq!(max("memory_max = -1"), Some(MemoryMax::Unlimited));
 }
 
 #[test]

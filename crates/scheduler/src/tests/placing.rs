@@ -303,3 +303,23 @@ fn nodes_are_filled_one_by_one_or_all_alike() {
         assert_eq!(used, expected, "{algorithm:?}");
     }
 }
+
+#[test]
+fn more_memory_than_is_reserved_only_where_operators_allow_it() {
+    for allowed in [false, true] {
+        let mut world = World::new(1);
+        let settings = model::SchedulerSettings {
+            memory_oversubscription: allowed,
+            ..model::SchedulerSettings::default()
+        };
+        world.apply(state::Command::SetScheduler { settings, enforce_index: None });
+        let mut web = job("web", JobType::Service, 10);
+        web.groups[0].tasks[0].resources.memory_max = Some(model::MemoryMax::Mb(5000));
+        world.submit(&web);
+        // What is reserved counts, not what may be used.
+        assert_eq!(world.run("web").plan.placements.len(), 10);
+        let (_, _, id) = world.live("web")[0];
+        let limit = web.groups[0].tasks[0].resources.memory_limit(world.root.allocs[&id].oversubscribed);
+        assert_eq!(limit, model::MemoryMax::Mb(if allowed { 5000 } else { 100 }));
+    }
+}
