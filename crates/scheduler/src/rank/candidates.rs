@@ -157,6 +157,17 @@ impl Candidates {
 
     /// Sorts the slots into buckets, and these into groups.
     fn divide(&mut self, slots: usize) {
+        if let [spread] = self.spreads.as_slice() {
+            // One group, and a bucket per value; the last for nodes without the attribute.
+            let values = spread.values() as u32;
+            self.bucket_of = (0..slots).map(|at| spread.value(at).unwrap_or(values)).collect();
+            let group = self.add_group(vec![None]);
+            for value in 0..values {
+                self.add_bucket(group, Some(value));
+            }
+            self.add_bucket(group, None);
+            return;
+        }
         let mut groups: BTreeMap<Vec<Option<u32>>, u32> = BTreeMap::new();
         let mut buckets: BTreeMap<(u32, Option<u32>), u32> = BTreeMap::new();
         let mut values: Vec<Option<u32>> = vec![None; self.spreads.len()];
@@ -244,10 +255,10 @@ impl Candidates {
         }
         self.has_room[slot] = has_room;
         for at in 0..self.spreads.len() {
-            if let Some(value) = self.spreads[at].value(slot) {
-                let before = self.spreads[at].bounds();
-                self.spreads[at].open(value, has_room);
-                self.heed(at, before);
+            if let Some(value) = self.spreads[at].value(slot)
+                && self.spreads[at].open(value, has_room)
+            {
+                self.groups.iter_mut().for_each(|group| group.stale = true);
             }
         }
     }

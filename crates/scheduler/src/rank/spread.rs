@@ -188,21 +188,22 @@ impl Spread {
         }
     }
 
-    /// One more node of this value has room, or one less.
-    pub(super) fn open(&mut self, value: u32, more: bool) {
+    /// One more node of this value has room, or one less. Answers whether [`Spread::bounds`] have changed.
+    pub(super) fn open(&mut self, value: u32, more: bool) -> bool {
         let at = value as usize;
         let used = self.used[at];
-        if more {
-            self.open[at] += 1;
-            if self.open[at] == 1 {
-                self.open_counts.change(None, Some(used));
-            }
-        } else {
-            self.open[at] -= 1;
-            if self.open[at] == 0 {
-                self.open_counts.change(Some(used), None);
-            }
+        self.open[at] = self.open[at].saturating_add_signed(if more { 1 } else { -1 });
+        if self.open[at] != u32::from(more) {
+            // Neither the first nor the last.
+            return false;
         }
+        let before = self.bounds();
+        if more {
+            self.open_counts.change(None, Some(used));
+        } else {
+            self.open_counts.change(Some(used), None);
+        }
+        self.bounds() != before
     }
 }
 
