@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+pub use crate::location::{Affinity, Constraint, Spread, SpreadTarget};
 use crate::wire::{Absent, Map, is_default, nil, wire};
 
 wire! {
@@ -356,38 +357,6 @@ wire! {
         #[serde(rename = "MaxFileSizeMB")]
         pub max_file_size_mb: Option<i64>,
         pub disabled: bool,
-    }
-
-    pub struct Constraint {
-        #[serde(rename = "LTarget")]
-        pub left: String,
-        #[serde(rename = "RTarget")]
-        pub right: String,
-        pub operand: String,
-    }
-
-    pub struct Affinity {
-        #[serde(rename = "LTarget")]
-        pub left: String,
-        #[serde(rename = "RTarget")]
-        pub right: String,
-        pub operand: String,
-        /// -100 to 100. Default: 50.
-        pub weight: Option<i64>,
-    }
-
-    pub struct Spread {
-        pub attribute: String,
-        /// 1 to 100. Default: 50.
-        pub weight: Option<i64>,
-        #[serde(with = "nil")]
-        pub spread_target: Vec<SpreadTarget>,
-    }
-
-    pub struct SpreadTarget {
-        pub value: String,
-        /// Of the group's count.
-        pub percent: i64,
     }
 
     /// A job in lists.

@@ -22,6 +22,7 @@ pub mod deployment; // Deployment and its groups
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
+pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
 pub mod request; // register, deregister, parse, validate, plan
 pub mod stats; // what allocations and hosts use

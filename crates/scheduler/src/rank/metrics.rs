@@ -16,7 +16,10 @@ impl Search<'_, '_> {
         let mut exhausted = vec![0u32; classes.len()];
         let mut metric = AllocMetric::default();
         let mut dimensions: BTreeMap<Exhausted, u32> = BTreeMap::new();
-        for at in 0..self.ranker.slots.len() {
+        let slots = self.ranker.slots.len();
+        let first = 2 * slots - (self.ranker.seed % slots.max(1) as u64) as usize;
+        // Whoever wins ties comes first, so that equals need not be sorted.
+        for at in (0..slots).map(|step| (first - 1 - step) % slots) {
             let in_class = self.ranker.slots[at].class as usize;
             let refused = match self.check(at) {
                 Err(Refused::NotReady | Refused::Elsewhere) => continue,
