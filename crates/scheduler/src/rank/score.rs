@@ -46,9 +46,17 @@ impl Score {
     }
 }
 
+/// Less than this is zero and the rest of rounding: spreads may outweigh each other exactly.
+const ROUNDING: f64 = 1e-9;
+
+/// The part of the spreads counts as one.
+pub(super) fn is_part(spread: f64) -> bool {
+    spread.abs() > ROUNDING
+}
+
 /// The mean of `parts` parts with this sum and, unless it is zero, the part of the spreads.
 pub(super) fn mean(sum: f64, parts: u32, spread: f64) -> f64 {
-    if spread == 0.0 { sum / f64::from(parts) } else { (sum + spread) / f64::from(parts + 1) }
+    if !is_part(spread) { sum / f64::from(parts) } else { (sum + spread) / f64::from(parts + 1) }
 }
 
 /// Google's "best fit v3": 18 for a node that is filled exactly, 0 for an empty one, divided by 18; or the opposite.

@@ -8,7 +8,7 @@ use super::{
     Choice, Ranker,
     candidates::{Best, Candidates, Worth},
     ports::PortAsk,
-    score::Score,
+    score::{Score, is_part},
     spread,
 };
 use crate::{
@@ -249,7 +249,7 @@ impl<'r, 'a> Search<'r, 'a> {
             let at = best.entry.slot as usize;
             let mut parts: BTreeMap<String, f64> =
                 self.score(at).parts().map(|(name, part)| (name.into(), part)).collect();
-            if best.spread != 0.0 {
+            if is_part(best.spread) {
                 parts.insert("allocation-spread".into(), best.spread);
             }
             let node = self.ranker.slots[at].node;

@@ -20,6 +20,9 @@ struct Machine {
     dc: usize,
 }
 
+/// Number of the value, percent.
+type Targets = Vec<(usize, u8)>;
+
 #[derive(Debug, Clone)]
 struct Spec {
     count: u32,
@@ -30,7 +33,8 @@ struct Spec {
     constraint: Option<usize>,
     affinities: Vec<(usize, i8)>,
     like_node: Option<i8>,
-    spreads: Vec<(usize, u8, Vec<(usize, u8)>)>,
+    /// Attribute, weight, targets.
+    spreads: Vec<(usize, u8, Targets)>,
     distinct_hosts: bool,
     /// Attribute, how many, for the whole job.
     distinct_property: Option<(usize, u32, bool)>,
@@ -251,7 +255,7 @@ impl<'a> Scan<'a> {
             boost += part * f64::from(spread.weight) / f64::from(weight);
             uneven += if is_uneven { u32::from(spread.weight) } else { 0 };
         }
-        if boost.abs() > 1e-12 {
+        if boost.abs() > 1e-9 {
             parts.push(boost);
         }
         (uneven, parts.iter().sum::<f64>() / parts.len() as f64)
