@@ -1,11 +1,14 @@
 //! Placements per second: of the scheduler alone, and through the log with fsync.
 //!
-//! `cargo run --release --example bench_scheduler [-- nodes jobs count runs]`
+//! `cargo run --release --example bench_scheduler [-- nodes jobs count runs] [-alone]`: first what each demand of a job
+//! costs the scheduler alone, then through the log. With any of `-constraint`, `-affinity`, `-spread`, `-unique` (spread
+//! over all nodes), `-ports N` only jobs with those demands are placed. `-alone` leaves the log out.
 //!
 //! Nodes are rows without agents (32,000 MHz, 128 GiB); a task asks for 100 MHz and 100 MiB, the sizes that the
 //! table in docs/benchmarks.md compares with. Every run is checked: all placements there, no invariant broken.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     sync::Arc,
     time::{Duration, Instant},
@@ -13,8 +16,8 @@ use std::{
 
 use actix::Arbiter;
 use model::{
-    Capacity, DriverInfo, EvalId, EvalStatus, Evaluation, Job, Node, NodeId, NodeStatus, Resources, Task,
-    TaskGroup, Trigger,
+    Affinity, Capacity, Constraint, DriverInfo, EvalId, EvalStatus, Evaluation, Job, NetworkAsk, Node,
+    NodeId, NodeStatus, Operand, Port, Resources, Spread, Task, TaskGroup, Trigger,
 };
 use scheduler::{Input, schedule, verify};
 use state::{Command, Root, invariants};
@@ -28,8 +31,31 @@ use troupe::{
     raft,
 };
 
+/// What the jobs ask for beside room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Demands {
+    /// Every second node fits.
+    constraint: bool,
+    /// A tenth of the nodes is liked.
+    affinity: bool,
+    /// Over 20 racks.
+    spread: bool,
+    /// Over all nodes.
+    unique: bool,
+    /// Dynamic ones.
+    ports: usize,
+}
+
+const RACKS: usize = 20;
+
 fn node(number: usize) -> Node {
     Node {
+        meta: [
+            ("rack".to_owned(), format!("r{}", number % RACKS)),
+            ("half".to_owned(), format!("{}", number / RACKS % 2)),
+            ("tenth".to_owned(), format!("{}", number / RACKS % 10)),
+        ]
+        .into(),
         id: NodeId(number as u128 + 1),
         name: format!("n{number}"),
         datacenter: "dc1".into(),
@@ -46,18 +72,38 @@ fn node(number: usize) -> Node {
     }
 }
 
-fn job(number: usize, count: u32) -> Job {
+fn job(number: usize, count: u32, demands: Demands) -> Job {
+    let equal = |left: &str, right: &str| Constraint {
+        left: left.into(),
+        operand: Operand::Equal,
+        right: right.into(),
+    };
+    let like = || Affinity { rule: equal("${meta.tenth}", "3"), weight: 50 };
+    let over = |attribute: &str| Spread { attribute: attribute.into(), weight: 50, targets: vec![] };
+    let spreads = [(demands.spread, "${meta.rack}"), (demands.unique, "${node.unique.id}")];
+    let port = |number| Port { label: format!("p{number}"), ..Port::default() };
     Job {
         id: format!("job-{number}"),
         name: format!("job-{number}"),
         datacenters: vec!["dc1".into()],
+        constraints: demands.constraint.then(|| equal("${meta.half}", "1")).into_iter().collect(),
+        affinities: demands.affinity.then(like).into_iter().collect(),
         groups: vec![TaskGroup {
             name: "g".into(),
             count,
+            spreads: spreads
+                .iter()
+                .filter(|(asked, _)| *asked)
+                .map(|(_, attribute)| over(attribute))
+                .collect(),
+            network: (demands.ports > 0).then(|| NetworkAsk {
+                ports: (0..demands.ports).map(port).collect(),
+                ..NetworkAsk::default()
+            }),
             tasks: vec![Task {
                 name: "t".into(),
                 driver: "mock_driver".into(),
-                resources: Resources { cpu_mhz: 100, memory_mb: 100, network: None },
+                resources: Resources { cpu_mhz: 100, memory_mb: 100, ..Resources::default() },
                 ..Task::default()
             }],
             ..TaskGroup::default()
@@ -80,7 +126,7 @@ fn register(job: Job) -> Command {
 }
 
 /// The pure part: schedule, verify, apply; no log, no actors.
-fn alone(nodes: usize, jobs: usize, count: u32) -> f64 {
+fn alone(nodes: usize, jobs: usize, count: u32, demands: Demands) -> f64 {
     let mut root = Root::default();
     let mut index = 0;
     let mut apply = |root: &mut Root, command| {
@@ -91,7 +137,7 @@ fn alone(nodes: usize, jobs: usize, count: u32) -> f64 {
         apply(&mut root, Command::RegisterNode { node: node(number), evals: vec![], now: SystemClock.now() });
     }
     for number in 0..jobs {
-        apply(&mut root, register(job(number, count)));
+        apply(&mut root, register(job(number, count, demands)));
     }
     let evals: Vec<Arc<Evaluation>> = root.evals.values().cloned().collect();
     let start = Instant::now();
@@ -104,14 +150,29 @@ fn alone(nodes: usize, jobs: usize, count: u32) -> f64 {
         apply(&mut root, Command::ApplyPlan { plan: Box::new(verified.plan), evals: vec![decision.eval] });
     }
     let took = start.elapsed();
-    check(&root, jobs, count);
+    check(&root, jobs, count, demands);
     (jobs * count as usize) as f64 / took.as_secs_f64()
 }
 
-fn check(root: &Root, jobs: usize, count: u32) {
+fn check(root: &Root, jobs: usize, count: u32, demands: Demands) {
     assert_eq!(root.allocs.len(), jobs * count as usize, "all placements are there");
     if let Err(broken) = invariants::check(root) {
         panic!("{broken}");
+    }
+    for job in root.jobs.keys() {
+        let mut racks = [0u32; RACKS];
+        let mut nodes: BTreeMap<NodeId, u32> = BTreeMap::new();
+        for alloc in root.allocs_of_job(job) {
+            let number = alloc.node.0 as usize - 1;
+            assert!(!demands.constraint || number / RACKS % 2 == 1, "the constraint holds");
+            assert_eq!(alloc.ports.len(), demands.ports);
+            racks[number % RACKS] += 1;
+            *nodes.entry(alloc.node).or_default() += 1;
+        }
+        let (least, most) = (racks.iter().min().copied(), racks.iter().max().copied());
+        assert!(!demands.spread || most.unwrap_or(0) - least.unwrap_or(0) <= 1, "skew: {racks:?}");
+        let fair = (count as usize).div_ceil(root.nodes.len() / if demands.constraint { 2 } else { 1 });
+        assert!(!demands.unique || nodes.values().all(|&on| on as usize <= fair), "no node has too many");
     }
 }
 
@@ -142,6 +203,7 @@ async fn through_the_log(
     nodes: usize,
     jobs: usize,
     count: u32,
+    demands: Demands,
     runtime: &tokio::runtime::Handle,
 ) -> (f64, u64) {
     let dir = std::env::temp_dir().join(format!("troupe-bench-{:x}", RandomIds.uuid()));
@@ -181,7 +243,7 @@ async fn through_the_log(
     let before = disk();
     let start = Instant::now();
     for number in 0..jobs {
-        proposer.propose(vec![register(job(number, count))]).await.expect("this server leads");
+        proposer.propose(vec![register(job(number, count, demands))]).await.expect("this server leads");
     }
     let mut changes = state.changes();
     let all = |root: &Root| {
@@ -196,7 +258,7 @@ async fn through_the_log(
     }
     let took = start.elapsed();
     let grown = disk().saturating_sub(before);
-    check(&state.root(), jobs, count);
+    check(&state.root(), jobs, count, demands);
     raft.shutdown().await;
     arbiter.stop();
     let _ = std::fs::remove_dir_all(&dir);
@@ -209,25 +271,63 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Each demand by itself, and all together.
+fn variants() -> Vec<(&'static str, Demands)> {
+    let none = Demands::default();
+    let all = Demands { constraint: true, affinity: true, spread: true, unique: false, ports: 1 };
+    vec![
+        ("plain", none),
+        ("constraint", Demands { constraint: true, ..none }),
+        ("affinity", Demands { affinity: true, ..none }),
+        ("spread", Demands { spread: true, ..none }),
+        ("spread over nodes", Demands { unique: true, ..none }),
+        ("spread over both", Demands { spread: true, unique: true, ..none }),
+        ("one port", Demands { ports: 1, ..none }),
+        ("all but nodes", all),
+    ]
+}
+
 fn main() -> io::Result<()> {
-    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let has =
+        |flag: &str| words.iter().any(|word| word.trim_start_matches('-') == flag && word.starts_with('-'));
+    let ports_at = words.iter().position(|word| word.trim_start_matches('-') == "ports").map(|at| at + 1);
+    let ports = ports_at.and_then(|at| words.get(at)?.parse().ok()).unwrap_or(0);
+    let asked = Demands {
+        constraint: has("constraint"),
+        affinity: has("affinity"),
+        spread: has("spread"),
+        unique: has("unique"),
+        ports,
+    };
+    let numbers = words.iter().enumerate().filter(|(at, _)| Some(*at) != ports_at);
+    let numbers: Vec<usize> = numbers.filter_map(|(_, text)| text.parse().ok()).collect();
     let (jobs, count, runs) = (
         numbers.get(1).copied().unwrap_or(100),
         numbers.get(2).copied().unwrap_or(100) as u32,
         numbers.get(3).copied().unwrap_or(3),
     );
-    let sizes = numbers.first().map_or_else(|| vec![1000, 5000], |&nodes| vec![nodes]);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let sizes = numbers.first().map_or_else(|| vec![100, 1000, 5000], |&nodes| vec![nodes]);
     let mut out = io::stdout();
     writeln!(out, "placements per second, {jobs} jobs x {count}, median of {runs} runs (all runs)")?;
+    let variants = if asked == Demands::default() { variants() } else { vec![("as asked", asked)] };
+    for &nodes in &sizes {
+        for (name, demands) in &variants {
+            let rates: Vec<f64> = (0..runs).map(|_| alone(nodes, jobs, count, *demands)).collect();
+            let middle = median(rates.clone());
+            writeln!(out, "{nodes:>6} nodes, scheduler alone, {name:<18} {middle:>9.0}  {rates:.0?}")?;
+        }
+    }
+    if has("alone") {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     for nodes in sizes {
-        let pure: Vec<f64> = (0..runs).map(|_| alone(nodes, jobs, count)).collect();
-        writeln!(out, "{nodes:>6} nodes, scheduler alone:  {:>9.0}  {pure:.0?}", median(pure.clone()))?;
         let handle = runtime.handle().clone();
         let logged: Vec<(f64, u64)> = actix::System::new().block_on(async {
             let mut results = Vec::new();
             for _ in 0..runs {
-                results.push(through_the_log(nodes, jobs, count, &handle).await);
+                results.push(through_the_log(nodes, jobs, count, asked, &handle).await);
             }
             results
         });

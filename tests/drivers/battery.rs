@@ -56,7 +56,7 @@ pub(crate) async fn spec(root: &Path, config: BTreeMap<String, Value>) -> TaskSp
     let disk = Disk::new(root, Handle::current());
     let alloc = fresh_alloc();
     disk.create(alloc, &[String::from("web")]).await.unwrap();
-    let resources = Resources { cpu_mhz: 100, memory_mb: 64, network: None };
+    let resources = Resources { cpu_mhz: 100, memory_mb: 64, ..Resources::default() };
     TaskSpec {
         alloc,
         job: String::from("job"),

@@ -91,7 +91,7 @@ impl World {
                 resources: Resources {
                     cpu_mhz: self.rng.random_range(50..400),
                     memory_mb: self.rng.random_range(50..400),
-                    network: None,
+                    ..Resources::default()
                 },
                 ..Task::default()
             }],

@@ -352,9 +352,14 @@ impl AllocatedResources {
     pub fn new(alloc: &model::Allocation, group: &model::TaskGroup, address: &str) -> Self {
         let tasks = group.tasks.iter().map(|task| {
             let asks = task.resources.network.iter();
+            let memory_max = task.resources.memory_max.filter(|_| alloc.oversubscribed);
             let resources = AllocatedTaskResources {
                 cpu: AllocatedCpu { cpu_shares: i64::from(task.resources.cpu_mhz), reserved_cores: None },
-                memory: AllocatedMemory { memory_mb: i64::from(task.resources.memory_mb), memory_max_mb: 0 },
+                memory: AllocatedMemory {
+                    memory_mb: i64::from(task.resources.memory_mb),
+                    // 0 where no more than what is reserved may be used.
+                    memory_max_mb: memory_max.map_or(0, model::MemoryMax::to_number),
+                },
                 networks: asks.map(|ask| network(alloc, Some(&task.name), ask, address)).collect(),
                 devices: None,
             };

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+pub use crate::location::{Affinity, Constraint, Spread, SpreadTarget};
 use crate::wire::{Absent, Map, is_default, nil, wire};
 
 wire! {
@@ -26,8 +27,10 @@ wire! {
         pub node_pool: String,
         #[serde(with = "nil")]
         pub constraints: Vec<Constraint>,
-        pub affinities: Absent,
-        pub spreads: Absent,
+        #[serde(with = "nil")]
+        pub affinities: Vec<Affinity>,
+        #[serde(with = "nil")]
+        pub spreads: Vec<Spread>,
         #[serde(with = "nil")]
         pub task_groups: Vec<TaskGroup>,
         /// Pushed into the groups on input; all zero on output.
@@ -85,8 +88,10 @@ wire! {
         #[serde(with = "nil")]
         pub meta: Map<String>,
         pub reschedule_policy: Option<ReschedulePolicy>,
-        pub affinities: Absent,
-        pub spreads: Absent,
+        #[serde(with = "nil")]
+        pub affinities: Vec<Affinity>,
+        #[serde(with = "nil")]
+        pub spreads: Vec<Spread>,
         #[serde(with = "nil")]
         pub networks: Vec<NetworkResource>,
         pub consul: Absent,
@@ -119,7 +124,8 @@ wire! {
         pub templates: Absent,
         #[serde(with = "nil")]
         pub constraints: Vec<Constraint>,
-        pub affinities: Absent,
+        #[serde(with = "nil")]
+        pub affinities: Vec<Affinity>,
         pub resources: Option<Resources>,
         pub restart_policy: Option<RestartPolicy>,
         pub dispatch_payload: Absent,
@@ -351,14 +357,6 @@ wire! {
         #[serde(rename = "MaxFileSizeMB")]
         pub max_file_size_mb: Option<i64>,
         pub disabled: bool,
-    }
-
-    pub struct Constraint {
-        #[serde(rename = "LTarget")]
-        pub left: String,
-        #[serde(rename = "RTarget")]
-        pub right: String,
-        pub operand: String,
     }
 
     /// A job in lists.

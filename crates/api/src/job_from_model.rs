@@ -4,9 +4,9 @@ use serde_json::Value as Json;
 
 use crate::{
     job::{
-        CheckRestart, Constraint, DisconnectStrategy, EphemeralDisk, Job, LogConfig, MigrateStrategy,
-        NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck,
-        ServiceWeights, Task, TaskGroup, UpdateStrategy,
+        Affinity, CheckRestart, Constraint, DisconnectStrategy, EphemeralDisk, Job, LogConfig,
+        MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
+        ServiceCheck, ServiceWeights, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
     },
     wire::nanos,
 };
@@ -27,6 +27,8 @@ impl From<&model::Job> for Job {
             datacenters: job.datacenters.clone(),
             node_pool: String::from(NODE_POOL),
             constraints: constraints(&job.constraints),
+            affinities: job.affinities.iter().map(Into::into).collect(),
+            spreads: job.spreads.iter().map(Into::into).collect(),
             task_groups: job.groups.iter().map(|group| task_group(group, job.kind)).collect(),
             meta: job.meta.clone(),
             stop: job.stop,
@@ -55,6 +57,8 @@ fn task_group(group: &model::TaskGroup, kind: model::JobType) -> TaskGroup {
         migrate: group.migrate.as_ref().map(Into::into),
         disconnect: group.disconnect.as_ref().map(Into::into),
         constraints: constraints(&group.constraints),
+        affinities: group.affinities.iter().map(Into::into).collect(),
+        spreads: group.spreads.iter().map(Into::into).collect(),
         restart_policy: Some((&group.restart).into()),
         tasks: group.tasks.iter().map(task).collect(),
         ephemeral_disk: Some(EphemeralDisk {
@@ -79,6 +83,7 @@ fn task(task: &model::Task) -> Task {
         env: task.env.clone(),
         services: task.services.iter().map(|item| service(item, &task.name)).collect(),
         constraints: constraints(&task.constraints),
+        affinities: task.affinities.iter().map(Into::into).collect(),
         resources: Some((&task.resources).into()),
         restart_policy: Some((&task.restart).into()),
         meta: task.meta.clone(),
@@ -106,11 +111,37 @@ fn constraints(constraints: &[model::Constraint]) -> Vec<Constraint> {
         .collect()
 }
 
+impl From<&model::Affinity> for Affinity {
+    fn from(affinity: &model::Affinity) -> Self {
+        Self {
+            left: affinity.rule.left.clone(),
+            right: affinity.rule.right.clone(),
+            operand: affinity.rule.operand.as_str().to_owned(),
+            weight: Some(i64::from(affinity.weight)),
+        }
+    }
+}
+
+impl From<&model::Spread> for Spread {
+    fn from(spread: &model::Spread) -> Self {
+        let target = |target: &model::SpreadTarget| SpreadTarget {
+            value: target.value.clone(),
+            percent: i64::from(target.percent),
+        };
+        Self {
+            attribute: spread.attribute.clone(),
+            weight: Some(i64::from(spread.weight)),
+            spread_target: spread.targets.iter().map(target).collect(),
+        }
+    }
+}
+
 impl From<&model::Resources> for Resources {
     fn from(resources: &model::Resources) -> Self {
         Self {
             cpu: Some(i64::from(resources.cpu_mhz)),
             memory_mb: Some(i64::from(resources.memory_mb)),
+            memory_max_mb: resources.memory_max.map_or(0, model::MemoryMax::to_number),
             networks: resources.network.iter().map(Into::into).collect(),
             ..Self::default()
         }

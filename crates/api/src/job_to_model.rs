@@ -8,11 +8,12 @@ use std::{fmt, time::Duration};
 use model::JobType;
 
 use crate::{
-    job::{Constraint, EphemeralDisk, Job, LogConfig, NetworkResource, Port, Resources, Task, TaskGroup},
+    job::{EphemeralDisk, Job, LogConfig, NetworkResource, Port, Resources, Task, TaskGroup},
     job_from_model::{NODE_POOL, config_from_json},
     wire::{Absent, says_nothing},
 };
 
+mod location; // constraints, affinities, spreads
 mod policies; // update, restart, reschedule, migrate
 mod services; // services and checks
 
@@ -133,8 +134,6 @@ impl Reader {
             }
         };
         self.only("NodePool", &job.node_pool, &[NODE_POOL]);
-        self.absent("Affinities", &job.affinities);
-        self.absent("Spreads", &job.spreads);
         self.absent("Multiregion", &job.multiregion);
         self.absent("Periodic", &job.periodic);
         self.absent("ParameterizedJob", &job.parameterized_job);
@@ -152,6 +151,8 @@ impl Reader {
 
         let defaults = model::Job::default();
         let constraints = self.constraints(job.constraints);
+        let affinities = self.affinities(job.affinities);
+        let spreads = self.spreads(job.spreads);
         // The groups take their defaults from the job: read them while the job is still whole.
         let upper =
             policies::FromJob { kind, update: job.update, reschedule: job.reschedule, migrate: job.migrate };
@@ -167,6 +168,8 @@ impl Reader {
             all_at_once: job.all_at_once,
             meta: job.meta,
             constraints,
+            affinities,
+            spreads,
             groups,
             stop: job.stop,
             stable: job.stable,
@@ -189,8 +192,6 @@ impl Reader {
 
     fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
         self.absent("Scaling", &group.scaling);
-        self.absent("Affinities", &group.affinities);
-        self.absent("Spreads", &group.spreads);
         self.absent("Consul", &group.consul);
         self.absent("Volumes", &group.volumes);
         self.absent("MaxRunDuration", &group.max_run_duration);
@@ -203,6 +204,8 @@ impl Reader {
             count: self.number_or("Count", group.count, 1),
             meta: group.meta,
             constraints: self.constraints(group.constraints),
+            affinities: self.affinities(group.affinities),
+            spreads: self.spreads(group.spreads),
             restart,
             reschedule: self.reschedule(group.reschedule_policy, upper),
             update: self.update(group.update, upper),
@@ -231,7 +234,6 @@ impl Reader {
             ("Secrets", &task.secrets),
             ("Consul", &task.consul),
             ("Templates", &task.templates),
-            ("Affinities", &task.affinities),
             ("DispatchPayload", &task.dispatch_payload),
             ("Lifecycle", &task.lifecycle),
             ("Artifacts", &task.artifacts),
@@ -255,6 +257,7 @@ impl Reader {
             env: task.env,
             meta: task.meta,
             constraints: self.constraints(task.constraints),
+            affinities: self.affinities(task.affinities),
             services,
             resources: self.resources(task.resources.unwrap_or_default()),
             restart: self.restart(task.restart_policy, restart.clone()),
@@ -270,7 +273,10 @@ impl Reader {
     fn resources(&mut self, resources: Resources) -> model::Resources {
         let defaults = model::Resources::default();
         self.never("Resources.Cores", resources.cores != 0);
-        self.never("Resources.MemoryMaxMB", resources.memory_max_mb != 0);
+        let memory_max = model::MemoryMax::from_number(resources.memory_max_mb);
+        if memory_max.is_none() && resources.memory_max_mb != 0 {
+            self.problem(format_args!("Resources.MemoryMaxMB is out of range: {}", resources.memory_max_mb));
+        }
         self.never("Resources.SecretsMB", resources.secrets_mb != 0);
         // `IOPS` has had no effect since 2018: there is nothing to obey.
         if resources.disk_mb != 0 {
@@ -283,6 +289,7 @@ impl Reader {
         model::Resources {
             cpu_mhz: self.number_or("Resources.CPU", resources.cpu, defaults.cpu_mhz),
             memory_mb: self.number_or("Resources.MemoryMB", resources.memory_mb, defaults.memory_mb),
+            memory_max,
             network: self.networks(resources.networks),
         }
     }
@@ -338,22 +345,6 @@ impl Reader {
                 defaults.max_file_size_mb,
             ),
         }
-    }
-
-    fn constraints(&mut self, constraints: Vec<Constraint>) -> Vec<model::Constraint> {
-        let mut read = Vec::with_capacity(constraints.len());
-        for constraint in constraints {
-            let Some(operand) = model::Operand::parse(&constraint.operand) else {
-                self.problem(format_args!("Constraints: operand {:?} is not supported", constraint.operand));
-                continue;
-            };
-            // Says that hosts need not be distinct: no constraint at all.
-            if operand == model::Operand::DistinctHosts && constraint.right == "false" {
-                continue;
-            }
-            read.push(model::Constraint { left: constraint.left, operand, right: constraint.right });
-        }
-        read
     }
 }
 

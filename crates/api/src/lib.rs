@@ -22,6 +22,7 @@ pub mod deployment; // Deployment and its groups
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
+pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
 pub mod request; // register, deregister, parse, validate, plan
 pub mod stats; // what allocations and hosts use
@@ -39,9 +40,9 @@ pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{Deployment, DeploymentState};
 pub use eval::Evaluation;
 pub use job::{
-    Constraint, DisconnectStrategy, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig, MigrateStrategy,
-    NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, Task,
-    TaskGroup, TaskGroupSummary, UpdateStrategy,
+    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig,
+    MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
+    ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, TaskGroupSummary, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_to_model::Refused;

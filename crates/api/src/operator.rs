@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    job_to_model::Refused,
     time::Time,
     wire::{is_default, span, wire},
 };
@@ -133,7 +134,7 @@ impl Default for AutopilotConfiguration {
     }
 }
 
-/// Defaults: what troupe does and cannot be told otherwise.
+/// How the scheduler works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SchedulerConfiguration {
@@ -142,7 +143,7 @@ pub struct SchedulerConfiguration {
     pub memory_oversubscription_enabled: bool,
     pub reject_job_registration: bool,
     pub pause_eval_broker: bool,
-    /// 0: all nodes are looked at.
+    /// Input only: all nodes are looked at, as 0 says.
     pub node_limit_for_feasibility_checks: u64,
     pub create_index: u64,
     pub modify_index: u64,
@@ -150,15 +151,100 @@ pub struct SchedulerConfiguration {
 
 impl Default for SchedulerConfiguration {
     fn default() -> Self {
+        Self::from(&model::SchedulerSettings::default())
+    }
+}
+
+impl From<&model::SchedulerSettings> for SchedulerConfiguration {
+    fn from(settings: &model::SchedulerSettings) -> Self {
+        let model::Preemption { system, sysbatch, batch, service } = settings.preemption;
         Self {
-            scheduler_algorithm: String::from("binpack"),
-            preemption_config: PreemptionConfig::default(),
-            memory_oversubscription_enabled: false,
-            reject_job_registration: false,
-            pause_eval_broker: false,
+            scheduler_algorithm: settings.algorithm.as_str().to_owned(),
+            preemption_config: PreemptionConfig {
+                system_scheduler_enabled: system,
+                sys_batch_scheduler_enabled: sysbatch,
+                batch_scheduler_enabled: batch,
+                service_scheduler_enabled: service,
+            },
+            memory_oversubscription_enabled: settings.memory_oversubscription,
+            reject_job_registration: settings.reject_job_registration,
+            pause_eval_broker: settings.pause_eval_broker,
             node_limit_for_feasibility_checks: 0,
-            create_index: 0,
-            modify_index: 0,
+            create_index: settings.create_index,
+            modify_index: settings.modify_index,
         }
+    }
+}
+
+impl SchedulerConfiguration {
+    /// The settings in the model's words.
+    ///
+    /// # Errors
+    /// Names each value that cannot be obeyed.
+    pub fn into_model(self) -> Result<model::SchedulerSettings, Refused> {
+        let mut problems = Vec::new();
+        let algorithm = match self.scheduler_algorithm.as_str() {
+            "" => Some(model::Algorithm::default()),
+            text => model::Algorithm::parse(text),
+        };
+        if algorithm.is_none() {
+            let found = &self.scheduler_algorithm;
+            problems.push(format!("SchedulerAlgorithm must be \"binpack\" or \"spread\", found {found:?}"));
+        }
+        if self.node_limit_for_feasibility_checks != 0 {
+            problems.push(format!(
+                "NodeLimitForFeasibilityChecks must be 0, found {}: all nodes are looked at, whatever their number",
+                self.node_limit_for_feasibility_checks
+            ));
+        }
+        if !problems.is_empty() {
+            return Err(Refused { problems });
+        }
+        let preemption = self.preemption_config;
+        Ok(model::SchedulerSettings {
+            algorithm: algorithm.unwrap_or_default(),
+            preemption: model::Preemption {
+                system: preemption.system_scheduler_enabled,
+                sysbatch: preemption.sys_batch_scheduler_enabled,
+                batch: preemption.batch_scheduler_enabled,
+                service: preemption.service_scheduler_enabled,
+            },
+            memory_oversubscription: self.memory_oversubscription_enabled,
+            reject_job_registration: self.reject_job_registration,
+            pause_eval_broker: self.pause_eval_broker,
+            create_index: self.create_index,
+            modify_index: self.modify_index,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scheduler_settings_go_in_and_out() {
+        let settings = model::SchedulerSettings {
+            algorithm: model::Algorithm::Spread,
+            preemption: model::Preemption { system: false, sysbatch: true, batch: true, service: false },
+            memory_oversubscription: true,
+            pause_eval_broker: true,
+            modify_index: 7,
+            ..model::SchedulerSettings::default()
+        };
+        let text = serde_json::to_string(&SchedulerConfiguration::from(&settings)).unwrap();
+        let read: SchedulerConfiguration = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.into_model().unwrap(), settings);
+        // What is left out keeps its default.
+        let read: SchedulerConfiguration = serde_json::from_str("{}").unwrap();
+        assert_eq!(read.into_model().unwrap(), model::SchedulerSettings::default());
+    }
+
+    #[test]
+    fn scheduler_settings_that_cannot_be_obeyed_are_refused() {
+        let text = r#"{"SchedulerAlgorithm": "best", "NodeLimitForFeasibilityChecks": 100}"#;
+        let read: SchedulerConfiguration = serde_json::from_str(text).unwrap();
+        let problems = read.into_model().unwrap_err().problems;
+        assert_eq!(problems.len(), 2, "{problems:?}");
     }
 }

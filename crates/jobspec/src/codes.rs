@@ -34,3 +34,5 @@ pub(crate) const NOT_FOR_TYPE: &str = "T0411";
 pub(crate) const CONFIG: &str = "T0412";
 pub(crate) const LEADER: &str = "T0413";
 pub(crate) const DISCONNECT: &str = "T0414";
+pub(crate) const AFFINITY: &str = "T0415";
+pub(crate) const SPREAD: &str = "T0416";

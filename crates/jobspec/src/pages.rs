@@ -8,7 +8,7 @@ pub fn explain(code: &str) -> Option<&'static str> {
     PAGES.iter().find(|(known, _)| *known == code).map(|(_, page)| *page)
 }
 
-const PAGES: [(&str, &str); 31] = [
+const PAGES: [(&str, &str); 33] = [
     (codes::SYNTAX, include_str!("pages/syntax.txt")),
     (codes::LIMIT, include_str!("pages/limit.txt")),
     (codes::TEXT, include_str!("pages/text.txt")),
@@ -40,4 +40,6 @@ const PAGES: [(&str, &str); 31] = [
     (codes::CONFIG, include_str!("pages/config.txt")),
     (codes::LEADER, include_str!("pages/leader.txt")),
     (codes::DISCONNECT, include_str!("pages/disconnect.txt")),
+    (codes::AFFINITY, include_str!("pages/affinity.txt")),
+    (codes::SPREAD, include_str!("pages/spread.txt")),
 ];

@@ -1,11 +1,12 @@
 //! The rules a job must keep, whether it came as a file or over HTTP.
 
-mod policies; // restart, reschedule, update, migrate, constraints
+mod location; // constraints, affinities, spreads
+mod policies; // restart, reschedule, update, migrate
 mod services; // services, checks
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Job, Task, TaskGroup};
+use model::{Job, MemoryMax, Task, TaskGroup};
 
 use crate::{
     codes, drivers,
@@ -94,6 +95,8 @@ impl Checker {
             );
         }
         self.constraints(&job.constraints);
+        self.affinities(&job.affinities);
+        self.spreads(&job.spreads);
         if job.groups.is_empty() {
             let help = "write `group \"name\" { task \"name\" { .. } }` into the job";
             self.report(codes::EMPTY, "", "missing job task groups", help);
@@ -138,6 +141,8 @@ impl Checker {
 
     fn group(&mut self, job: &Job, group: &TaskGroup) {
         self.constraints(&group.constraints);
+        self.affinities(&group.affinities);
+        self.spreads(&group.spreads);
         self.restart(&group.restart);
         if let Some(policy) = &group.reschedule {
             self.reschedule(policy);
@@ -283,6 +288,14 @@ impl Checker {
             self.report(codes::NAME, "", "task cannot be named \"alloc\"", help);
         }
         self.constraints(&task.constraints);
+        if let Some(index) = task.constraints.iter().position(|constraint| !constraint.operand.compares()) {
+            self.enter("constraint", index, "");
+            let operand = task.constraints[index].operand.as_str();
+            let help = "put the constraint into the group or the job: tasks of a group always share a node";
+            self.report(codes::CONSTRAINT, "", format!("`{operand}` is not allowed in a task"), help);
+            self.leave();
+        }
+        self.affinities(&task.affinities);
         if task.restart != group.restart {
             self.restart(&task.restart);
         }
@@ -294,6 +307,16 @@ impl Checker {
         if task.resources.memory_mb < 10 {
             let message = format!("minimum MemoryMB value is 10; got {}", task.resources.memory_mb);
             self.report(codes::OUT_OF_RANGE, "memory", message, "`memory` is in MB; the default is 300");
+        }
+        if let Some(MemoryMax::Mb(max)) = task.resources.memory_max
+            && max < task.resources.memory_mb
+        {
+            let message = format!(
+                "MemoryMaxMB value ({max}) must not be less than MemoryMB value ({})",
+                task.resources.memory_mb
+            );
+            let help = "`memory` is reserved, `memory_max` is the most that may be used; -1 is no limit";
+            self.report(codes::OUT_OF_RANGE, "memory_max", message, help);
         }
         self.leave();
         self.enter("logs", 0, "");

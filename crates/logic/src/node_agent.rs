@@ -279,6 +279,7 @@ mod tests {
             migrate: false,
             unknown_since: None,
             returned: false,
+            oversubscribed: false,
             reschedules: vec![],
             metric: None,
             create_time: Timestamp(0),

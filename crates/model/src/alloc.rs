@@ -104,6 +104,9 @@ pub struct Allocation {
     /// evaluation of its job decides which one stays.
     #[serde(default)]
     pub returned: bool,
+    /// When it was placed operators allowed tasks to use more memory than they reserve.
+    #[serde(default)]
+    pub oversubscribed: bool,
     pub reschedules: Vec<RescheduleEvent>,
     pub metric: Option<Arc<crate::metric::AllocMetric>>,
     pub create_time: Timestamp,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::JobKey,
+    location::{Affinity, Constraint, Spread},
     policy::{Disconnect, MigratePolicy, ReschedulePolicy, RestartPolicy, UpdateStrategy},
     resources::{Capacity, NetworkAsk, Port, Resources},
     service::Service,
@@ -70,6 +71,8 @@ pub struct Job {
     pub all_at_once: bool,
     pub meta: BTreeMap<String, String>,
     pub constraints: Vec<Constraint>,
+    pub affinities: Vec<Affinity>,
+    pub spreads: Vec<Spread>,
     pub groups: Vec<TaskGroup>,
 
     /// Set by `stop`: nothing of this job shall run.
@@ -101,6 +104,8 @@ impl Default for Job {
             all_at_once: false,
             meta: BTreeMap::new(),
             constraints: Vec::new(),
+            affinities: Vec::new(),
+            spreads: Vec::new(),
             groups: Vec::new(),
             stop: false,
             stable: false,
@@ -149,6 +154,8 @@ pub struct TaskGroup {
     pub count: u32,
     pub meta: BTreeMap<String, String>,
     pub constraints: Vec<Constraint>,
+    pub affinities: Vec<Affinity>,
+    pub spreads: Vec<Spread>,
     pub restart: RestartPolicy,
     /// Absent for batch jobs only when the job file disabled it.
     pub reschedule: Option<ReschedulePolicy>,
@@ -211,6 +218,7 @@ pub struct Task {
     pub env: BTreeMap<String, String>,
     pub meta: BTreeMap<String, String>,
     pub constraints: Vec<Constraint>,
+    pub affinities: Vec<Affinity>,
     pub services: Vec<Service>,
     pub resources: Resources,
     /// The group's policy with the task's own settings over it.
@@ -276,77 +284,4 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self { max_files: 10, max_file_size_mb: 10 }
     }
-}
-
-/// How the two sides of a constraint are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Operand {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Version,
-    Semver,
-    Regexp,
-    SetContains,
-    SetContainsAny,
-    IsSet,
-    IsNotSet,
-    /// No two allocations of the job (or group) on one node.
-    DistinctHosts,
-}
-
-impl Operand {
-    /// As the HTTP API writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::Version => "version",
-            Self::Semver => "semver",
-            Self::Regexp => "regexp",
-            Self::SetContains => "set_contains",
-            Self::SetContainsAny => "set_contains_any",
-            Self::IsSet => "is_set",
-            Self::IsNotSet => "is_not_set",
-            Self::DistinctHosts => "distinct_hosts",
-        }
-    }
-
-    /// Reads every spelling that job files use.
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "" | "=" | "==" | "is" => Self::Equal,
-            "!=" | "not" => Self::NotEqual,
-            "<" => Self::Less,
-            "<=" => Self::LessOrEqual,
-            ">" => Self::Greater,
-            ">=" => Self::GreaterOrEqual,
-            "version" => Self::Version,
-            "semver" => Self::Semver,
-            "regexp" => Self::Regexp,
-            "set_contains" | "set_contains_all" => Self::SetContains,
-            "set_contains_any" => Self::SetContainsAny,
-            "is_set" => Self::IsSet,
-            "is_not_set" => Self::IsNotSet,
-            "distinct_hosts" => Self::DistinctHosts,
-            _ => return None,
-        })
-    }
-}
-
-/// A requirement that a node must meet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Constraint {
-    /// Usually an interpolation such as `${attr.kernel.name}`.
-    pub left: String,
-    pub operand: Operand,
-    pub right: String,
 }

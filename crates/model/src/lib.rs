@@ -8,6 +8,7 @@ pub mod time; // Timestamp: nanoseconds since the epoch, always passed in
 pub mod resources; // what tasks ask for and nodes offer
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
+pub mod location; // where it may run and where it would rather
 pub mod policy; // restart, reschedule, update, migrate
 pub mod node; // a machine and its drivers
 pub mod agent; // a member of the cluster, as the catalog shows it
@@ -16,6 +17,7 @@ pub mod eval; // a reason to look at a job
 pub mod deployment; // the roll-out of a job version
 pub mod metric; // why a placement went as it did
 pub mod autopilot; // what operators decide about the servers
+pub mod scheduling; // what operators decide about the scheduler
 pub mod plan; // what the scheduler decided
 
 pub use agent::{Agent, AgentStatus, Endpoint};
@@ -27,9 +29,8 @@ pub use autopilot::AutopilotSettings;
 pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
-pub use job::{
-    Constraint, EphemeralDisk, Job, JobStatus, JobType, LogConfig, Operand, Task, TaskGroup, Value,
-};
+pub use job::{EphemeralDisk, Job, JobStatus, JobType, LogConfig, Task, TaskGroup, Value};
+pub use location::{Affinity, Constraint, Operand, Spread, SpreadTarget};
 pub use metric::AllocMetric;
 pub use node::{
     Drain, DrainDeadline, DrainStatus, DriverInfo, Eligibility, LastDrain, Node, NodeEvent, NodeStatus,
@@ -39,6 +40,7 @@ pub use policy::{
     DelayFunction, Disconnect, HealthCheck, MigratePolicy, Reconcile, ReschedulePolicy, RestartMode,
     RestartPolicy, UpdateStrategy,
 };
-pub use resources::{Capacity, NetworkAsk, Port, Resources};
+pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
+pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
 pub use service::{Check, CheckKind, CheckRestart, Service};
 pub use time::Timestamp;

@@ -40,6 +40,9 @@ pub struct Plan {
     /// Allocations that came back with their nodes and stay.
     #[serde(default)]
     pub reconnected: Vec<AllocId>,
+    /// What is placed may use memory up to its `memory_max`.
+    #[serde(default)]
+    pub oversubscribed: bool,
     pub now: Timestamp,
 }
 
@@ -61,6 +64,7 @@ impl Plan {
             followups: Vec::new(),
             unknown: Vec::new(),
             reconnected: Vec::new(),
+            oversubscribed: false,
             now,
         }
     }

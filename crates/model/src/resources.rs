@@ -10,13 +10,48 @@ pub struct Resources {
     pub cpu_mhz: u32,
     /// Default: 300.
     pub memory_mb: u32,
+    /// The most memory it may use where operators allow more than is reserved. Not less than `memory_mb`.
+    pub memory_max: Option<MemoryMax>,
     /// The task's own network ask (`resources { network { .. } }`), the form of job files before 2020.
     pub network: Option<NetworkAsk>,
 }
 
 impl Default for Resources {
     fn default() -> Self {
-        Self { cpu_mhz: 100, memory_mb: 300, network: None }
+        Self { cpu_mhz: 100, memory_mb: 300, memory_max: None, network: None }
+    }
+}
+
+impl Resources {
+    /// What the task may use at most. `oversubscribed`: of its allocation.
+    pub fn memory_limit(&self, oversubscribed: bool) -> MemoryMax {
+        self.memory_max.filter(|_| oversubscribed).unwrap_or(MemoryMax::Mb(self.memory_mb))
+    }
+}
+
+/// An upper bound for memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryMax {
+    Mb(u32),
+    /// As much as the node has.
+    Unlimited,
+}
+
+impl MemoryMax {
+    /// As job files and the API write it: -1 is no limit, 0 says nothing.
+    pub fn from_number(number: i64) -> Option<Self> {
+        match number {
+            -1 => Some(Self::Unlimited),
+            _ => u32::try_from(number).ok().filter(|mb| *mb > 0).map(Self::Mb),
+        }
+    }
+
+    pub fn to_number(self) -> i64 {
+        match self {
+            Self::Mb(mb) => i64::from(mb),
+            Self::Unlimited => -1,
+        }
     }
 }
 

@@ -5,17 +5,27 @@
 //! *class* (nodes that agree in everything that constraints look at) and its answer counts for every node of the
 //! class. Only constraints on what is `unique.` to a node are asked per node.
 //!
-//! Not here: room (that is `rank`), and `distinct_hosts`, which depends on what the plan has placed so far.
+//! Not here: room (that is `rank`), and what depends on what the plan has placed so far (`distinct_hosts`,
+//! `distinct_property`): only whom it concerns.
 
+mod affinity; // which are preferred
 mod constraint; // one requirement against one node
+mod property; // the values of an attribute
 mod version; // `>= 1.0, < 2`
 
-use std::{cell::OnceCell, collections::BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use model::{Constraint, Job, Node, NodeId, Operand, TaskGroup};
+use model::{Allocation, Constraint, Job, Node, NodeId, Operand, TaskGroup};
 use state::Root;
 
+use affinity::Affinities;
 use constraint::Test;
+
+pub(crate) use affinity::Liking;
+pub(crate) use property::Property;
 
 /// The answer for one class and one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +46,22 @@ pub(crate) struct Distinct {
     pub(crate) group: bool,
 }
 
+/// Values of an attribute that only so many allocations may share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DistinctProperty<'a> {
+    pub(crate) attribute: &'a str,
+    pub(crate) allowed: u32,
+    /// The group whose allocations count; `None`: all of the job.
+    pub(crate) group: Option<usize>,
+}
+
 /// The requirements of one job, per group, with the answers found so far.
 pub(crate) struct Feasibility<'a> {
     root: &'a Root,
     job: &'a Job,
     groups: Vec<GroupTests<'a>>,
+    /// Live allocations per value, of each of the distinct properties.
+    crowds: OnceCell<Vec<BTreeMap<String, u32>>>,
 }
 
 struct GroupTests<'a> {
@@ -51,13 +72,14 @@ struct GroupTests<'a> {
     of_job: usize,
     unique: Vec<Test<'a>>,
     distinct: Distinct,
+    affinities: Affinities<'a>,
     verdicts: OnceCell<Vec<Verdict>>,
 }
 
 impl<'a> Feasibility<'a> {
     pub(crate) fn new(root: &'a Root, job: &'a Job) -> Self {
         let groups = job.groups.iter().map(|group| GroupTests::new(job, group)).collect();
-        Self { root, job, groups }
+        Self { root, job, groups, crowds: OnceCell::new() }
     }
 
     /// Per class of `root.usage.classes`.
@@ -75,6 +97,61 @@ impl<'a> Feasibility<'a> {
 
     pub(crate) fn distinct(&self, group: usize) -> Distinct {
         self.groups[group].distinct
+    }
+
+    /// Of the job, then of each group.
+    pub(crate) fn distinct_properties(&self) -> impl Iterator<Item = DistinctProperty<'a>> {
+        let of_groups = self.job.groups.iter().enumerate();
+        let of_groups = of_groups.map(|(at, group)| (Some(at), group.constraints.as_slice()));
+        let all = std::iter::once((None, self.job.constraints.as_slice())).chain(of_groups);
+        all.flat_map(|(group, constraints)| {
+            let distinct = constraints.iter().filter(|one| one.operand == Operand::DistinctProperty);
+            // What is no number was refused; should it be here, one is the safe reading.
+            distinct.map(move |one| DistinctProperty {
+                attribute: &one.left,
+                allowed: one.allowed().unwrap_or(1),
+                group,
+            })
+        })
+    }
+
+    /// Whether the node of the live allocation shares a value with more allocations than is allowed, that one included.
+    pub(crate) fn is_crowded(&self, group: usize, alloc: &Allocation) -> bool {
+        let crowds =
+            self.crowds.get_or_init(|| self.distinct_properties().map(|one| self.crowd(one)).collect());
+        let mine =
+            self.distinct_properties().zip(crowds).filter(|(one, _)| one.group.is_none_or(|of| of == group));
+        let Some(node) = self.root.nodes.get(&alloc.node) else { return false };
+        mine.into_iter().any(|(one, crowd)| {
+            let value = constraint::resolve(one.attribute, self.job, node);
+            value.is_none_or(|value| crowd.get(&*value).is_some_and(|&here| here > one.allowed))
+        })
+    }
+
+    /// Live allocations that count, per value.
+    fn crowd(&self, distinct: DistinctProperty<'_>) -> BTreeMap<String, u32> {
+        let name = distinct.group.map(|at| self.job.groups[at].name.as_str());
+        let mut crowd = BTreeMap::new();
+        for alloc in self.root.allocs_of_job(&self.job.key()).filter(|alloc| !alloc.is_terminal()) {
+            let node = self.root.nodes.get(&alloc.node);
+            if name.is_none_or(|name| *alloc.group == *name)
+                && let Some(value) =
+                    node.and_then(|node| constraint::resolve(distinct.attribute, self.job, node))
+            {
+                *crowd.entry(value.into_owned()).or_default() += 1;
+            }
+        }
+        crowd
+    }
+
+    /// Which nodes the group would rather have; `None` if all are equally welcome.
+    pub(crate) fn liking(&self, group: usize) -> Option<Liking> {
+        self.groups[group].affinities.liking(self.root, self.job)
+    }
+
+    /// The values that the attribute has on the nodes.
+    pub(crate) fn property(&self, attribute: &str) -> Property {
+        Property::new(self.root, self.job, attribute)
     }
 
     /// The constraint on unique properties that the node does not meet.
@@ -103,6 +180,7 @@ impl<'a> GroupTests<'a> {
             of_job: 0,
             unique: Vec::new(),
             distinct: Distinct::default(),
+            affinities: Affinities::new(job, group),
             verdicts: OnceCell::new(),
         };
         for constraint in &job.constraints {
@@ -126,6 +204,9 @@ impl<'a> GroupTests<'a> {
     }
 
     fn add(&mut self, constraint: &'a Constraint) {
+        if constraint.operand == Operand::DistinctProperty {
+            return;
+        }
         let test = Test::new(constraint);
         if test.is_unique() {
             self.unique.push(test);

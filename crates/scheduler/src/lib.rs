@@ -85,6 +85,7 @@ pub fn schedule(input: Input<'_>) -> Decision {
     if let (Some(job), Some(feasibility)) = (job, &feasibility) {
         plan.job_index = job.job_modify_index;
         plan.all_at_once = job.all_at_once;
+        plan.oversubscribed = root.scheduler.memory_oversubscription;
         if work.groups.iter().any(|group| !group.wants.is_empty()) {
             let mut ranker = rank::Ranker::new(root, job, feasibility, &work.stops, rng_seed);
             for group in &work.groups {

@@ -22,7 +22,7 @@ pub(crate) fn job(id: &str, kind: JobType, count: u32) -> Job {
             tasks: vec![Task {
                 name: "task".into(),
                 driver: "mock_driver".into(),
-                resources: Resources { cpu_mhz: 100, memory_mb: 100, network: None },
+                resources: Resources { cpu_mhz: 100, memory_mb: 100, ..Resources::default() },
                 ..Task::default()
             }],
             ..TaskGroup::default()

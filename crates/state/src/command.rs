@@ -2,7 +2,8 @@
 
 use model::{
     Agent, AllocId, AllocUpdate, AutopilotSettings, Deployment, DeploymentId, DeploymentStatus, Drain,
-    Eligibility, EvalId, Evaluation, Job, JobKey, Node, NodeEvent, NodeId, NodeStatus, Plan, Timestamp,
+    Eligibility, EvalId, Evaluation, Job, JobKey, Node, NodeEvent, NodeId, NodeStatus, Plan,
+    SchedulerSettings, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +128,12 @@ pub enum Command {
         epoch: Option<Epoch>,
         now: Timestamp,
     },
+    /// Replaces what operators decided about the scheduler. The indexes inside do not count.
+    SetScheduler {
+        settings: SchedulerSettings,
+        /// The `modify_index` that the settings must have; 0: they must never have been set.
+        enforce_index: Option<u64>,
+    },
 }
 
 /// What became of a command.
@@ -170,6 +177,8 @@ pub enum Refusal {
     UnknownEval(EvalId),
     #[error("the autopilot settings were changed meanwhile: their index is {found}, not {wanted}")]
     AutopilotChanged { wanted: u64, found: u64 },
+    #[error("the scheduler settings were changed meanwhile: their index is {found}, not {wanted}")]
+    SchedulerChanged { wanted: u64, found: u64 },
 }
 
 /// The bytes are not a command of this version.
@@ -239,11 +248,12 @@ impl Command {
             Self::PurgeNode { .. } => 15,
             Self::SetAutopilot { .. } => 16,
             Self::UpdateAgents { .. } => 20,
+            Self::SetScheduler { .. } => 21,
         }
     }
 
     /// The highest type number this version knows.
-    pub const NEWEST_TYPE: u16 = 20;
+    pub const NEWEST_TYPE: u16 = 21;
 
     pub fn encode(&self) -> Vec<u8> {
         let body =

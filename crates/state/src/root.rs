@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use imbl::{OrdMap, OrdSet};
 use model::{
     Agent, AllocId, Allocation, AutopilotSettings, Deployment, DeploymentId, EvalId, Evaluation, Job, JobKey,
-    Node, NodeId, TaskGroup,
+    Node, NodeId, SchedulerSettings, TaskGroup,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,7 @@ pub struct Root {
     pub deployments: OrdMap<DeploymentId, Arc<Deployment>>,
     pub usage: Usage,
     pub autopilot: Arc<AutopilotSettings>,
+    pub scheduler: Arc<SchedulerSettings>,
 
     pub(crate) allocs_by_node: OrdSet<(NodeId, AllocId)>,
     pub(crate) allocs_by_job: OrdMap<JobKey, OrdSet<AllocId>>,

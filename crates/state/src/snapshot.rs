@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use model::{Agent, Allocation, AutopilotSettings, Deployment, Evaluation, Job, JobKey, Node};
+use model::{
+    Agent, Allocation, AutopilotSettings, Deployment, Evaluation, Job, JobKey, Node, SchedulerSettings,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::ServiceInstance;
@@ -44,6 +46,8 @@ pub enum Row {
     },
     /// Absent while operators have decided nothing.
     Autopilot(Arc<AutopilotSettings>),
+    /// The same.
+    Scheduler(Arc<SchedulerSettings>),
     /// Last of all rows: a snapshot without it is torn.
     End {
         rows: u64,
@@ -94,7 +98,8 @@ impl Root {
                     .iter()
                     .map(|(name, &index)| Row::ServiceIndex { name: name.to_string(), index }),
             )
-            .chain(self.set_autopilot().map(|settings| Row::Autopilot(settings.clone())));
+            .chain(self.set_autopilot().map(|settings| Row::Autopilot(settings.clone())))
+            .chain(self.set_scheduler().map(|settings| Row::Scheduler(settings.clone())));
         let count = self.nodes.len()
             + self.agents.len()
             + self.job_versions.len()
@@ -104,7 +109,8 @@ impl Root {
             + self.counters.len()
             + self.services.len()
             + self.service_indexes.len()
-            + self.set_autopilot().into_iter().count();
+            + self.set_autopilot().into_iter().count()
+            + self.set_scheduler().into_iter().count();
         std::iter::once(Row::Head { index: self.index, indexes: self.indexes, epoch: self.epoch })
             .chain(body)
             .chain(std::iter::once(Row::End { rows: count as u64 }))
@@ -112,6 +118,10 @@ impl Root {
 
     fn set_autopilot(&self) -> Option<&Arc<AutopilotSettings>> {
         Some(&self.autopilot).filter(|settings| settings.modify_index > 0)
+    }
+
+    fn set_scheduler(&self) -> Option<&Arc<SchedulerSettings>> {
+        Some(&self.scheduler).filter(|settings| settings.modify_index > 0)
     }
 }
 
@@ -172,6 +182,7 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                 root.services.insert(key, instance);
             }
             Row::Autopilot(settings) => root.autopilot = settings,
+            Row::Scheduler(settings) => root.scheduler = settings,
             Row::ServiceIndex { name, index } => service_indexes.push((name, index)),
             Row::End { rows } => {
                 if rows != found {

@@ -54,7 +54,7 @@ fn job() -> Job {
             tasks: vec![Task {
                 name: "redis".into(),
                 driver: "docker".into(),
-                resources: Resources { cpu_mhz: 500, memory_mb: 256, network: None },
+                resources: Resources { cpu_mhz: 500, memory_mb: 256, ..Resources::default() },
                 ..Task::default()
             }],
             ..TaskGroup::default()

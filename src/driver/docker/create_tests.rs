@@ -8,7 +8,7 @@ use crate::actors::ports::{TaskDirs, TaskPort};
 fn spec(config: &str) -> TaskSpec {
     let config: BTreeMap<String, Value> = serde_json::from_str(config).unwrap();
     let task = PathBuf::from("/data/a/web");
-    let resources = Resources { cpu_mhz: 500, memory_mb: 256, network: None };
+    let resources = Resources { cpu_mhz: 500, memory_mb: 256, ..Resources::default() };
     TaskSpec {
         alloc: AllocId(1),
         job: String::from("job"),

@@ -68,6 +68,9 @@ fn jobs() {
     check(api::EphemeralDisk::default(), "Sticky SizeMB Migrate");
     check(api::LogConfig::default(), "MaxFiles MaxFileSizeMB Disabled");
     check(api::Constraint::default(), "LTarget RTarget Operand");
+    check(api::Affinity::default(), "LTarget RTarget Operand Weight");
+    check(api::Spread::default(), "Attribute Weight SpreadTarget");
+    check(api::SpreadTarget::default(), "Value Percent");
     check(api::NetworkResource::default(), "");
     check(api::Port::default(), "");
     check(

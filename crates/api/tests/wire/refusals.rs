@@ -34,7 +34,13 @@ const SERVICE: &str = "/TaskGroups/0/Tasks/0/Services/0";
 #[test]
 fn unsupported_fields_are_refused_by_name() {
     check("", "Periodic", json!({"Enabled": true}), "Periodic is not supported; remove it from the job");
-    check("", "affinities", json!([{}]), "Affinities is not supported; remove it from the job");
+    check(
+        "",
+        "affinities",
+        json!([{"Operand": "distinct_hosts"}]),
+        "Affinities: operand \"distinct_hosts\" is not supported",
+    );
+    check("", "Affinities", json!([{"Weight": 1000}]), "Affinities.Weight is out of range: 1000");
     check("", "Type", json!("system"), "Type \"system\" is not supported; use \"service\" or \"batch\"");
     check("", "NodePool", json!("gpu"), "NodePool \"gpu\" is not supported; use \"default\"");
     check("", "Priority", json!(-1), "Priority is out of range: -1");
@@ -72,8 +78,8 @@ fn unsupported_fields_are_refused_by_name() {
     check(
         TASK,
         "Constraints",
-        json!([{"LTarget": "${node.class}", "Operand": "distinct_property"}]),
-        "group \"front\", task \"nginx\": Constraints: operand \"distinct_property\" is not supported",
+        json!([{"LTarget": "${node.class}", "Operand": "like"}]),
+        "group \"front\", task \"nginx\": Constraints: operand \"like\" is not supported",
     );
     check(
         SERVICE,
@@ -86,7 +92,7 @@ fn unsupported_fields_are_refused_by_name() {
 #[test]
 fn all_problems_are_named_at_once() {
     let mut job = job();
-    job["Spreads"] = json!([{"Attribute": "x"}]);
+    job["Spreads"] = json!([{"Attribute": "x", "Weight": 256}]);
     job["TaskGroups"][0]["Tasks"][0]["Vault"] = json!({"Role": "r"});
     assert_eq!(read(job).unwrap_err().len(), 2);
 }

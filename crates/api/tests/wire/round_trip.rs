@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use model::{
-    Check, CheckKind, CheckRestart, Constraint, DelayFunction, Disconnect, EphemeralDisk, HealthCheck, Job,
-    JobStatus, JobType, LogConfig, MigratePolicy, NetworkAsk, Operand, Port, Reconcile, ReschedulePolicy,
-    Resources, RestartMode, RestartPolicy, Service, Task, TaskGroup, Timestamp, UpdateStrategy, Value,
+    Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, Disconnect, EphemeralDisk,
+    HealthCheck, Job, JobStatus, JobType, LogConfig, MemoryMax, MigratePolicy, NetworkAsk, Operand, Port,
+    Reconcile, ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread, SpreadTarget, Task,
+    TaskGroup, Timestamp, UpdateStrategy, Value,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -39,11 +40,36 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn constraint() -> impl Strategy<Value = Constraint> {
-    let operands =
-        [Operand::Equal, Operand::NotEqual, Operand::Version, Operand::IsSet, Operand::DistinctHosts];
+    let operands = [
+        Operand::Equal,
+        Operand::NotEqual,
+        Operand::Version,
+        Operand::IsSet,
+        Operand::DistinctHosts,
+        Operand::DistinctProperty,
+    ];
     (word(), select(operands.to_vec()), word())
         .prop_filter("says nothing", |(_, _, right)| right != "false")
         .prop_map(|(left, operand, right)| Constraint { left, operand, right })
+}
+
+fn affinity() -> impl Strategy<Value = Affinity> {
+    let usable = constraint().prop_filter("not of one node alone", |rule| rule.operand.compares());
+    (usable, -100_i8..=100).prop_map(|(rule, weight)| Affinity { rule, weight })
+}
+
+fn spread() -> impl Strategy<Value = Spread> {
+    let target = (word(), 0_u8..=100).prop_map(|(value, percent)| SpreadTarget { value, percent });
+    (word(), 1_u8..=100, vec(target, 0..3)).prop_map(|(attribute, weight, targets)| Spread {
+        attribute,
+        weight,
+        targets,
+    })
+}
+
+/// Rules of a place.
+fn location() -> impl Strategy<Value = (Vec<Constraint>, Vec<Affinity>, Vec<Spread>)> {
+    (vec(constraint(), 0..2), vec(affinity(), 0..2), vec(spread(), 0..2))
 }
 
 fn network() -> impl Strategy<Value = NetworkAsk> {
@@ -165,21 +191,27 @@ fn disconnect() -> impl Strategy<Value = Disconnect> {
     )
 }
 
+fn memory_max() -> impl Strategy<Value = MemoryMax> {
+    prop_oneof![Just(MemoryMax::Unlimited), (1_u32..).prop_map(MemoryMax::Mb)]
+}
+
 fn task() -> impl Strategy<Value = Task> {
     (
-        (word(), word(), word(), btree_map(word(), value(), 0..3), texts(), texts(), vec(constraint(), 0..2)),
+        (word(), word(), word(), btree_map(word(), value(), 0..3), texts(), texts(), location()),
         (
             vec(service(false), 0..2),
             any::<(u16, u16)>(),
-            option::of(network()),
+            (option::of(network()), option::of(memory_max())),
             restart(),
             any::<(u16, u16)>(),
         ),
         (any::<bool>(), duration(), word(), duration()),
     )
-        .prop_map(|((name, driver, user, config, env, meta, constraints), middle, last)| {
-            let (services, (cpu, memory), network, restart, (max_files, max_file_size)) = middle;
+        .prop_map(|((name, driver, user, config, env, meta, location), middle, last)| {
+            let (services, (cpu, memory), (network, memory_max), restart, (max_files, max_file_size)) =
+                middle;
             let (leader, kill_timeout, kill_signal, shutdown_delay) = last;
+            let (constraints, affinities, _) = location;
             Task {
                 name,
                 driver,
@@ -188,8 +220,14 @@ fn task() -> impl Strategy<Value = Task> {
                 env,
                 meta,
                 constraints,
+                affinities,
                 services,
-                resources: Resources { cpu_mhz: u32::from(cpu), memory_mb: u32::from(memory), network },
+                resources: Resources {
+                    cpu_mhz: u32::from(cpu),
+                    memory_mb: u32::from(memory),
+                    memory_max,
+                    network,
+                },
                 restart,
                 logs: LogConfig {
                     max_files: u32::from(max_files),
@@ -209,7 +247,7 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
         JobType::Batch => (Just(None).boxed(), Just(None).boxed()),
     };
     (
-        (word(), any::<u16>(), texts(), vec(constraint(), 0..2), restart(), reschedule(), update, migrate),
+        (word(), any::<u16>(), texts(), location(), restart(), reschedule(), update, migrate),
         (
             any::<u16>(),
             option::of(network()),
@@ -219,13 +257,16 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
             option::of(disconnect()),
         ),
     )
-        .prop_map(|((name, count, meta, constraints, restart, reschedule, update, migrate), rest)| {
+        .prop_map(|((name, count, meta, location, restart, reschedule, update, migrate), rest)| {
             let (size_mb, network, services, shutdown_delay, tasks, disconnect) = rest;
+            let (constraints, affinities, spreads) = location;
             TaskGroup {
                 name,
                 count: u32::from(count),
                 meta,
                 constraints,
+                affinities,
+                spreads,
                 restart,
                 reschedule,
                 update,
@@ -244,7 +285,7 @@ fn job() -> impl Strategy<Value = Job> {
     select(vec![JobType::Service, JobType::Batch]).prop_flat_map(|kind| {
         (
             (word(), word(), word(), word(), any::<u16>(), vec(word(), 1..3), any::<bool>(), texts()),
-            (vec(constraint(), 0..2), vec(group(kind), 0..3), any::<(bool, bool)>()),
+            (location(), vec(group(kind), 0..3), any::<(bool, bool)>()),
             (
                 any::<[u64; 4]>(),
                 any::<i64>(),
@@ -253,7 +294,7 @@ fn job() -> impl Strategy<Value = Job> {
         )
             .prop_map(move |(first, second, (indexes, submit_time, status))| {
                 let (region, namespace, id, name, priority, datacenters, all_at_once, meta) = first;
-                let (constraints, groups, (stop, stable)) = second;
+                let ((constraints, affinities, spreads), groups, (stop, stable)) = second;
                 let [version, create_index, modify_index, job_modify_index] = indexes;
                 Job {
                     region,
@@ -266,6 +307,8 @@ fn job() -> impl Strategy<Value = Job> {
                     all_at_once,
                     meta,
                     constraints,
+                    affinities,
+                    spreads,
                     groups,
                     stop,
                     stable,

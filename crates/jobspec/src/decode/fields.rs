@@ -465,6 +465,7 @@ fn range_help(what: &str, name: &str) -> &'static str {
         ("job", "priority") => "the default is 50; higher goes first",
         ("resources", "cpu") => "`cpu` is in MHz; the default is 100",
         ("resources", "memory") => "`memory` is in MB; the default is 300",
+        ("affinity" | "spread", "weight") => "the default is 50",
         _ => "",
     }
 }

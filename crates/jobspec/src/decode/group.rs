@@ -7,6 +7,7 @@ use model::{EphemeralDisk, Job, JobType, NetworkAsk, ReschedulePolicy, RestartPo
 use super::{
     Decoder,
     fields::{Fields, Noop, Section, label, one_of},
+    location,
     policy::{self, Inherited},
     service, task,
 };
@@ -55,7 +56,9 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
     }
     job.all_at_once = fields.bool(d, "all_at_once").unwrap_or(false);
     job.meta = fields.map(d, "meta");
-    job.constraints = policy::constraints(&mut fields, d, true);
+    job.constraints = location::constraints(&mut fields, d, true);
+    job.affinities = location::affinities(&mut fields, d);
+    job.spreads = location::spreads(&mut fields, d);
     let rules = JobRules { kind: job.kind, inherited: Inherited::read(&mut fields, d) };
     refuse_for_batch(rules.kind, &rules.inherited, d);
     fields.refuse(
@@ -70,8 +73,6 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
             ("periodic", "start the job from outside, for example with cron and `troupe job run`"),
             ("parameterized", "write one job per set of parameters"),
             ("multiregion", "register the job in each region"),
-            ("affinity", "use a `constraint`, or leave it out"),
-            ("spread", "use `constraint { distinct_hosts = true }`, or leave it out"),
             ("vault", "pass secrets in another way, for example with `env`"),
             ("vault_token", "leave it out"),
             ("consul_token", "leave it out"),
@@ -156,7 +157,9 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
     }
     group.shutdown_delay = fields.duration(d, "shutdown_delay").unwrap_or(Duration::ZERO);
     group.meta = fields.map(d, "meta");
-    group.constraints = policy::constraints(&mut fields, d, true);
+    group.constraints = location::constraints(&mut fields, d, true);
+    group.affinities = location::affinities(&mut fields, d);
+    group.spreads = location::spreads(&mut fields, d);
     let own = Inherited::read(&mut fields, d);
     refuse_for_batch(rules.kind, &own, d);
     rules.fill(&mut group, &own);
@@ -176,8 +179,6 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
         d,
         &[
             ("max_run_duration", "end the task itself, for example with `timeout` around its command"),
-            ("affinity", "use a `constraint`, or leave it out"),
-            ("spread", "use `constraint { distinct_hosts = true }`, or leave it out"),
             ("volume", "mount a host directory with `volumes` in the docker `config`"),
             ("scaling", "set `count`"),
             ("consul", "leave it out: services are registered in the built-in catalog"),

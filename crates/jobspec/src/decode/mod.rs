@@ -2,7 +2,8 @@
 
 mod fields; // reading one block
 mod group; // group and job level
-mod policy; // update, restart, reschedule, migrate, constraints
+mod location; // constraints, affinities, spreads
+mod policy; // update, restart, reschedule, migrate
 mod service; // services and checks
 mod task; // tasks, resources, driver config
 
@@ -47,7 +48,7 @@ impl Decoder {
     fn enter(&mut self, kind: &'static str, index: usize, name: &str, span: Span) {
         self.place.enter(kind, index, name);
         self.positions.insert(self.place.key(), span);
-        if name.is_empty() && matches!(kind, "group" | "task" | "port") {
+        if name.is_empty() && matches!(kind, "group" | "task" | "port" | "target") {
             // That it has no name was reported by the reader of its label.
             self.taint("");
         }

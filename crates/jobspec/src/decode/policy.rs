@@ -1,10 +1,10 @@
-//! Policies: how jobs are updated, restarted, rescheduled and moved, and where they may run.
+//! Policies: how jobs are updated, restarted, rescheduled and moved.
 
 use std::time::Duration;
 
 use model::{
-    Constraint, DelayFunction, Disconnect, HealthCheck, MigratePolicy, Operand, Reconcile, ReschedulePolicy,
-    RestartMode, RestartPolicy, UpdateStrategy,
+    DelayFunction, Disconnect, HealthCheck, MigratePolicy, Reconcile, ReschedulePolicy, RestartMode,
+    RestartPolicy, UpdateStrategy,
 };
 
 use super::{
@@ -247,79 +247,4 @@ pub(super) fn restart(fields: &mut Fields<'_>, d: &mut Decoder, base: RestartPol
     fields.finish(d);
     d.leave();
     policy
-}
-
-/// Operands that may be written as the name of the argument: `version = ">= 1.0"`.
-const SHORTHANDS: [&str; 6] =
-    ["version", "semver", "regexp", "set_contains", "set_contains_all", "set_contains_any"];
-
-/// All constraints of a block. `hosts`: `distinct_hosts` is allowed there.
-pub(super) fn constraints(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool) -> Vec<Constraint> {
-    let mut constraints = Vec::new();
-    for section in fields.blocks(d, "constraint") {
-        d.enter("constraint", constraints.len(), "", section.span);
-        let mut fields = Fields::new(&section.body, "constraint");
-        constraints.extend(constraint(&mut fields, d, hosts, section.span));
-        fields.finish(d);
-        d.leave();
-    }
-    constraints
-}
-
-fn constraint(fields: &mut Fields<'_>, d: &mut Decoder, hosts: bool, span: Span) -> Option<Constraint> {
-    let left = fields.text(d, "attribute");
-    let mut right = fields.text(d, "value");
-    let mut operator = fields.text(d, "operator").map(|text| (text, fields.span("operator")));
-    for shorthand in SHORTHANDS {
-        if let Some(value) = fields.text(d, shorthand) {
-            right = Some(value);
-            d.set_position("value", fields.span(shorthand));
-            operator = Some((shorthand.to_string(), fields.span(shorthand)));
-        }
-    }
-    for shorthand in ["is_set", "is_not_set"] {
-        if fields.bool(d, shorthand) == Some(true) {
-            operator = Some((shorthand.to_string(), fields.span(shorthand)));
-        }
-    }
-    let distinct = fields.bool(d, "distinct_hosts");
-    let help = "use `distinct_hosts = true`, or leave it out";
-    fields.refuse(d, "distinct_property", Noop::Never, help);
-    if fields.raw("distinct_property").is_some() {
-        return None;
-    }
-    match distinct {
-        Some(true) => operator = Some((String::from("distinct_hosts"), fields.span("distinct_hosts"))),
-        // Said explicitly that nothing is demanded.
-        Some(false) => return None,
-        None => {}
-    }
-    let (text, span) = operator.unwrap_or((String::new(), span));
-    if text == "distinct_property" {
-        d.report(codes::UNSUPPORTED, span, "`distinct_property` is not supported yet", help);
-        return None;
-    }
-    let Some(operand) = Operand::parse(&text) else {
-        let help = "known are =, !=, <, <=, >, >=, version, semver, regexp, set_contains, set_contains_any, is_set, \
-                    is_not_set and distinct_hosts";
-        d.report(codes::CONSTRAINT, span, format!("unknown constraint operator \"{text}\""), help);
-        d.taint("attribute");
-        return None;
-    };
-    if operand == Operand::DistinctHosts {
-        if !hosts {
-            d.report(
-                codes::CONSTRAINT,
-                span,
-                "`distinct_hosts` is not allowed in a task",
-                "put the constraint into the group or the job: tasks of a group always share a node",
-            );
-            return None;
-        }
-        if right.as_deref() == Some("false") {
-            return None;
-        }
-        return Some(Constraint { left: String::new(), operand, right: String::from("true") });
-    }
-    Some(Constraint { left: left.unwrap_or_default(), operand, right: right.unwrap_or_default() })
 }

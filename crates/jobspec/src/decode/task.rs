@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{LogConfig, Resources, RestartPolicy, Task, Value};
+use model::{LogConfig, MemoryMax, Resources, RestartPolicy, Task, Value};
 
 use super::{
     Decoder,
     fields::{Fields, Noop, Section},
-    group, policy, service,
+    group, location, policy, service,
 };
 use crate::{
     codes,
@@ -22,7 +22,8 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         user: fields.text(d, "user").unwrap_or_default(),
         env: fields.map(d, "env"),
         meta: fields.map(d, "meta"),
-        constraints: policy::constraints(&mut fields, d, false),
+        constraints: location::constraints(&mut fields, d, false),
+        affinities: location::affinities(&mut fields, d),
         services: service::services(&mut fields, d),
         leader: fields.bool(d, "leader").unwrap_or(false),
         kill_timeout: fields.duration(d, "kill_timeout").unwrap_or(Duration::from_secs(5)),
@@ -52,7 +53,6 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         &[
             ("artifact", "put the files into the image, or fetch them in the task's command"),
             ("template", "pass the values with `env`, or write the file in the task's command"),
-            ("affinity", "use a `constraint`, or leave it out"),
             ("vault", "pass secrets in another way, for example with `env`"),
             ("consul", "leave it out: services are registered in the built-in catalog"),
             ("identity", "leave it out"),
@@ -79,6 +79,7 @@ fn resources(section: &Section<'_>, d: &mut Decoder) -> Resources {
     if let Some(memory) = fields.u32(d, "memory", 10) {
         resources.memory_mb = memory;
     }
+    resources.memory_max = fields.number(d, "memory_max", -1, u32::MAX).and_then(MemoryMax::from_number);
     if let Some(section) = fields.block(d, "network") {
         d.enter("network", 0, "", section.span);
         resources.network = Some(group::network(&section, d));
@@ -90,7 +91,6 @@ fn resources(section: &Section<'_>, d: &mut Decoder) -> Resources {
         d.warnings.push((warning, fields.span("iops")));
     }
     fields.refuse(d, "disk", Noop::Zero, "write `ephemeral_disk { size = .. }` in the group");
-    fields.refuse(d, "memory_max", Noop::Zero, "set `memory` to the most that the task needs");
     fields.refuse(d, "secrets", Noop::Zero, "leave it out");
     fields.refuse_all(
         d,

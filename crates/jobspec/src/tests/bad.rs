@@ -125,10 +125,7 @@ fn unsupported() {
     shows!(said(&[
         ("types", in_job("type = \"system\"")),
         ("type misspelt", in_job("type = \"servise\"")),
-        (
-            "job blocks",
-            in_job("periodic {\n  cron = \"@daily\"\n}\nparameterized { }\naffinity { }\nspread { }")
-        ),
+        ("job blocks", in_job("periodic {\n  cron = \"@daily\"\n}\nparameterized { }")),
         ("group blocks", in_group("volume \"v\" { }\nscaling { }\nmax_run_duration = \"1h\"")),
         ("task blocks", in_task(task_blocks)),
         (
@@ -139,7 +136,6 @@ fn unsupported() {
         ),
         ("bridge", in_group("network {\n  mode = \"bridge\"\n}")),
         ("sticky disk", in_group("ephemeral_disk {\n  sticky = true\n}")),
-        ("distinct_property", in_job("constraint {\n  distinct_property = \"${meta.rack}\"\n}")),
         ("old disk", in_task("resources {\n  disk = 300\n}")),
         ("service", in_task("service {\n  provider = \"nomad\"\n  connect { }\n}")),
         ("driver", in_task("").replace("raw_exec", "exec")),
@@ -210,6 +206,27 @@ fn rules() {
             "constraints",
             in_task(
                 "constraint { }\nconstraint {\n  distinct_hosts = true\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  operator = \"~\"\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  regexp = \"(\"\n}\nconstraint {\n  attribute = \"${attr.x}\"\n  version = \"new\"\n}"
+            )
+        ),
+        (
+            "distinct_property",
+            in_job(
+                "constraint {\n  distinct_property = \"rack\"\n  value = \"two\"\n}\nconstraint {\n  operator = \"distinct_property\"\n  value = 0\n}"
+            )
+        ),
+        ("memory_max", in_task("resources {\n  memory_max = 299\n}")),
+        ("memory_max out of range", in_task("resources {\n  memory_max = -2\n}")),
+        ("distinct_property in a task", in_task("constraint {\n  distinct_property = \"${meta.rack}\"\n}")),
+        (
+            "affinities",
+            in_task(
+                "affinity { }\naffinity {\n  attribute = \"${attr.x}\"\n  operator = \"distinct_hosts\"\n}\naffinity {\n  attribute = \"${attr.x}\"\n  weight = 0\n}\naffinity {\n  attribute = \"${attr.x}\"\n  weight = 101\n}\naffinity {\n  attribute = \"${attr.x}\"\n  regexp = \"(\"\n  wieght = 1\n}"
+            )
+        ),
+        (
+            "spreads",
+            in_group(
+                "spread { }\nspread {\n  attribute = \"node.datacenter\"\n  weight = 0\n}\nspread {\n  attribute = \"${attr.x}\"\n  weight = 101\n  target { }\n  target \"a\" {\n    percent = 101\n  }\n  target \"b\" { }\n}\nspread {\n  attribute = \"${attr.x}\"\n  target \"a\" {\n    percent = 60\n  }\n  target \"a\" {\n    percent = 60\n    count = 1\n  }\n}"
             )
         ),
         (

@@ -3,7 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use model::{
-    CheckKind, DelayFunction, Disconnect, HealthCheck, Job, JobType, Operand, Reconcile, RestartMode, Value,
+    CheckKind, DelayFunction, Disconnect, HealthCheck, Job, JobType, MemoryMax, Operand, Reconcile,
+    RestartMode, Spread, SpreadTarget, Value,
 };
 
 use super::{around, job};
@@ -191,6 +192,77 @@ fn constraints_in_every_spelling() {
             Operand::IsSet
         ]
     );
+}
+
+#[test]
+fn distinct_properties() {
+    let job = job(&around(
+        "constraint { distinct_property = \"${meta.rack}\" }",
+        "constraint { operator = \"distinct_property\" attribute = \"${node.class}\" value = \"2\" }
+         constraint { distinct_property = \"${node.datacenter}\" value = 3 }",
+        "",
+    ));
+    let read = |constraints: &[model::Constraint]| -> Vec<(String, Option<u32>)> {
+        constraints.iter().map(|one| (one.left.clone(), one.allowed())).collect()
+    };
+    assert_eq!(read(&job.constraints), [("${meta.rack}".into(), Some(1))]);
+    let expected = [("${node.class}".into(), Some(2)), ("${node.datacenter}".into(), Some(3))];
+    assert_eq!(read(&job.groups[0].constraints), expected);
+}
+
+#[test]
+fn more_memory_than_is_reserved() {
+    let max = |text: &str| {
+        let text = format!("resources {{ memory = 200 {text} }}");
+        job(&around("", "", &text)).groups[0].tasks[0].resources.memory_max
+    };
+    assert_eq!(max(""), None);
+    assert_eq!(max("memory_max = 0"), None);
+    assert_eq!(max("memory_max = \"200\""), Some(MemoryMax::Mb(200)));
+    assert_eq!(max("memory_max = -1"), Some(MemoryMax::Unlimited));
+}
+
+#[test]
+fn affinities_in_every_place() {
+    let job = job(&around(
+        "affinity { attribute = \"${node.datacenter}\" value = \"dc1\" }",
+        "affinity = { attribute = \"${attr.v}\", version = \">= 1.0\", weight = \"-100\" }",
+        "affinity {\n  attribute = \"${meta.x}\"\n  operator = \"is_set\"\n  weight = 1\n}",
+    ));
+    let group = &job.groups[0];
+    let all = [&job.affinities, &group.affinities, &group.tasks[0].affinities].map(|list| {
+        let [one] = list.as_slice() else { panic!("{list:?}") };
+        (one.rule.left.as_str(), one.rule.operand, one.rule.right.as_str(), one.weight)
+    });
+    assert_eq!(
+        all,
+        [
+            ("${node.datacenter}", Operand::Equal, "dc1", 50),
+            ("${attr.v}", Operand::Version, ">= 1.0", -100),
+            ("${meta.x}", Operand::IsSet, "", 1),
+        ]
+    );
+}
+
+#[test]
+fn spreads_even_and_with_targets() {
+    let job = job(&around(
+        "spread { attribute = \"${node.datacenter}\" }",
+        "spread {
+           attribute = \"${meta.rack}\"
+           weight    = 100
+           target \"r1\" { percent = 60 }
+           target \"r2\" { percent = \"40\" }
+         }
+         spread = { attribute = \"${node.class}\", weight = 1 }",
+        "",
+    ));
+    let even = |attribute: &str, weight| Spread { attribute: attribute.into(), weight, targets: vec![] };
+    assert_eq!(job.spreads, [even("${node.datacenter}", 50)]);
+    let target = |value: &str, percent| SpreadTarget { value: value.into(), percent };
+    let targets = vec![target("r1", 60), target("r2", 40)];
+    let racks = Spread { targets, ..even("${meta.rack}", 100) };
+    assert_eq!(job.groups[0].spreads, [even("${node.class}", 1), racks]);
 }
 
 #[test]

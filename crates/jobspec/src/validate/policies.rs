@@ -1,10 +1,9 @@
-//! Rules of restart, reschedule, update and migrate policies, and of constraints.
+//! Rules of restart, reschedule, update and migrate policies.
 
 use std::time::Duration;
 
 use model::{
-    Constraint, DelayFunction, Disconnect, MigratePolicy, Operand, ReschedulePolicy, RestartMode,
-    RestartPolicy, UpdateStrategy,
+    DelayFunction, Disconnect, MigratePolicy, ReschedulePolicy, RestartMode, RestartPolicy, UpdateStrategy,
 };
 
 use super::Checker;
@@ -140,75 +139,6 @@ impl Checker {
             self.leave();
         }
     }
-
-    pub(super) fn constraints(&mut self, constraints: &[Constraint]) {
-        for (index, constraint) in constraints.iter().enumerate() {
-            self.enter("constraint", index, "");
-            self.constraint(constraint);
-            self.leave();
-        }
-    }
-
-    fn constraint(&mut self, constraint: &Constraint) {
-        let right = constraint.right.as_str();
-        if constraint.operand == Operand::DistinctHosts {
-            return;
-        }
-        if constraint.left.is_empty() {
-            let message = format!(
-                "no attribute provided but is required by operator \"{}\"",
-                constraint.operand.as_str()
-            );
-            self.report(
-                codes::CONSTRAINT,
-                "attribute",
-                message,
-                "write `attribute = \"${attr.kernel.name}\"`",
-            );
-        }
-        match constraint.operand {
-            Operand::IsSet | Operand::IsNotSet if !right.is_empty() => {
-                let message = format!("operator \"{}\" takes no value", constraint.operand.as_str());
-                self.report(codes::CONSTRAINT, "value", message, "leave `value` out");
-            }
-            Operand::Regexp if regex::Regex::new(right).is_err() => {
-                let message = format!("\"{right}\" is not a regular expression");
-                self.report(
-                    codes::CONSTRAINT,
-                    "value",
-                    message,
-                    "close its brackets, and write \\\\ for a backslash",
-                );
-            }
-            Operand::Version | Operand::Semver if !is_version_constraint(right) => {
-                let message = format!("\"{right}\" is not a version constraint");
-                self.report(codes::CONSTRAINT, "value", message, "write it as \">= 1.2, < 2.0\"");
-            }
-            Operand::SetContains | Operand::SetContainsAny if right.is_empty() => {
-                let message = format!("operator \"{}\" needs a value", constraint.operand.as_str());
-                self.report(
-                    codes::CONSTRAINT,
-                    "value",
-                    message,
-                    "write the members with commas: `value = \"a,b\"`",
-                );
-            }
-            _ => {}
-        }
-    }
-}
-
-/// `>= 1.2, < 2.0`; also interpolated ones, which are known later.
-fn is_version_constraint(text: &str) -> bool {
-    text.contains("${")
-        || text.split(',').all(|part| {
-            let part = part.trim().trim_start_matches(['=', '!', '<', '>', '~']).trim();
-            let part = part.strip_prefix('v').unwrap_or(part);
-            part.starts_with(|letter: char| letter.is_ascii_digit())
-                && part
-                    .chars()
-                    .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '+'))
-        })
 }
 
 /// How many attempts fit into the interval, and the interval that all of them need.

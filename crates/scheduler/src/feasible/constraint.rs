@@ -30,12 +30,7 @@ impl<'a> Test<'a> {
 
     /// Its answer may differ between nodes of one class.
     pub(super) fn is_unique(&self) -> bool {
-        let unique = |target: &str| {
-            ["${node.unique.", "${attr.unique.", "${meta.unique."]
-                .iter()
-                .any(|prefix| target.starts_with(prefix))
-        };
-        unique(&self.constraint.left) || unique(&self.constraint.right)
+        is_unique(&self.constraint.left) || is_unique(&self.constraint.right)
     }
 
     pub(super) fn meets(&self, job: &Job, node: &Node) -> bool {
@@ -43,7 +38,7 @@ impl<'a> Test<'a> {
         match self.constraint.operand {
             Operand::IsSet => return left.is_some(),
             Operand::IsNotSet => return left.is_none(),
-            Operand::DistinctHosts => return true,
+            Operand::DistinctHosts | Operand::DistinctProperty => return true,
             _ => {}
         }
         let right = resolve(&self.constraint.right, job, node);
@@ -76,9 +71,11 @@ impl<'a> Test<'a> {
                 let have: Vec<&str> = items(left).collect();
                 items(right).any(|item| have.contains(&item))
             }
-            Operand::NotEqual | Operand::IsSet | Operand::IsNotSet | Operand::DistinctHosts => {
-                unreachable!("answered above")
-            }
+            Operand::NotEqual
+            | Operand::IsSet
+            | Operand::IsNotSet
+            | Operand::DistinctHosts
+            | Operand::DistinctProperty => unreachable!("answered above"),
         }
     }
 }
@@ -103,12 +100,17 @@ fn order(left: &str, right: &str) -> std::cmp::Ordering {
     left.cmp(right)
 }
 
+/// Its value may differ between nodes of one class.
+pub(super) fn is_unique(target: &str) -> bool {
+    ["${node.unique.", "${attr.unique.", "${meta.unique."].iter().any(|prefix| target.starts_with(prefix))
+}
+
 fn is_reference(target: &str) -> bool {
     target.starts_with("${")
 }
 
 /// The value that a side of a constraint has on the node. Text without `${` stands for itself.
-fn resolve<'n>(target: &'n str, job: &'n Job, node: &'n Node) -> Option<Cow<'n, str>> {
+pub(super) fn resolve<'n>(target: &'n str, job: &'n Job, node: &'n Node) -> Option<Cow<'n, str>> {
     let Some(name) = target.strip_prefix("${") else { return Some(target.into()) };
     let name = name.strip_suffix('}')?;
     match name {

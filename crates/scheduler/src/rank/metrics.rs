@@ -4,29 +4,30 @@ use std::collections::BTreeMap;
 
 use model::AllocMetric;
 
-use super::{Entry, Refused, Search};
+use super::search::{Refused, Search};
 use crate::{feasible::Verdict, fit::Exhausted};
 
 impl Search<'_, '_> {
-    /// Looks at every node, counts, and (`fill`) puts those that can take one into the heap.
+    /// Looks at every node, counts, and (`fill`) enters those that can take one as candidates.
     pub(super) fn metric_of_all(&mut self, fill: bool) -> AllocMetric {
-        let ranker = &*self.ranker;
-        let classes = &ranker.root.usage.classes;
+        let classes = &self.ranker.root.usage.classes;
         let mut ready = vec![0u32; classes.len()];
         let mut filtered = vec![0u32; classes.len()];
         let mut exhausted = vec![0u32; classes.len()];
         let mut metric = AllocMetric::default();
         let mut dimensions: BTreeMap<Exhausted, u32> = BTreeMap::new();
-        let mut entries: Vec<Entry> = Vec::new();
-        for at in 0..ranker.slots.len() {
-            let in_class = ranker.slots[at].class as usize;
+        let slots = self.ranker.slots.len();
+        let first = 2 * slots - (self.ranker.seed % slots.max(1) as u64) as usize;
+        // Whoever wins ties comes first, so that equals need not be sorted.
+        for at in (0..slots).map(|step| (first - 1 - step) % slots) {
+            let in_class = self.ranker.slots[at].class as usize;
             let refused = match self.check(at) {
                 Err(Refused::NotReady | Refused::Elsewhere) => continue,
                 other => other.err(),
             };
             ready[in_class] += 1;
             match refused {
-                None if fill => entries.push(self.entry(at)),
+                None if fill => self.put(at),
                 None => {}
                 Some(Refused::Class) => filtered[in_class] += 1,
                 Some(Refused::Constraint(text)) => {
@@ -40,7 +41,7 @@ impl Search<'_, '_> {
                 Some(Refused::NotReady | Refused::Elsewhere) => unreachable!("skipped above"),
             }
         }
-        let verdicts = ranker.feasibility.verdicts(self.ask.group);
+        let verdicts = self.ranker.feasibility.verdicts(self.ask.group);
         for (at, class) in classes.iter().enumerate() {
             let node = &class.sample;
             if ready[at] == 0 {
@@ -60,9 +61,6 @@ impl Search<'_, '_> {
         }
         for (what, count) in dimensions {
             add(&mut metric.dimension_exhausted, &self.name(what), count);
-        }
-        if fill {
-            self.heap = entries.into();
         }
         metric
     }

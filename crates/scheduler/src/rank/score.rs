@@ -1,52 +1,76 @@
 //! How well an allocation does on a node. Parts lie between -1 and 1; the score is the mean of those that apply.
 
-use model::Capacity;
+use model::{Algorithm, Capacity};
 
-/// The parts of one node's score.
+/// The parts of one node's score that no other placement changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Score {
-    binpack: f64,
+    fit: f64,
     anti_affinity: Option<f64>,
+    affinity: Option<f64>,
 }
 
 impl Score {
-    /// `used` counts the new allocation in; `beside` are allocations of its group on the node already.
-    pub(super) fn new(used: Capacity, total: Capacity, beside: u32, count: u32) -> Self {
-        let anti_affinity = (beside > 0).then(|| -(f64::from(beside) + 1.0) / f64::from(count.max(1)));
-        Self { binpack: binpack(used, total), anti_affinity }
-    }
+    /// So many parts it may have.
+    pub(super) const MOST_PARTS: u32 = 3;
 
-    pub(super) fn normalized(self) -> f64 {
-        match self.anti_affinity {
-            None => self.binpack,
-            Some(anti_affinity) => (self.binpack + anti_affinity) / 2.0,
+    /// `used` counts the new allocation in; `beside` are allocations of its group on the node already; `liking` is
+    /// what the affinities say of the node.
+    pub(super) fn new(
+        algorithm: Algorithm,
+        used: Capacity,
+        total: Capacity,
+        beside: u32,
+        count: u32,
+        liking: f64,
+    ) -> Self {
+        Self {
+            fit: fit(algorithm, used, total),
+            anti_affinity: (beside > 0).then(|| -(f64::from(beside) + 1.0) / f64::from(count.max(1))),
+            affinity: (liking != 0.0).then_some(liking),
         }
     }
 
-    /// The score when the instance failed on this node before.
-    pub(super) fn with_penalty(self) -> f64 {
-        match self.anti_affinity {
-            None => (self.binpack - 1.0) / 2.0,
-            Some(anti_affinity) => (self.binpack + anti_affinity - 1.0) / 3.0,
-        }
+    /// The sum of the parts, and how many there are.
+    pub(super) fn sum(self) -> (f64, u32) {
+        let extra = [self.anti_affinity, self.affinity];
+        let count = 1 + extra.iter().flatten().count() as u32;
+        (self.fit + extra.iter().flatten().sum::<f64>(), count)
     }
 
-    /// Under the names of the HTTP API.
+    /// Under the names of the HTTP API, where the fit is called `binpack` also when the emptier node is the better one.
     pub(super) fn parts(self) -> impl Iterator<Item = (&'static str, f64)> {
-        [("binpack", self.binpack)]
-            .into_iter()
-            .chain(self.anti_affinity.map(|anti_affinity| ("job-anti-affinity", anti_affinity)))
+        let extra = [("job-anti-affinity", self.anti_affinity), ("node-affinity", self.affinity)];
+        let extra = extra.into_iter().filter_map(|(name, part)| part.map(|part| (name, part)));
+        std::iter::once(("binpack", self.fit)).chain(extra)
     }
 }
 
-/// Google's "best fit v3": 18 for a node that is filled exactly, 0 for an empty one; divided by 18.
-fn binpack(used: Capacity, total: Capacity) -> f64 {
+/// Less than this is zero and the rest of rounding: spreads may outweigh each other exactly.
+const ROUNDING: f64 = 1e-9;
+
+/// The part of the spreads counts as one.
+pub(super) fn is_part(spread: f64) -> bool {
+    spread.abs() > ROUNDING
+}
+
+/// The mean of `parts` parts with this sum and, unless it is zero, the part of the spreads.
+pub(super) fn mean(sum: f64, parts: u32, spread: f64) -> f64 {
+    if !is_part(spread) { sum / f64::from(parts) } else { (sum + spread) / f64::from(parts + 1) }
+}
+
+/// Google's "best fit v3": 18 for a node that is filled exactly, 0 for an empty one, divided by 18; or the opposite.
+fn fit(algorithm: Algorithm, used: Capacity, total: Capacity) -> f64 {
     let free =
         |used: u32, total: u32| if total == 0 { 0.0 } else { 1.0 - f64::from(used) / f64::from(total) };
     let cpu = free(used.cpu_mhz, total.cpu_mhz);
     let memory = free(used.memory_mb, total.memory_mb);
     let ten = std::f64::consts::LN_10;
-    let fit = 20.0 - ((cpu * ten).exp() + (memory * ten).exp());
+    let emptiness = (cpu * ten).exp() + (memory * ten).exp();
+    let fit = match algorithm {
+        Algorithm::Binpack => 20.0 - emptiness,
+        Algorithm::Spread => emptiness - 2.0,
+    };
     fit.clamp(0.0, 18.0) / 18.0
 }
 
@@ -58,10 +82,15 @@ mod tests {
         Capacity { cpu_mhz, memory_mb, disk_mb: 0 }
     }
 
+    fn normalized(score: Score) -> f64 {
+        let (sum, parts) = score.sum();
+        mean(sum, parts, 0.0)
+    }
+
     #[test]
     fn scores() {
         let check = |used, total, beside, count, expected: f64| {
-            let score = Score::new(used, total, beside, count).normalized();
+            let score = normalized(Score::new(Algorithm::Binpack, used, total, beside, count, 0.0));
             assert!((score - expected).abs() < 1e-3, "{used:?} of {total:?}: {score}, expected {expected}");
         };
         check(capacity(0, 0), capacity(100, 100), 0, 1, 0.0);
@@ -73,8 +102,23 @@ mod tests {
     }
 
     #[test]
-    fn a_node_where_it_failed_scores_less() {
-        let score = Score::new(capacity(100, 100), capacity(100, 100), 0, 1);
-        assert!(score.with_penalty().abs() < 1e-9);
+    fn the_emptier_one_may_be_the_better_one() {
+        let score = |used| {
+            normalized(Score::new(Algorithm::Spread, capacity(used, used), capacity(100, 100), 0, 1, 0.0))
+        };
+        assert!((score(0) - 1.0).abs() < 1e-9);
+        assert!((score(50) - (2.0 * 10f64.sqrt() - 2.0) / 18.0).abs() < 1e-9);
+        assert!(score(100).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_liked_is_one_more_part() {
+        let score =
+            |liking| Score::new(Algorithm::Binpack, capacity(100, 100), capacity(100, 100), 1, 4, liking);
+        assert!((normalized(score(1.0)) - 0.5).abs() < 1e-9);
+        assert!((normalized(score(-1.0)) + 0.5 / 3.0).abs() < 1e-9);
+        assert_eq!(score(0.0).parts().count(), 2);
+        let (sum, parts) = score(1.0).sum();
+        assert!((mean(sum, parts, 0.5) - 0.5).abs() < 1e-9);
     }
 }

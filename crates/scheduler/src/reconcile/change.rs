@@ -74,6 +74,15 @@ mod tests {
                 right: "linux".into(),
             });
         });
+        check("affinity and spread", InPlace, |job| {
+            let rule = Constraint { left: "${meta.a}".into(), operand: Operand::IsSet, right: String::new() };
+            job.affinities.push(model::Affinity { rule, weight: 50 });
+            job.groups[0].spreads.push(model::Spread {
+                attribute: "${meta.a}".into(),
+                weight: 50,
+                targets: Vec::new(),
+            });
+        });
         check("service", InPlace, |job| job.groups[0].tasks[0].services.push(Service::default()));
         check("check", InPlace, |job| {
             job.groups[0].services.push(Service { checks: vec![Check::default()], ..Service::default() });
@@ -120,6 +129,9 @@ mod tests {
             job.groups[0].tasks[0].meta.insert("a".into(), "b".into());
         });
         check("cpu", Destructive, |job| job.groups[0].tasks[0].resources.cpu_mhz += 1);
+        check("memory_max", Destructive, |job| {
+            job.groups[0].tasks[0].resources.memory_max = Some(model::MemoryMax::Unlimited);
+        });
         check("memory", Destructive, |job| job.groups[0].tasks[0].resources.memory_mb += 1);
     }
 }

@@ -285,6 +285,9 @@ impl<'a> Task<'a, '_> {
         if !self.feasibility.may_stay(self.at, alloc.node) {
             return false;
         }
+        if self.feasibility.is_crowded(self.at, alloc) {
+            return false;
+        }
         let distinct = self.feasibility.distinct(self.at);
         let alone = |of_group_only: bool| {
             !self.root.allocs_of_node(alloc.node).any(|other| {

@@ -1,4 +1,7 @@
-use model::{Constraint, DriverInfo, EvalStatus, Job, JobType, NetworkAsk, NodeId, Operand, Port, Trigger};
+use model::{
+    Affinity, Algorithm, Constraint, DriverInfo, EvalStatus, Job, JobType, NetworkAsk, NodeId, Operand, Port,
+    Trigger,
+};
 
 use crate::testing::{World, job, node, sizes};
 
@@ -209,4 +212,114 @@ fn the_fuller_node_wins_between_jobs() {
     assert_eq!(metric.scores[0].node, first);
     assert!(metric.scores[0].normalized > metric.scores[1].normalized);
     assert_eq!(metric.scores[0].scores.keys().collect::<Vec<_>>(), ["binpack"]);
+}
+
+fn like(left: &str, right: &str, weight: i8) -> Affinity {
+    Affinity { rule: constraint(left, Operand::Equal, right), weight }
+}
+
+#[test]
+fn nodes_that_are_liked_come_first_and_disliked_ones_last() {
+    let mut world = World::new(3);
+    let mut web = job("web", JobType::Service, 1);
+    web.affinities.push(like("${node.unique.name}", "n2", 60));
+    web.groups[0].affinities.push(like("${attr.kernel.name}", "linux", 20));
+    web.groups[0].tasks[0].affinities.push(like("${node.unique.name}", "n3", -20));
+    world.submit(&web);
+    let decision = world.run("web");
+    let [placed] = &decision.plan.placements[..] else { panic!("{:?}", decision.plan.placements) };
+    assert_eq!(placed.node, NodeId(2));
+    let scores = &placed.metric.as_ref().unwrap().scores;
+    let likings: Vec<(NodeId, Option<f64>)> =
+        scores.iter().map(|score| (score.node, score.scores.get("node-affinity").copied())).collect();
+    // The third meets what is liked and what is disliked, with the same weight: no part of its score.
+    assert_eq!(likings, [(NodeId(2), Some(0.8)), (NodeId(3), None), (NodeId(1), Some(0.2))]);
+}
+
+#[test]
+fn only_so_many_share_a_property() {
+    let mut world = World::new(0);
+    for id in 1..=6 {
+        let mut node = node(id);
+        node.meta.extend((id < 6).then(|| ("rack".into(), format!("r{}", id % 2))));
+        world.register(node);
+    }
+    let mut web = job("web", JobType::Service, 5);
+    web.groups[0].constraints.push(constraint("${meta.rack}", Operand::DistinctProperty, "2"));
+    world.submit(&web);
+    let decision = world.run("web");
+    assert_eq!((decision.plan.placements.len(), decision.eval.queued["group"]), (4, 1));
+    let filtered = &decision.eval.failed_groups["group"].constraint_filtered;
+    assert_eq!(filtered["distinct_property: ${meta.rack}=r0 used by 2 allocs"], 2);
+    assert_eq!(filtered["distinct_property: ${meta.rack}=r1 used by 2 allocs"], 3);
+    assert_eq!(filtered["missing property \"${meta.rack}\""], 1);
+    assert!(world.run("web").plan.placements.is_empty());
+    // A replacement counts on the place of what it replaces.
+    web.groups[0].tasks[0].env.insert("A".into(), "b".into());
+    world.submit(&web);
+    assert_eq!(world.run("web").plan.placements.len(), 4);
+    // What holds for the job counts all its groups.
+    web.constraints.push(constraint("${node.datacenter}", Operand::DistinctProperty, "3"));
+    let mut more = web.groups[0].clone();
+    more.name = "more".into();
+    web.groups.push(more);
+    world.submit(&web);
+    world.run("web");
+    world.run("web");
+    assert!(world.live("web").len() <= 4, "no more are placed while there are too many");
+}
+
+#[test]
+fn a_property_that_becomes_distinct_moves_those_that_share_it() {
+    let mut world = World::new(4);
+    let mut web = job("web", JobType::Service, 8);
+    world.submit(&web);
+    world.run("web");
+    web.groups[0].constraints.push(constraint("${node.unique.id}", Operand::DistinctProperty, "1"));
+    web.groups[0].count = 4;
+    world.submit(&web);
+    world.run("web");
+    let nodes: Vec<NodeId> = world.live("web").iter().map(|(_, _, id)| world.root.allocs[id].node).collect();
+    assert_eq!(nodes.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{nodes:?}");
+}
+
+#[test]
+fn nodes_are_filled_one_by_one_or_all_alike() {
+    for (algorithm, expected) in [(Algorithm::Binpack, [0, 0, 5]), (Algorithm::Spread, [1, 2, 2])] {
+        let mut world = World::new(3);
+        let settings = model::SchedulerSettings { algorithm, ..model::SchedulerSettings::default() };
+        world.apply(state::Command::SetScheduler { settings, enforce_index: None });
+        // One node is in use already, by a job that asks for it.
+        let mut first = job("first", JobType::Service, 1);
+        first.constraints.push(constraint("${node.unique.name}", Operand::Equal, "n3"));
+        world.submit(&first);
+        world.run("first");
+        for name in ["a", "b", "c", "d"] {
+            world.submit(&job(name, JobType::Service, 1));
+            world.run(name);
+        }
+        let mut used: Vec<u32> = world.root.usage.slots.iter().map(|slot| slot.allocs).collect();
+        used.sort_unstable();
+        assert_eq!(used, expected, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn more_memory_than_is_reserved_only_where_operators_allow_it() {
+    for allowed in [false, true] {
+        let mut world = World::new(1);
+        let settings = model::SchedulerSettings {
+            memory_oversubscription: allowed,
+            ..model::SchedulerSettings::default()
+        };
+        world.apply(state::Command::SetScheduler { settings, enforce_index: None });
+        let mut web = job("web", JobType::Service, 10);
+        web.groups[0].tasks[0].resources.memory_max = Some(model::MemoryMax::Mb(5000));
+        world.submit(&web);
+        // What is reserved counts, not what may be used.
+        assert_eq!(world.run("web").plan.placements.len(), 10);
+        let (_, _, id) = world.live("web")[0];
+        let limit = web.groups[0].tasks[0].resources.memory_limit(world.root.allocs[&id].oversubscribed);
+        assert_eq!(limit, model::MemoryMax::Mb(if allowed { 5000 } else { 100 }));
+    }
 }

@@ -8,7 +8,8 @@ mod jobs; // registration and stop
 mod nodes; // machines
 mod drains; // emptying machines
 mod plans; // placements and stops
-mod autopilot; // settings of the operator
+mod autopilot; // settings of the servers
+mod scheduler; // settings of the scheduler
 mod reports; // what nodes say
 
 use std::sync::Arc;
@@ -68,6 +69,9 @@ impl Root {
             }
             Command::SetAutopilot { settings, enforce_index } => {
                 autopilot::set(self, index, settings, enforce_index)
+            }
+            Command::SetScheduler { settings, enforce_index } => {
+                scheduler::set(self, index, settings, enforce_index)
             }
         }
     }

@@ -92,6 +92,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
                     migrate: false,
                     unknown_since: None,
                     returned: false,
+                    oversubscribed: plan.oversubscribed,
                     reschedules: placement.reschedules,
                     metric: placement.metric,
                     create_time: plan.now,
