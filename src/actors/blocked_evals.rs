@@ -6,9 +6,9 @@
 //! On restart: reads all blocked evaluations from the state
 //! Brain:      logic::blocked_evals
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use actix::{Actor, ActorContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use logic::blocked_evals::{BlockedEvals as Brain, Effect};
 use model::{EvalStatus, Evaluation};
 use state::{Command, Root};
@@ -19,6 +19,9 @@ use super::{
     kit::{self, Link, Observe, StateChanged, Stop},
     ports::{Clock, ProposeError, Proposer, StateReader},
 };
+
+/// How long a job whose plans collided too often waits before it is tried again. (As Nomad does)
+const RETRY_COLLIDED: Duration = Duration::from_secs(60);
 
 pub struct BlockedEvals {
     brain: Brain,
@@ -75,7 +78,7 @@ impl BlockedEvals {
                     if !matches!(error, ProposeError::Overloaded) {
                         break;
                     }
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             });
         }
@@ -87,6 +90,10 @@ impl Actor for BlockedEvals {
 
     fn started(&mut self, context: &mut Self::Context) {
         kit::watch_state(context, self.state.changes());
+        context.run_interval(RETRY_COLLIDED, |actor, _| {
+            let effects = actor.brain.retry_collided();
+            actor.perform(&actor.state.root(), effects);
+        });
     }
 }
 

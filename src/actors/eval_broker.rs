@@ -94,7 +94,8 @@ impl EvalBroker {
         let now = self.clock.now();
         let effects = self.brain.tick(now);
         self.perform(effects);
-        while let Some(waiter) = self.waiting.pop_front() {
+        let is_paused = self.state.root().scheduler.pause_eval_broker;
+        while !is_paused && let Some(waiter) = self.waiting.pop_front() {
             if waiter.is_closed() {
                 continue;
             }

@@ -138,6 +138,7 @@ pub struct TaskSpec {
     pub env: BTreeMap<String, String>,
     pub ports: Vec<TaskPort>,
     pub dirs: TaskDirs,
+    /// With `memory_max` only where the allocation may have it.
     pub resources: Resources,
 }
 

@@ -330,6 +330,8 @@ fn prepare(seed: &Seed, kit: &NodeKit) -> (Scope, TaskSpec) {
             to: port.to,
         })
         .collect();
+    let mut resources = seed.task.resources.clone();
+    resources.memory_max = resources.memory_max.filter(|_| seed.alloc.oversubscribed);
     let spec = TaskSpec {
         alloc: seed.alloc.id,
         job: seed.job.id.clone(),
@@ -339,7 +341,7 @@ fn prepare(seed: &Seed, kit: &NodeKit) -> (Scope, TaskSpec) {
         env: scope.env.clone(),
         ports,
         dirs,
-        resources: seed.task.resources.clone(),
+        resources,
     };
     (scope, spec)
 }

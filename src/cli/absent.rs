@@ -40,7 +40,6 @@ pub(super) const NOMAD: &[(&str, &str)] = &[
     ("operator raft logs", ""),
     ("operator raft state", ""),
     ("operator raft migrate-backend", ""),
-    ("operator scheduler set-config", ""),
     ("operator gossip", ""),
     ("operator root", ""),
     ("operator snapshot", ""),

@@ -7,7 +7,7 @@ use super::{
     flags::{Flag, Flags},
     job_file, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
     output::Outcome,
-    raft_recover, server, status,
+    raft_recover, scheduler, server, status,
 };
 
 /// One command.
@@ -233,8 +233,15 @@ pub(super) const COMMANDS: &[Command] = &[
         "operator scheduler get-config" [],
         "[options]",
         "Show how the scheduler works",
-        operator::SCHEDULER_FLAGS,
-        operator::scheduler
+        scheduler::GET_FLAGS,
+        scheduler::get
+    ),
+    command!(
+        "operator scheduler set-config" [],
+        "[options]",
+        "Change how the scheduler works",
+        scheduler::SET_FLAGS,
+        scheduler::set
     ),
     command!("agent-info" [], "[options]", "Show facts about the agent", agent_info::INFO_FLAGS, agent_info::info),
     command!("system gc" [], "[options]", "Forget what is over", &[], agent_info::collect),

@@ -35,7 +35,8 @@ mod job_status; // job status: the list and one job
 mod job_stop; // job stop, job eval
 mod node_drain; // node drain, node eligibility
 mod node_status; // node status: the list and one node
-mod operator; // operator raft, autopilot, scheduler
+mod operator; // operator raft, autopilot
+mod scheduler; // operator scheduler
 mod server; // server members, join, force-leave, version
 mod status; // status: whatever the id belongs to
 

@@ -1,11 +1,8 @@
-//! `operator`: servers in the log, autopilot, scheduler settings.
+//! `operator`: servers in the log, autopilot.
 
 use std::fmt::Write as _;
 
-use api::{
-    AutopilotConfiguration, AutopilotHealth, LeadershipTransfer, RaftConfiguration,
-    SchedulerConfigurationResponse, ServerHealth,
-};
+use api::{AutopilotConfiguration, AutopilotHealth, LeadershipTransfer, RaftConfiguration, ServerHealth};
 use serde::de::IgnoredAny;
 
 use super::{
@@ -14,7 +11,7 @@ use super::{
     flags::{Flag, Flags, absent_text, number, span, switch, text},
     format::{duration, json},
     output::{Failure, Outcome},
-    table::{Block, Table},
+    table::Table,
 };
 
 pub(super) const STALE_FLAGS: &[Flag] = &[switch("stale", "Let any server answer, also without a leader.")];
@@ -36,8 +33,6 @@ pub(super) const SET_AUTOPILOT_FLAGS: &[Flag] = &[
 ];
 
 pub(super) const HEALTH_FLAGS: &[Flag] = &[switch("json", "Print JSON."), absent_text("t")];
-
-pub(super) const SCHEDULER_FLAGS: &[Flag] = &[switch("json", "Print JSON."), absent_text("t")];
 
 const RAFT: &str = "/v1/operator/raft/configuration";
 const AUTOPILOT: &str = "/v1/operator/autopilot/configuration";
@@ -218,33 +213,6 @@ fn server_health(server: &ServerHealth) -> String {
         let _ = writeln!(text, "      {name:<16} {value}");
     }
     text
-}
-
-pub(super) fn scheduler(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
-    no_arguments(flags)?;
-    let client = Client::new(ctx, flags, Tool::Nomad)?;
-    let answer: SchedulerConfigurationResponse = client
-        .get("/v1/operator/scheduler/configuration", &[])
-        .map_err(|error| error.while_doing("querying scheduler configuration"))?;
-    if flags.on("json") {
-        ctx.output.line(json(&answer))?;
-        return Ok(0);
-    }
-    let config = answer.scheduler_config;
-    let mut block = Block::new();
-    block
-        .row("Scheduler Algorithm", config.scheduler_algorithm)
-        .row("Memory Oversubscription", config.memory_oversubscription_enabled)
-        .row("Reject Job Registration", config.reject_job_registration)
-        .row("Pause Eval Broker", config.pause_eval_broker)
-        .row("Preemption System Scheduler", config.preemption_config.system_scheduler_enabled)
-        .row("Preemption Service Scheduler", config.preemption_config.service_scheduler_enabled)
-        .row("Preemption Batch Scheduler", config.preemption_config.batch_scheduler_enabled)
-        .row("Preemption SysBatch Scheduler", config.preemption_config.sys_batch_scheduler_enabled)
-        .row("Node Limit For Feasibility Checks", config.node_limit_for_feasibility_checks)
-        .row("Modify Index", config.modify_index);
-    ctx.output.line(block)?;
-    Ok(0)
 }
 
 pub(super) fn no_arguments(flags: &Flags) -> Result<(), Failure> {

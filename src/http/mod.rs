@@ -22,6 +22,7 @@ pub mod passed_on; // requests that other agents passed on
 mod read; // blocking queries and index headers
 mod register; // writes of jobs
 mod routes; // which path is answered by what
+mod scheduler; // how the scheduler works
 mod search; // ids by prefix
 mod spec; // job files and the rules for jobs
 mod write; // proposals, detached from the request

@@ -1,10 +1,7 @@
-//! Servers in the log, and how the scheduler is set: for operators.
+//! Servers in the log, for operators.
 
 use actix_web::{HttpResponse, http::Method};
-use api::{
-    LeadershipTransfer, RaftConfiguration, RaftPeer, RaftServer, SchedulerConfiguration,
-    SchedulerConfigurationResponse, SchedulerConfigurationUpdate,
-};
+use api::{LeadershipTransfer, RaftConfiguration, RaftPeer, RaftServer};
 
 use super::{
     Context,
@@ -96,29 +93,4 @@ pub(super) async fn transfer_leadership(ctx: &Context, call: &Call) -> Answer {
 
 fn named_by_both(peer: &Peer) -> RaftPeer {
     RaftPeer { id: peer.id.clone(), address: peer.address.clone() }
-}
-
-/// How the scheduler works; nothing of it can be changed.
-pub(super) fn scheduler(ctx: &Context, call: &Call) -> Answer {
-    let now = SchedulerConfiguration::default();
-    let index = ctx.state.root().index.max(1);
-    if call.is_write() {
-        let wanted: SchedulerConfiguration = call.json()?;
-        let wanted = SchedulerConfiguration { create_index: 0, modify_index: 0, ..wanted };
-        if wanted != now {
-            return Err(Failure::absent(
-                "this version of troupe packs nodes, looks at all of them, and has no preemption, no memory \
-                 oversubscription and no pause: the scheduler configuration cannot be changed",
-            ));
-        }
-        return Ok(json(call, &SchedulerConfigurationUpdate { updated: true, index }));
-    }
-    call.only_get()?;
-    let answer = SchedulerConfigurationResponse {
-        scheduler_config: now,
-        index,
-        known_leader: ctx.consensus.leadership().leader_address.is_some(),
-        ..SchedulerConfigurationResponse::default()
-    };
-    Ok(json(call, &answer))
 }

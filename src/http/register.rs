@@ -1,6 +1,9 @@
 //! Writes of jobs: register, stop, evaluate; and what only looks at a job: parse, validate.
 
-use actix_web::{HttpResponse, http::Method};
+use actix_web::{
+    HttpResponse,
+    http::{Method, StatusCode},
+};
 use api::{
     JobDeregisterResponse, JobEvaluateRequest, JobRegisterRequest, JobRegisterResponse, JobValidateRequest,
     JobValidateResponse, JobsParseRequest,
@@ -66,6 +69,10 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
             job.id, job.namespace
         )));
     }
+    if ctx.state.root().scheduler.reject_job_registration {
+        let words = "Job registration, dispatch, and scale are disabled by the scheduler configuration";
+        return Err(Failure::new(StatusCode::FORBIDDEN, words));
+    }
     let priority = match request.eval_priority {
         0 => job.priority,
         priority => u16::try_from(priority)
@@ -73,6 +80,7 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
             .filter(|priority| (1..=100).contains(priority))
             .ok_or_else(|| Failure::bad("eval priority must be between 1 and 100"))?,
     };
+    let warnings = warnings(ctx, &job);
     let eval = evaluation(ctx, job.key(), job.kind, priority, Trigger::JobRegister);
     let eval_id = eval.id;
     let command = Command::RegisterJob {
@@ -90,9 +98,33 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
         eval_create_index: index,
         job_modify_index,
         index,
+        warnings,
         ..JobRegisterResponse::default()
     };
     Ok(written(call, index, &answer))
+}
+
+/// What the job asks for and does not get as the cluster is set now; empty: nothing.
+fn warnings(ctx: &Context, job: &Job) -> String {
+    if ctx.state.root().scheduler.memory_oversubscription {
+        return String::new();
+    }
+    let tasks = job.groups.iter().flat_map(|group| group.tasks.iter().map(move |task| (group, task)));
+    let ignored: Vec<String> = tasks
+        .filter(|(_, task)| task.resources.memory_max.is_some())
+        .map(|(group, task)| {
+            format!(
+                "Memory oversubscription is not enabled: task \"{}.{}\" gets its memory and not its memory_max. \
+                 Operators enable it with `operator scheduler set-config -memory-oversubscription=true`.",
+                group.name, task.name
+            )
+        })
+        .collect();
+    match ignored.len() {
+        0 => String::new(),
+        1 => format!("1 warning:\n\n* {}", ignored[0]),
+        count => format!("{count} warnings:\n\n* {}", ignored.join("\n* ")),
+    }
 }
 
 pub(super) async fn deregister(ctx: &Context, call: &Call, id: &str) -> Answer {
@@ -162,12 +194,16 @@ pub(super) fn validate(ctx: &Context, call: &Call) -> Answer {
     call.only_write()?;
     let request: JobValidateRequest = call.json()?;
     let Some(job) = request.job else { return Err(Failure::bad("Job must be specified")) };
-    let problems = read_job(ctx, call, job, &request.region, &request.namespace).err().unwrap_or_default();
+    let (problems, warnings) = match read_job(ctx, call, job, &request.region, &request.namespace) {
+        Ok(job) => (Vec::new(), warnings(ctx, &job)),
+        Err(problems) => (problems, String::new()),
+    };
     let error = if problems.is_empty() { String::new() } else { Failure::problems(&problems).text };
     let answer = JobValidateResponse {
         driver_config_validated: true,
         validation_errors: problems,
         error,
+        warnings,
         ..JobValidateResponse::default()
     };
     Ok(json(call, &answer))

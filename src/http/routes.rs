@@ -8,7 +8,7 @@ use actix_web::{
 
 use super::{
     Context, agent, allocs, autopilot, call::Call, client, deployments, elsewhere, evals, failure::Failure,
-    jobs, logs, metrics, node_write, nodes, operator, read::Answer, register, search,
+    jobs, logs, metrics, node_write, nodes, operator, read::Answer, register, scheduler, search,
 };
 
 pub(super) async fn answer(
@@ -101,7 +101,7 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["operator", "raft", "transfer-leadership"] => operator::transfer_leadership(ctx, call).await,
         ["operator", "autopilot", "configuration"] => autopilot::configuration(ctx, call).await,
         ["operator", "autopilot", "health"] => autopilot::health(ctx, call).await,
-        ["operator", "scheduler", "configuration"] => operator::scheduler(ctx, call),
+        ["operator", "scheduler", "configuration"] => scheduler::configuration(ctx, call).await,
 
         ["acl", ..] => Err(Failure::bad("ACL support disabled")),
         ["operator", "license" | "utilization", ..]

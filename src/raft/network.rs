@@ -15,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use openraft::{
     RaftNetworkFactory, RaftNetworkV2, Snapshot,
+    async_runtime::watch::WatchReceiver,
     errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable},
     network::{Backoff, RPCOption},
     raft::{
@@ -318,7 +319,13 @@ pub(super) fn register(
         let (raft, contact, right) = (to.clone(), heard.clone(), head.check(&us));
         async move {
             right?;
-            let _hearing = contact.hear(&rpc.vote)?;
+            let _hearing = match contact.hear(&rpc.vote) {
+                Ok(hearing) => Some(hearing),
+                // This server has gone on to a later term: a leader that was given up must learn that, or it leads on
+                // without ever being heard here again.
+                Err(_) if raft.metrics().borrow_watched().vote > rpc.vote => None,
+                Err(error) => return Err(error),
+            };
             raft.append_entries(rpc).await.map_err(broken)
         }
     });

@@ -197,26 +197,6 @@ fn init(dir: &Path, hosts: &Path, name: &str) -> String {
     )
 }
 
-/// Removes the control groups that engines of machines leave when they are killed.
-pub(crate) fn forget_groups(prefix: &str) {
-    let root = Path::new("/sys/fs/cgroup");
-    let below = |dir: &Path| -> Vec<PathBuf> {
-        let found = fs::read_dir(dir).into_iter().flatten().flatten();
-        found.map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()).collect()
-    };
-    // Version 2 has the groups there, version 1 in a folder per controller.
-    let places = below(root).into_iter().chain([root.to_owned()]);
-    let groups = places.flat_map(|place| below(&place));
-    let ours =
-        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
-    for group in groups.filter(ours) {
-        for container in below(&group) {
-            let _ = fs::remove_dir(container);
-        }
-        let _ = fs::remove_dir(group);
-    }
-}
-
 /// For what a tutorial does next as soon as it can be done.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {

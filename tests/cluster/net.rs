@@ -266,7 +266,7 @@ fn clean(slot: u8) {
             let _ = ip(&format!("netns delete {name}"));
         }
     }
-    super::machine::forget_groups(&prefix);
+    forget_groups(&prefix);
     let _ = ip(&format!("link delete {}", door(slot)));
     let dir = dir(slot);
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
@@ -296,4 +296,24 @@ fn ip(words: &str) -> Result<(), String> {
 #[track_caller]
 fn must(words: &str) {
     ip(words).unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+/// Removes the control groups that engines of machines leave when they are killed.
+fn forget_groups(prefix: &str) {
+    let root = Path::new("/sys/fs/cgroup");
+    let below = |dir: &Path| -> Vec<PathBuf> {
+        let found = fs::read_dir(dir).into_iter().flatten().flatten();
+        found.map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()).collect()
+    };
+    // Version 2 has the groups there, version 1 in a folder per controller.
+    let places = below(root).into_iter().chain([root.to_owned()]);
+    let groups = places.flat_map(|place| below(&place));
+    let ours =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
+    for group in groups.filter(ours) {
+        for container in below(&group) {
+            let _ = fs::remove_dir(container);
+        }
+        let _ = fs::remove_dir(group);
+    }
 }

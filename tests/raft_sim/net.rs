@@ -134,7 +134,7 @@ impl Wire for Line {
 impl Line {
     async fn exchange(&self, method: &'static str, body: Bytes, timeout: Duration) -> Result<Bytes, Error> {
         let Some(delay) = self.way.net.travel(&self.way.from, &self.to) else {
-            return std::future::pending().await;
+            return silence().await;
         };
         tokio::time::sleep(delay).await;
         let Some((router, life)) = self.way.net.find(&self.to) else {
@@ -149,9 +149,15 @@ impl Line {
         });
         let answer = answering.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unknown, "it died")));
         let Some(delay) = self.way.net.travel(&self.to, &self.way.from) else {
-            return std::future::pending().await;
+            return silence().await;
         };
         tokio::time::sleep(delay).await;
         answer
     }
+}
+
+/// A connection on which nothing arrives is given up after two pings, as the real one does (`src/raft/transport.rs`).
+async fn silence() -> Result<Bytes, Error> {
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    Err(Error::new(ErrorKind::Unknown, "the connection was silent and is closed"))
 }

@@ -16,12 +16,20 @@ impl World {
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.calm = true;
         let mut steps = 0;
-        while self.has_events() {
-            self.step()?;
-            steps += 1;
-            if steps > MOST_STEPS {
-                return Err(format!("no rest after {MOST_STEPS} steps"));
+        loop {
+            while self.has_events() {
+                self.step()?;
+                steps += 1;
+                if steps > MOST_STEPS {
+                    return Err(format!("no rest after {MOST_STEPS} steps"));
+                }
             }
+            // As the leader does every minute.
+            let effects = self.blocked.retry_collided();
+            if !self.unblock(&self.root.clone(), effects) {
+                break;
+            }
+            self.tick_broker();
         }
         if let Some(busy) = self.busy_with() {
             return Err(busy);

@@ -262,20 +262,7 @@ impl World {
             }
             effects.extend(self.blocked.block(&root, eval));
         }
-        let mut canceled = Vec::new();
-        for effect in effects {
-            match effect {
-                blocked_evals::Effect::Unblock(id) => {
-                    if let Some(eval) = root.evals.get(&id) {
-                        self.broker.enqueue(eval, self.now);
-                    }
-                }
-                blocked_evals::Effect::Cancel(id) => canceled.extend(ended(&root, id, EvalStatus::Canceled)),
-            }
-        }
-        if !canceled.is_empty() {
-            self.propose(vec![Command::UpdateEvals { evals: canceled }], After::Nothing);
-        }
+        self.unblock(&root, effects);
         self.look_at_deployments();
         self.look_for_lost();
         self.look_at_nodes();
@@ -299,7 +286,27 @@ impl World {
         }
     }
 
-    fn tick_broker(&mut self) {
+    /// What should happen to evaluations that wait for room. Whether there was anything.
+    pub(crate) fn unblock(&mut self, root: &Root, effects: Vec<blocked_evals::Effect>) -> bool {
+        let any = !effects.is_empty();
+        let mut canceled = Vec::new();
+        for effect in effects {
+            match effect {
+                blocked_evals::Effect::Unblock(id) => {
+                    if let Some(eval) = root.evals.get(&id) {
+                        self.broker.enqueue(eval, self.now);
+                    }
+                }
+                blocked_evals::Effect::Cancel(id) => canceled.extend(ended(&root, id, EvalStatus::Canceled)),
+            }
+        }
+        if !canceled.is_empty() {
+            self.propose(vec![Command::UpdateEvals { evals: canceled }], After::Nothing);
+        }
+        any
+    }
+
+    pub(crate) fn tick_broker(&mut self) {
         let effects = self.broker.tick(self.now);
         self.perform(effects);
         if self.broker.depths().ready > 0 {

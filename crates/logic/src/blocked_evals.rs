@@ -21,6 +21,8 @@ struct Waiting {
     seen: u64,
     classes: BTreeMap<String, bool>,
     escaped: bool,
+    /// Not for want of room: its plans collided with others too often.
+    collided: bool,
 }
 
 /// One per job. Volatile: rebuilt from the state.
@@ -50,12 +52,15 @@ impl BlockedEvals {
             }
             effects.push(Effect::Cancel(other.id));
         }
+        // Not once the scheduler found no room for it: then it says what it waits for.
+        let collided = eval.trigger == Trigger::MaxPlanAttempts && eval.failed_groups.is_empty();
         let waiting = Waiting {
             id: eval.id,
             seen: eval.snapshot_index,
             classes: eval.class_eligibility.clone(),
             // Plans that collided say nothing about classes: any change may help.
-            escaped: eval.escaped_class || eval.trigger == Trigger::MaxPlanAttempts,
+            escaped: eval.escaped_class || collided,
+            collided,
         };
         self.waiting.insert(eval.job.clone(), waiting);
         effects.extend(self.wake(root));
@@ -77,6 +82,18 @@ impl BlockedEvals {
                 effects.push(Effect::Unblock(waiting.id));
             }
             !useful
+        });
+        effects
+    }
+
+    /// Wakes those whose plans collided, some time after: there may be room, and nothing that frees more.
+    pub fn retry_collided(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.waiting.retain(|_, waiting| {
+            if waiting.collided {
+                effects.push(Effect::Unblock(waiting.id));
+            }
+            !waiting.collided
         });
         effects
     }
@@ -194,6 +211,19 @@ mod tests {
         assert_eq!(evals.block(&root, &stored(&root, 2)), [Effect::Cancel(EvalId(1))]);
         assert_eq!(evals.block(&root, &stored(&root, 1)), [Effect::Cancel(EvalId(1))]);
         assert_eq!(evals.len(), 1);
+    }
+
+    #[test]
+    fn what_collided_is_tried_again_and_what_wants_room_is_not() {
+        let mut root = Root::default();
+        with_job(&mut root, vec![]);
+        let mut evals = BlockedEvals::default();
+        assert!(evals.block(&root, &blocked(1, 1, &[])).is_empty());
+        assert!(evals.retry_collided().is_empty());
+        let collided = Evaluation { trigger: Trigger::MaxPlanAttempts, ..blocked(2, 1, &[]) };
+        assert!(evals.block(&root, &collided).is_empty());
+        assert_eq!(evals.retry_collided(), [Effect::Unblock(EvalId(2))]);
+        assert!(evals.is_empty());
     }
 
     #[test]

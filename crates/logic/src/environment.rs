@@ -51,6 +51,10 @@ pub fn scope(
     set("NOMAD_NAMESPACE", job.namespace.clone());
     set("NOMAD_CPU_LIMIT", task.resources.cpu_mhz.to_string());
     set("NOMAD_MEMORY_LIMIT", task.resources.memory_mb.to_string());
+    if let Some(model::MemoryMax::Mb(megabytes)) = task.resources.memory_max.filter(|_| alloc.oversubscribed)
+    {
+        set("NOMAD_MEMORY_MAX_LIMIT", megabytes.to_string());
+    }
     ports(env, node, alloc, task);
     for meta in [&job.meta, &group.meta, &task.meta] {
         for (key, value) in meta {

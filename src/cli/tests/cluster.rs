@@ -222,6 +222,13 @@ fn the_scheduler() {
         "scheduler_config",
         nomad(&fake, &["operator", "scheduler", "get-config"]).text()
     );
+    let path = "PUT /v1/operator/scheduler/configuration";
+    fake.on(path, &json!({ "Updated": true, "Index": 7 })).on(path, &json!({ "Updated": false, "Index": 7 }));
+    let set = ["operator", "scheduler", "set-config", "-scheduler-algorithm=spread"];
+    assert_eq!(nomad(&fake, &set).out, "Scheduler configuration updated!\n");
+    assert!(nomad(&fake, &set).text().contains("could not be atomically updated"));
+    let wrong = ["operator", "scheduler", "set-config", "-pause-eval-broker=often"];
+    assert!(nomad(&fake, &wrong).text().contains("true or false"));
 }
 
 #[test]

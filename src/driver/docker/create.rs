@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, PortMap, ResourcesUlimits,
 };
+use model::MemoryMax;
 
 use super::Options;
 use crate::{
@@ -135,8 +136,14 @@ pub(super) fn container(spec: &TaskSpec, image: &str, options: &Options) -> Resu
 
 fn host_config(spec: &TaskSpec, config: Config<'_>, options: &Options) -> Result<HostConfig> {
     let asked = i64::from(spec.resources.memory_mb) * MEBIBYTE;
-    let hard = config.int("memory_hard_limit")?.map(|megabytes| megabytes * MEBIBYTE);
-    let memory = hard.unwrap_or(asked).max(asked);
+    let hard = match (config.int("memory_hard_limit")?, spec.resources.memory_max) {
+        (Some(megabytes), _) => Some(megabytes * MEBIBYTE),
+        (None, Some(MemoryMax::Mb(megabytes))) => Some(i64::from(megabytes) * MEBIBYTE),
+        (None, Some(MemoryMax::Unlimited)) => Some(i64::MAX),
+        (None, None) => None,
+    };
+    // The engine takes none for no limit.
+    let memory = Some(hard.unwrap_or(asked).max(asked)).filter(|bytes| *bytes < i64::MAX);
     let privileged = config.flag("privileged")?.unwrap_or(false);
     if privileged && !options.allow_privileged {
         return fatal(String::from(
@@ -169,9 +176,9 @@ fn host_config(spec: &TaskSpec, config: Config<'_>, options: &Options) -> Result
     let filled_map = |map: HashMap<String, String>| Some(map).filter(|map| !map.is_empty());
     Ok(HostConfig {
         binds: Some(binds(spec, config, options)?),
-        memory: Some(memory),
+        memory,
         // Equal to the memory: no swap.
-        memory_swap: Some(memory),
+        memory_swap: memory,
         memory_reservation: hard.map(|_| asked),
         // The kernel takes no less than 2.
         cpu_shares: Some(i64::from(spec.resources.cpu_mhz).max(2)),

@@ -199,14 +199,36 @@ async fn unhealthy_servers_are_named() {
 }
 
 #[actix_web::test]
-async fn the_scheduler_is_as_it_is() {
+async fn the_scheduler_is_set_and_obeyed_at_the_door() {
     let world = World::new();
     let uri = "/v1/operator/scheduler/configuration";
     let found = world.get(uri).await.json();
     assert_eq!(found["SchedulerConfig"]["SchedulerAlgorithm"], "binpack");
     let same = world.put(uri, &found["SchedulerConfig"]).await.json();
     assert_eq!(same["Updated"], true);
-    assert_eq!(world.put(uri, &json!({"SchedulerAlgorithm": "spread"})).await.status, 501);
+    let wanted = json!({"SchedulerAlgorithm": "spread", "RejectJobRegistration": true});
+    assert_eq!(world.put(&format!("{uri}?cas=0"), &wanted).await.json()["Updated"], false);
+    let index = world.get(uri).await.json()["SchedulerConfig"]["ModifyIndex"].as_u64().unwrap();
+    assert_eq!(world.put(&format!("{uri}?cas={index}"), &wanted).await.json()["Updated"], true);
+    let found = world.get(uri).await.json();
+    assert_eq!(found["SchedulerConfig"]["SchedulerAlgorithm"], "spread");
+    assert_eq!(world.log.root().scheduler.algorithm, model::Algorithm::Spread);
+    let job = json!({"Job": {"ID": "web", "Datacenters": ["dc1"], "TaskGroups": [
+        {"Name": "g", "Tasks": [{"Name": "t", "Driver": "mock_driver"}]},
+    ]}});
+    let refused = world.put("/v1/jobs", &job).await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("disabled by the scheduler configuration"), "{}", refused.text());
+    assert_eq!(world.put(uri, &json!({"MemoryOversubscriptionEnabled": false})).await.status, 200);
+    let mut job = job;
+    job["Job"]["TaskGroups"][0]["Tasks"][0]["Resources"] = json!({"MemoryMB": 100, "MemoryMaxMB": 200});
+    let warned = world.put("/v1/jobs", &job).await.json();
+    assert!(warned["Warnings"].as_str().unwrap().contains("task \"g.t\""), "{warned}");
+    assert_eq!(world.put(uri, &json!({"MemoryOversubscriptionEnabled": true})).await.status, 200);
+    assert_eq!(world.put("/v1/jobs", &job).await.json()["Warnings"], "");
+    assert_eq!(world.put(uri, &json!({"SchedulerAlgorithm": "best"})).await.status, 500);
+    let preempts = json!({"PreemptionConfig": {"ServiceSchedulerEnabled": true}});
+    assert_eq!(world.put(uri, &preempts).await.status, 501);
     let summaries = world.call(Method::PUT, "/v1/system/reconcile/summaries", "").await;
     assert_eq!((summaries.status.as_u16(), summaries.text()), (200, ""));
 }

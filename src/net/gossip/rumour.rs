@@ -162,6 +162,10 @@ mod halves {
     }
 }
 
+/// With so many news to pass on, what others say of themselves is only kept: when a large cluster starts at once, each
+/// datagram would be chosen from thousands, and comparing what is known spreads the rest.
+const MAX_BACKLOG: usize = 256;
+
 /// The newest rumour of each node. Shared between foca, which brings them, and the brain, which reads them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rumours(Arc<Mutex<Heard>>);
@@ -171,6 +175,8 @@ pub(super) struct Heard {
     pub(super) newest: HashMap<u128, Rumour>,
     /// Nodes with news since this was last emptied.
     pub(super) fresh: Vec<u128>,
+    /// News that wait to be passed on.
+    pub(super) backlog: usize,
     /// By address: which life of the member is meant, and who accuses it.
     pub(super) accused: HashMap<SocketAddr, ((u64, u16), BTreeSet<u128>)>,
 }
@@ -261,8 +267,9 @@ impl BroadcastHandler<Identity> for Rumours {
         }
         let rumour = Rumour::decode(data)?;
         let key = NewsKey::Rumour { node: rumour.node, version: rumour.version };
-        let news = self.lock().hear(rumour)?;
+        let mut heard = self.lock();
+        let pass = heard.hear(rumour)? && heard.backlog < MAX_BACKLOG;
         // Without a sender it is our own, or one that we pass on.
-        Ok((news || sender.is_none()).then_some(key))
+        Ok((pass || sender.is_none()).then_some(key))
     }
 }

@@ -446,6 +446,7 @@ impl Swim {
         }
         self.listen(&mut outcome.events);
         self.look(now, &mut outcome.events);
+        self.rumours.lock().backlog = self.foca.custom_broadcast_backlog();
         let incarnation = self.codec.overheard().incarnation;
         if incarnation > self.incarnation {
             // Others waited for this member in vain.
