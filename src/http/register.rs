@@ -204,7 +204,6 @@ pub(super) fn validate(ctx: &Context, call: &Call) -> Answer {
         validation_errors: problems,
         error,
         warnings,
-        ..JobValidateResponse::default()
     };
     Ok(json(call, &answer))
 }

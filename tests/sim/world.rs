@@ -297,7 +297,7 @@ impl World {
                         self.broker.enqueue(eval, self.now);
                     }
                 }
-                blocked_evals::Effect::Cancel(id) => canceled.extend(ended(&root, id, EvalStatus::Canceled)),
+                blocked_evals::Effect::Cancel(id) => canceled.extend(ended(root, id, EvalStatus::Canceled)),
             }
         }
         if !canceled.is_empty() {
