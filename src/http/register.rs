@@ -199,12 +199,8 @@ pub(super) fn validate(ctx: &Context, call: &Call) -> Answer {
         Err(problems) => (problems, String::new()),
     };
     let error = if problems.is_empty() { String::new() } else { Failure::problems(&problems).text };
-    let answer = JobValidateResponse {
-        driver_config_validated: true,
-        validation_errors: problems,
-        error,
-        warnings,
-    };
+    let answer =
+        JobValidateResponse { driver_config_validated: true, validation_errors: problems, error, warnings };
     Ok(json(call, &answer))
 }
 
