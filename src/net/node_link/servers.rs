@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,6 +16,9 @@ use crate::{
     actors::ports::{Assignments, Heartbeat, LinkError, Registered, ServerLink},
     net::rpc::{Client, ClientConfig},
 };
+
+/// How long the first registration waits for a server to be known.
+const FIRST_SERVER: Duration = Duration::from_secs(1);
 
 /// Reaches the servers over TCP. Stays with the one that answers.
 ///
@@ -142,6 +146,11 @@ fn open(address: &str, config: &ClientConfig) -> OneServer {
 #[async_trait]
 impl ServerLink for RemoteServers {
     async fn register(&self, node: Node) -> Result<Registered, LinkError> {
+        // An agent that has just started learns of a server, often itself, within a moment.
+        let mut changes = self.changes.subscribe();
+        if self.lock().servers.is_empty() {
+            let _ = tokio::time::timeout(FIRST_SERVER, changes.changed()).await;
+        }
         self.ask(|server| {
             let node = node.clone();
             async move { server.register(node).await }
