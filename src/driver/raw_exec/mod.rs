@@ -348,9 +348,10 @@ async fn run_inside(
                 status = child.wait() => break status?,
             }
         };
-        // What it left in the pipe; a child of its own in the background may hold that open for ever.
+        // What it left in the pipe; a child of its own in the background may hold that open for ever. Asked of the system
+        // itself: the runtime may not have heard yet that there is something.
         let mut page = [0; OUTPUT_LIMIT];
-        while let Ok(count @ 1..) = read.try_read(&mut page) {
+        while let Ok(count @ 1..) = nix::unistd::read(&read, &mut page) {
             keep(&mut output, &page[..count]);
         }
         Ok::<_, io::Error>(status)
