@@ -94,11 +94,10 @@ impl EvalBroker {
         let now = self.clock.now();
         let effects = self.brain.tick(now);
         self.perform(effects);
+        // Those who asked in vain ask again; while the broker is paused nobody takes them out below.
+        self.waiting.retain(|waiter| !waiter.is_closed());
         let is_paused = self.state.root().scheduler.pause_eval_broker;
         while !is_paused && let Some(waiter) = self.waiting.pop_front() {
-            if waiter.is_closed() {
-                continue;
-            }
             let Some((eval, token)) = self.brain.dequeue(now) else {
                 self.waiting.push_front(waiter);
                 break;
@@ -247,3 +246,6 @@ impl Handler<Stop> for EvalBroker {
         context.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;
