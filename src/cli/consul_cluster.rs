@@ -6,7 +6,7 @@ use super::{
     Context, Tool,
     client::{Client, element},
     flags::{Flag, Flags, absent_switch, absent_text, number, span, switch, text},
-    operator::{change_autopilot, no_arguments, show_health},
+    operator::{no_arguments, set_autopilot_of, show_health},
     output::{Failure, Outcome},
     table::Table,
 };
@@ -214,13 +214,7 @@ pub(super) fn get_autopilot(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 }
 
 pub(super) fn set_autopilot(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
-    no_arguments(flags)?;
-    let client = Client::new(ctx, flags, Tool::Consul)?;
-    if change_autopilot(&client, flags)? {
-        ctx.output.line("Configuration updated!")?;
-        return Ok(0);
-    }
-    Err(Failure::message("Configuration could not be atomically updated, please try again"))
+    set_autopilot_of(ctx, flags, Tool::Consul)
 }
 
 pub(super) fn autopilot_state(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use model::time::parse_duration;
 
+use super::output::Failure;
+
 /// One flag of a command.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flag {
@@ -168,6 +170,14 @@ impl Flags {
 
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
+    }
+
+    /// The value of a flag that takes `true` or `false` as a text: left out, it changes nothing.
+    pub(super) fn truth(&self, name: &str) -> Result<Option<bool>, Failure> {
+        let read = |text: &str| {
+            text.parse().map_err(|_| Failure::usage(format!("-{name} is true or false, not {text:?}")))
+        };
+        self.text(name).map(read).transpose()
     }
 
     pub(super) fn span(&self, name: &str) -> Option<Duration> {

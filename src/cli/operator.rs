@@ -118,8 +118,13 @@ pub(super) fn get_autopilot(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 }
 
 pub(super) fn set_autopilot(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
+    set_autopilot_of(ctx, flags, Tool::Nomad)
+}
+
+/// As either tool does it.
+pub(super) fn set_autopilot_of(ctx: &mut Context<'_>, flags: &Flags, tool: Tool) -> Outcome {
     no_arguments(flags)?;
-    let client = Client::new(ctx, flags, Tool::Nomad)?;
+    let client = Client::new(ctx, flags, tool)?;
     if change_autopilot(&client, flags)? {
         ctx.output.line("Configuration updated!")?;
         return Ok(0);
@@ -130,14 +135,11 @@ pub(super) fn set_autopilot(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 /// Reads the settings, changes what the flags say, and writes them unless somebody else did meanwhile (false).
 ///
 /// Both tools' APIs: they differ in keys that are not changed here.
-pub(super) fn change_autopilot(client: &Client, flags: &Flags) -> Result<bool, Failure> {
+fn change_autopilot(client: &Client, flags: &Flags) -> Result<bool, Failure> {
     let mut config: serde_json::Map<String, serde_json::Value> =
         client.get(AUTOPILOT, &[]).map_err(|error| error.while_doing("querying Autopilot configuration"))?;
     let mut set = |key: &str, value: serde_json::Value| config.insert(key.to_owned(), value);
-    if let Some(text) = flags.text("cleanup-dead-servers") {
-        let value: bool = text
-            .parse()
-            .map_err(|_| Failure::usage(format!("-cleanup-dead-servers is true or false, not {text:?}")))?;
+    if let Some(value) = flags.truth("cleanup-dead-servers")? {
         set("CleanupDeadServers", value.into());
     }
     for (flag, key) in [

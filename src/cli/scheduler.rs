@@ -96,10 +96,8 @@ fn change(config: &mut SchedulerConfiguration, flags: &Flags) -> Result<(), Fail
         ("preempt-sysbatch-scheduler", &mut preempt.sys_batch_scheduler_enabled),
         ("preempt-system-scheduler", &mut preempt.system_scheduler_enabled),
     ] {
-        if let Some(text) = flags.text(flag) {
-            *place = text
-                .parse()
-                .map_err(|_| Failure::usage(format!("-{flag} is true or false, not {text:?}")))?;
+        if let Some(value) = flags.truth(flag)? {
+            *place = value;
         }
     }
     Ok(())

@@ -38,7 +38,7 @@ pub(super) enum Change {
     /// Encoded entries with their indexes.
     Append(Vec<(u64, Vec<u8>)>),
     Vote(Vote),
-    /// Made durable with the next other change: losing it costs a little replay.
+    /// Made durable now and then, with another change: losing it costs nothing but time after a restart.
     Committed(Option<LogId>),
     /// Removes this entry and all that follow.
     TruncateFrom(u64),

@@ -23,7 +23,7 @@ const MAX_ENTRY_BYTES: usize = 4 << 20;
 /// Entries that are on their way to the disk and the other servers at a time. While they are, the next batch grows.
 const MAX_IN_FLIGHT: usize = 2;
 /// How long an entry waits for as many callers as wrote together a moment ago: what an entry costs on three servers is
-/// several times what a caller's command costs. A caller alone never waits.
+/// several times what a caller's command costs. A caller that has been alone for some entries does not wait.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// Commands of one caller, which stay together.

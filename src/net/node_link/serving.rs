@@ -18,40 +18,39 @@ use crate::{
 const WRITE: Duration = Duration::from_secs(9);
 const SHORT: Duration = Duration::from_secs(3);
 
+type Gateway = Arc<dyn ServerLink>;
+
+/// A handler that has the gateway at hand.
+fn through<C, F, A>(gateway: &Gateway, act: F) -> impl Fn(C) -> A + use<C, F, A>
+where
+    F: Fn(Gateway, C) -> A,
+{
+    let gateway = gateway.clone();
+    move |call| act(gateway.clone(), call)
+}
+
 /// Answers the calls of nodes through `gateway`, this server's own. What only the leader can do is passed on.
 pub fn register_node_methods(
     router: &mut Router,
     leader: &mut LeaderMethods,
     carrier: &Carrier,
-    gateway: &Arc<dyn ServerLink>,
+    gateway: &Gateway,
 ) {
     // A node of another region must not be taken into this one by a wrong address.
     router.home_only("Node.");
-    let backend = gateway.clone();
-    leader.register(router, WRITE, move |call: Register| {
-        let backend = backend.clone();
-        async move { answer(backend.register(call.node).await) }
-    });
-    let backend = gateway.clone();
-    leader.register(router, SHORT, move |call: Beat| {
-        let backend = backend.clone();
-        async move { answer(backend.heartbeat(call.node).await) }
-    });
-    let backend = gateway.clone();
-    leader.register(router, WRITE, move |call: Report| {
-        let backend = backend.clone();
-        async move { answer(backend.report(call.node, call.updates, call.synced).await) }
-    });
-    let backend = gateway.clone();
-    leader.register(router, SHORT, move |call: Goodbye| {
-        let backend = backend.clone();
-        async move { answer(backend.goodbye(call.node).await) }
-    });
-    let backend = gateway.clone();
-    leader.register(router, SHORT, move |call: Parted| {
-        let backend = backend.clone();
-        async move { answer(backend.parted(call.node).await) }
-    });
+    let register =
+        |gateway: Gateway, call: Register| async move { answer(gateway.register(call.node).await) };
+    let beat = |gateway: Gateway, call: Beat| async move { answer(gateway.heartbeat(call.node).await) };
+    let report = |gateway: Gateway, call: Report| async move {
+        answer(gateway.report(call.node, call.updates, call.synced).await)
+    };
+    let goodbye = |gateway: Gateway, call: Goodbye| async move { answer(gateway.goodbye(call.node).await) };
+    let parted = |gateway: Gateway, call: Parted| async move { answer(gateway.parted(call.node).await) };
+    leader.register(router, WRITE, through(gateway, register));
+    leader.register(router, SHORT, through(gateway, beat));
+    leader.register(router, WRITE, through(gateway, report));
+    leader.register(router, SHORT, through(gateway, goodbye));
+    leader.register(router, SHORT, through(gateway, parted));
     let (backend, carrier) = (gateway.clone(), carrier.clone());
     router.register_waiting(move |call: Watch| {
         let backend = backend.clone();

@@ -8,6 +8,7 @@ mod jobs; // registration and stop
 mod nodes; // machines
 mod drains; // emptying machines
 mod plans; // placements and stops
+mod settings; // what operators replace as a whole
 mod autopilot; // settings of the servers
 mod scheduler; // settings of the scheduler
 mod reports; // what nodes say

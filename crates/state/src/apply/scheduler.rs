@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::SchedulerSettings;
 
+use super::settings::{Changed, replaced};
 use crate::{
     command::{Outcome, Refusal},
     root::Root,
@@ -15,13 +16,14 @@ pub(super) fn set(
     settings: SchedulerSettings,
     enforce_index: Option<u64>,
 ) -> Outcome {
-    let found = root.scheduler.modify_index;
-    if let Some(wanted) = enforce_index.filter(|wanted| *wanted != found) {
-        return Outcome::Refused(Refusal::SchedulerChanged { wanted, found });
+    let known = &root.scheduler;
+    match replaced(index, known.create_index, known.modify_index, enforce_index) {
+        Ok((create_index, modify_index)) => {
+            root.scheduler = Arc::new(SchedulerSettings { create_index, modify_index, ..settings });
+            Outcome::Done
+        }
+        Err(Changed { wanted, found }) => Outcome::Refused(Refusal::SchedulerChanged { wanted, found }),
     }
-    let create_index = if found == 0 { index } else { root.scheduler.create_index };
-    root.scheduler = Arc::new(SchedulerSettings { create_index, modify_index: index, ..settings });
-    Outcome::Done
 }
 
 #[cfg(test)]
