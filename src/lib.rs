@@ -11,3 +11,4 @@ pub mod driver; // the node's edges: task drivers, disks, probes
 pub mod supervisor; // the process that keeps raw processes alive while the agent restarts
 pub mod cli; // commands, tables, diagnostics; talks only to the HTTP API
 pub mod agent; // the composition root: configuration, start order, stop order
+pub mod sim; // a whole cluster on one machine: real servers, simulated nodes

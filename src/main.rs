@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use troupe::{
     agent,
     cli::{self, Hooks},
+    sim,
     supervisor,
 };
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
             agent: agent::run,
             validate: agent::validate,
             recover: agent::recover,
+            simulate: sim::run,
             supervise: supervisor::supervise_main,
         },
     )

@@ -24,12 +24,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Talks only to the HTTP API.
     ("cli", &[]),
     ("agent", &["actors", "raft", "net", "dns", "http", "driver", "supervisor", "cli"]),
-    ("main", &["agent", "cli", "supervisor"]),
+    // Connects node agents with simulated machines, as `agent` connects them with real ones.
+    ("sim", &["actors", "net", "driver", "cli", "agent"]),
+    ("main", &["agent", "cli", "sim", "supervisor"]),
 ];
 
 /// Library, the rooms that may name it. What is not listed may be named anywhere.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("actix", &["actors", "agent"]),
+    ("actix", &["actors", "agent", "sim"]),
     ("actix_web", &["http", "agent"]),
     ("bollard", &["driver"]),
     ("hickory_proto", &["dns"]),
@@ -37,7 +39,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("redb", &["raft", "driver"]),
     ("foca", &["net"]),
     // The composition root asks a Consul API for the other agents before anything else runs.
-    ("reqwest", &["cli", "driver", "agent"]),
+    ("reqwest", &["cli", "driver", "agent", "sim"]),
     ("clap", &["cli"]),
 ];
 

@@ -8,6 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hasher},
     sync::Arc,
     time::Duration,
 };
@@ -30,7 +31,7 @@ use tracing::{debug, warn};
 
 use super::{
     check_runner::{CheckRunner, CheckTarget},
-    kit::{Kind, Link, Stop, supervise_here},
+    kit::{Kind, Link, Stop, supervise_child, supervise_here},
     node_agent::{AllocChanged, Handles, NodeAgent, NodeKit, RebuildRunner},
     ports::TaskHandle,
     task_runner::{self, Kill, TaskRunner, WantRestart},
@@ -148,7 +149,8 @@ pub struct AllocRunner {
     begun: bool,
     /// Ends with this runner; children that find it gone end too, so that a rebuilt runner has no rivals.
     leash: Arc<()>,
-    saved: Vec<u8>,
+    /// Hash of the record that was written last; `None`: none was, or it failed.
+    saved: Option<u64>,
     saving: bool,
     last_report: Option<AllocUpdate>,
 }
@@ -175,7 +177,7 @@ impl AllocRunner {
             killing: BTreeSet::new(),
             begun: false,
             leash: Arc::new(()),
-            saved: Vec::new(),
+            saved: None,
             saving: false,
             last_report: None,
         }
@@ -201,16 +203,9 @@ impl AllocRunner {
                 handle: self.record.handles.get(&task.name).cloned(),
             };
             let (kit, me, leash) = (self.kit.clone(), self.me.clone(), Arc::downgrade(&self.leash));
-            supervise_here(
-                Kind::TaskRunner,
-                link,
-                self.kit.fatal.clone(),
-                move || TaskRunner::new(seed.clone(), kit.clone(), me.clone(), leash.clone()),
-                {
-                    let me = self.me.clone();
-                    move || me.tell(TaskPanicked)
-                },
-            );
+            let parent = self.me.clone();
+            let runner = TaskRunner::new(seed, kit, me, leash);
+            supervise_child(Kind::TaskRunner, link, runner, move || parent.tell(TaskPanicked));
         }
         self.start_health(&group);
     }
@@ -244,7 +239,7 @@ impl AllocRunner {
             id: self.record.alloc.id,
             client,
             client_description: description.into(),
-            tasks: self.record.tasks.clone(),
+            tasks: Arc::new(self.record.tasks.clone().into()),
             services,
             health: self.record.health,
             deployment: self.record.alloc.deployment,
@@ -395,12 +390,16 @@ impl AllocRunner {
 
     /// Writes the record when it changed; one write at a time, the newest wins.
     fn save(&mut self, context: &mut Context<Self>) {
+        if self.saving {
+            return;
+        }
         let bytes = self.record.encode();
-        if self.saving || bytes == self.saved {
+        let hash = Some(hash(&bytes));
+        if hash == self.saved {
             return;
         }
         self.saving = true;
-        self.saved = bytes.clone();
+        self.saved = hash;
         let (store, id) = (self.kit.store.clone(), self.record.alloc.id);
         let write = async move { store.put(id, bytes).await };
         context.spawn(write.into_actor(self).map(|result, actor, context| {
@@ -409,7 +408,7 @@ impl AllocRunner {
                 Ok(()) => actor.save(context),
                 Err(error) => {
                     warn!(%error, "record could not be written, trying again");
-                    actor.saved.clear();
+                    actor.saved = None;
                     context.run_later(Duration::from_secs(1), |actor, context| actor.save(context));
                 }
             }
@@ -451,6 +450,13 @@ impl AllocRunner {
     }
 }
 
+/// Of a million records nobody keeps a second copy to compare with.
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
 impl Actor for AllocRunner {
     type Context = Context<Self>;
 
@@ -463,7 +469,7 @@ impl Actor for AllocRunner {
         }
         // On disk before the first task starts: a task without a record would have no owner after a crash.
         let bytes = self.record.encode();
-        self.saved = bytes.clone();
+        self.saved = Some(hash(&bytes));
         let (store, id) = (self.kit.store.clone(), self.record.alloc.id);
         let write = async move { store.put(id, bytes).await };
         context.spawn(write.into_actor(self).map(|result, actor, context| {

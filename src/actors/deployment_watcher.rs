@@ -96,10 +96,9 @@ impl DeploymentWatcher {
         eval.job_index = job.job_modify_index;
         Some(match effect {
             Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
-            Effect::Finish { status, description, stable, .. } => {
+            Effect::Finish { status, description, stable, evaluate, .. } => {
                 info!(deployment_id = %id, job = %deployment.job, status = status.as_str(), description, "deployment ended");
-                // After a failure the job is looked at once more: what was planned for later must not happen.
-                let evals = if stable { Vec::new() } else { vec![eval] };
+                let evals = if evaluate { vec![eval] } else { Vec::new() };
                 Command::UpdateDeployment {
                     deployment: id,
                     status,

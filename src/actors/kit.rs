@@ -280,6 +280,26 @@ where
     });
 }
 
+/// As [`supervise_here`] for an actor whose panic its parent decides about: it is built once, so nothing is kept to build
+/// it again.
+pub fn supervise_child<A, E>(kind: Kind, link: Link<A>, actor: A, escalate: E)
+where
+    A: Actor<Context = Context<A>>,
+    E: FnOnce() + 'static,
+{
+    debug_assert_eq!(kind.on_panic(), OnPanic::Escalate, "{kind:?} has no parent that decides");
+    let running = start(&link, actor);
+    actix::spawn(async move {
+        let ended = running.await;
+        link.inner.current.store(None);
+        if ended.is_err_and(|join| join.is_panic()) {
+            link.inner.restarts.fetch_add(1, Ordering::Relaxed);
+            warn!(actor = ?kind, "actor panicked, its parent decides");
+            escalate();
+        }
+    });
+}
+
 fn start<A: Actor<Context = Context<A>>>(link: &Link<A>, actor: A) -> tokio::task::JoinHandle<()> {
     let context = Context::new();
     link.inner.current.store(Some(Arc::new(context.address())));

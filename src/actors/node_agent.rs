@@ -32,7 +32,7 @@ use tracing::{debug, info, warn};
 use self::following::Follower;
 use super::{
     alloc_runner::{AllocRunner, KillAlloc, Record, TakeHandles, TakeStates, UpdateAlloc},
-    kit::{Fatal, Kind, Link, Observe, Stop, supervise_here},
+    kit::{Fatal, Kind, Link, Observe, Stop, supervise_child},
     ports::{
         AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, ServerLink, TaskDriver, TaskHandle,
     },
@@ -49,7 +49,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct NodeKit {
     pub servers: Arc<dyn ServerLink>,
-    pub drivers: BTreeMap<String, Arc<dyn TaskDriver>>,
+    pub drivers: Arc<BTreeMap<String, Arc<dyn TaskDriver>>>,
     pub disk: Arc<dyn AllocDisk>,
     pub store: Arc<dyn NodeStore>,
     pub prober: Arc<dyn Prober>,
@@ -108,7 +108,7 @@ pub struct TaskStates(pub AllocId);
 pub struct StopAllTasks;
 
 pub struct NodeAgent {
-    node: Node,
+    node: Arc<Node>,
     kit: NodeKit,
     me: Link<NodeAgent>,
     brain: Brain,
@@ -145,7 +145,7 @@ impl NodeAgent {
             }
         }
         Self {
-            node,
+            node: Arc::new(node),
             kit,
             me,
             brain: Brain::default(),
@@ -181,16 +181,9 @@ impl NodeAgent {
             self.over.insert(id);
         }
         self.brain.runs_without_servers(id, stop_after(record.group()));
-        let (node, kit, me, own) =
-            (Arc::new(self.node.clone()), self.kit.clone(), self.me.clone(), link.clone());
-        let escalate_to = self.me.clone();
-        supervise_here(
-            Kind::AllocRunner,
-            link,
-            self.kit.fatal.clone(),
-            move || AllocRunner::new(record.clone(), node.clone(), kit.clone(), me.clone(), own.clone()),
-            move || escalate_to.tell(RebuildRunner(id)),
-        );
+        let (me, escalate_to) = (self.me.clone(), self.me.clone());
+        let runner = AllocRunner::new(record, self.node.clone(), self.kit.clone(), me, link.clone());
+        supervise_child(Kind::AllocRunner, link, runner, move || escalate_to.tell(RebuildRunner(id)));
     }
 
     fn reconcile(&mut self) {
@@ -223,7 +216,7 @@ impl NodeAgent {
                         id,
                         client: ClientStatus::Complete,
                         client_description: "Stopped before it was started".into(),
-                        tasks: BTreeMap::new(),
+                        tasks: Arc::default(),
                         services: Vec::new(),
                         health: None,
                         deployment: None,
@@ -373,17 +366,17 @@ impl Handler<Fingerprinted> for NodeAgent {
     type Result = ();
 
     fn handle(&mut self, Fingerprinted(infos): Fingerprinted, context: &mut Self::Context) {
-        if !apply_fingerprint(&mut self.node, infos) || !self.synced {
+        if !apply_fingerprint(Arc::make_mut(&mut self.node), infos) || !self.synced {
             return;
         }
         info!("what the drivers say changed, registering again");
-        let (servers, node) = (self.kit.servers.clone(), self.node.clone());
+        let (servers, node) = (self.kit.servers.clone(), Node::clone(&self.node));
         let register = async move { servers.register(node).await };
         context.spawn(register.into_actor(self).map(|result, actor, _| {
             if let Err(error) = result {
                 warn!(%error, "could not register");
                 // Seen as changed again at the next look.
-                actor.node.drivers.clear();
+                Arc::make_mut(&mut actor.node).drivers.clear();
             }
         }));
     }

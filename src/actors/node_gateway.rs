@@ -6,6 +6,7 @@
 //! On restart: nothing to rebuild; nodes ask again
 //! Brain:      logic::node_gateway
 
+mod turns; // how often they are told
 mod waiting; // nodes that wait for assignments
 
 use std::{sync::Arc, time::Duration};
@@ -17,7 +18,7 @@ use model::{AllocUpdate, Node, NodeId, NodeStatus};
 use state::{Command, Outcome, Root};
 use tokio::time::Instant;
 
-use self::waiting::Waiting;
+use self::{turns::Turns, waiting::Waiting};
 use super::{
     kit::{self, AskError, Link, Observe, StateChanged, Stop},
     node_watcher::{self, NodeWatcher},
@@ -85,11 +86,12 @@ pub struct Tools {
 pub struct NodeGateway {
     tools: Tools,
     waiting: Waiting,
+    turns: Turns,
 }
 
 impl NodeGateway {
     pub fn new(tools: Tools) -> Self {
-        Self { tools, waiting: Waiting::default() }
+        Self { tools, waiting: Waiting::default(), turns: Turns::default() }
     }
 
     /// Writes, and tells the watcher that the node was heard of.
@@ -165,7 +167,13 @@ fn is_followed(root: &Root, node: NodeId) -> bool {
     root.nodes.get(&node).is_some_and(|node| node.status == NodeStatus::Ready)
 }
 
-async fn watch(tools: Tools, waiting: Waiting, node: NodeId, index: u64) -> Result<Assignments, LinkError> {
+async fn watch(
+    tools: Tools,
+    waiting: Waiting,
+    turns: Turns,
+    node: NodeId,
+    index: u64,
+) -> Result<Assignments, LinkError> {
     let ended = || LinkError::Unreachable("the server is ending".into());
     let catch_up = || async { tools.consensus.catch_up(Consistency::Default).await.map_err(cluster_error) };
     let mut changed = waiting.wait_for(node);
@@ -192,7 +200,10 @@ async fn watch(tools: Tools, waiting: Waiting, node: NodeId, index: u64) -> Resu
         }
         let newest = root.usage.slot(node).map_or(0, |slot| slot.assigned_index);
         if index == 0 || newest > index || start.elapsed() >= WATCH_LIMIT {
-            return Ok(assignments(&root, node, index));
+            drop(root);
+            // What changes until then is told with it.
+            turns.take().await;
+            return Ok(assignments(&tools.state.root(), node, index));
         }
         drop(root);
         fresh = false;
@@ -253,7 +264,7 @@ impl Handler<Watch> for NodeGateway {
     type Result = ResponseFuture<Result<Assignments, LinkError>>;
 
     fn handle(&mut self, Watch { node, index }: Watch, _: &mut Self::Context) -> Self::Result {
-        Box::pin(watch(self.tools.clone(), self.waiting.clone(), node, index))
+        Box::pin(watch(self.tools.clone(), self.waiting.clone(), self.turns.clone(), node, index))
     }
 }
 

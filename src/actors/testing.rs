@@ -271,7 +271,7 @@ pub(super) fn update(alloc: u128, client: model::ClientStatus) -> model::AllocUp
         id: AllocId(alloc),
         client,
         client_description: String::new(),
-        tasks: BTreeMap::new(),
+        tasks: Arc::default(),
         services: Vec::new(),
         health: None,
         deployment: None,

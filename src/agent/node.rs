@@ -58,7 +58,7 @@ pub(super) async fn start(
     let node = describe(config, id, &*host, &drivers).await;
     let kit = NodeKit {
         servers,
-        drivers: drivers.clone(),
+        drivers: Arc::new(drivers.clone()),
         disk: disk.clone(),
         store,
         prober: Arc::new(NetProber::new(runtime.clone())),

@@ -7,7 +7,7 @@ use super::{
     flags::{Flag, Flags},
     job_file, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
     output::Outcome,
-    raft_recover, scheduler, server, status,
+    raft_recover, scheduler, server, sim, status,
 };
 
 /// One command.
@@ -354,6 +354,15 @@ pub(super) const COMMANDS: &[Command] = &[
         consul_cluster::autopilot_state
     ),
     command!(consul "info", "[options]", "Show facts about the agent", &[], consul::info),
+    Command {
+        name: "sim",
+        aliases: &[],
+        tool: Tool::Own,
+        usage: "[options]",
+        about: "Simulate a cluster and measure it",
+        flags: &[sim::FLAGS],
+        run: sim::run,
+    },
     Command {
         name: "version",
         aliases: &[],

@@ -37,6 +37,7 @@ mod node_drain; // node drain, node eligibility
 mod node_status; // node status: the list and one node
 mod operator; // operator raft, autopilot
 mod scheduler; // operator scheduler
+mod sim; // sim
 mod server; // server members, join, force-leave, version
 mod status; // status: whatever the id belongs to
 
@@ -56,6 +57,7 @@ use std::{
 pub use agent_args::{AgentArgs, StartedAs};
 pub use output::Output;
 pub use raft_recover::RecoverArgs;
+pub use sim::SimArgs;
 
 use self::{
     commands::{Command, Found},
@@ -73,6 +75,8 @@ pub struct Hooks {
     pub validate: fn(&AgentArgs) -> Result<Vec<String>, Vec<String>>,
     /// Begins a cluster again with the servers that are left; says what was done, or what is wrong.
     pub recover: fn(&RecoverArgs) -> Result<String, String>,
+    /// Runs a cluster with simulated nodes and prints figures.
+    pub simulate: fn(SimArgs) -> ExitCode,
     /// Runs the small process that holds a task's pipes and keeps its exit status, in that directory.
     pub supervise: fn(&Path) -> ExitCode,
 }
@@ -104,13 +108,15 @@ pub fn run(argv: impl IntoIterator<Item = OsString>, hooks: Hooks) -> ExitCode {
         clock: Clock::system(),
         poll: Duration::from_secs(1),
         agent: None,
+        simulate: None,
         validate: hooks.validate,
         recover: hooks.recover,
     };
     let code = ctx.dispatch(argv.get(1..).unwrap_or_default());
-    match ctx.agent.take() {
-        Some(args) => (hooks.agent)(args),
-        None => ExitCode::from(code),
+    match (ctx.agent.take(), ctx.simulate.take()) {
+        (Some(args), _) => (hooks.agent)(args),
+        (None, Some(args)) => (hooks.simulate)(args),
+        (None, None) => ExitCode::from(code),
     }
 }
 
@@ -169,6 +175,8 @@ struct Context<'a> {
     poll: Duration,
     /// Set by `agent`: what to run once the command line is done with.
     agent: Option<AgentArgs>,
+    /// Set by `sim`, likewise.
+    simulate: Option<SimArgs>,
     /// Checks configuration files, for the agent knows what they may say.
     validate: fn(&AgentArgs) -> Result<Vec<String>, Vec<String>>,
     /// Changes the files of a stopped server, for raft knows what they hold.

@@ -54,12 +54,12 @@ impl World {
         );
         Some(match effect {
             Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
-            Effect::Finish { status, description, stable, .. } => Command::UpdateDeployment {
+            Effect::Finish { status, description, stable, evaluate, .. } => Command::UpdateDeployment {
                 deployment: id,
                 status,
                 description: description.into(),
                 stable,
-                evals: if stable { Vec::new() } else { vec![eval] },
+                evals: if evaluate { vec![eval] } else { Vec::new() },
                 now: self.now,
             },
         })

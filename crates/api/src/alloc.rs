@@ -246,13 +246,15 @@ wire! {
 impl From<&model::TaskEvent> for TaskEvent {
     fn from(event: &model::TaskEvent) -> Self {
         let text = |key: &str| event.details.get(key).cloned().unwrap_or_default();
+        let mut details = Map::from(&event.details);
+        let message = details.entry(String::from("message")).or_insert_with(|| event.message.to_string()).clone();
         let number = |key: &str| event.details.get(key).and_then(|text| text.parse().ok()).unwrap_or(0);
         Self {
-            kind: event.kind.clone(),
+            kind: event.kind.to_string(),
             time: event.time.as_nanos(),
-            message: text("message"),
-            display_message: event.message.clone(),
-            details: event.details.clone(),
+            message,
+            display_message: event.message.to_string(),
+            details,
             fails_task: event.details.get("fails_task").is_some_and(|text| text == "true"),
             restart_reason: text("restart_reason"),
             setup_error: text("setup_error"),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{Deployment, DeploymentId, DeploymentStatus, Timestamp, deployment::description};
+use model::{
+    Allocation, ClientStatus, Deployment, DeploymentId, DeploymentStatus, DesiredStatus, Timestamp,
+    deployment::description,
+};
 use state::Root;
 
 /// What should happen to a deployment.
@@ -13,6 +16,9 @@ pub enum Effect {
         status: DeploymentStatus,
         description: &'static str,
         stable: bool,
+        /// Look at the job once more: what was planned for later must not happen after a failure, and what older
+        /// versions left behind a success is rolled next.
+        evaluate: bool,
     },
     /// Newly healthy allocations allow the next step: evaluate the job.
     Continue {
@@ -38,7 +44,7 @@ impl DeploymentWatcher {
     pub fn look(&mut self, root: &Root, now: Timestamp) -> Look {
         let mut look = Look::default();
         for deployment in root.active_deployments() {
-            if let Some(effect) = self.judge(deployment, now) {
+            if let Some(effect) = self.judge(root, deployment, now) {
                 look.effects.push(effect);
             }
             let deadlines = deployment.groups.values().map(|group| group.require_progress_by);
@@ -49,26 +55,37 @@ impl DeploymentWatcher {
         look
     }
 
-    fn judge(&mut self, deployment: &Deployment, now: Timestamp) -> Option<Effect> {
+    fn judge(&mut self, root: &Root, deployment: &Deployment, now: Timestamp) -> Option<Effect> {
         let id = deployment.id;
-        let finish =
-            |status, description, stable| Effect::Finish { deployment: id, status, description, stable };
+        let failed = |description| Effect::Finish {
+            deployment: id,
+            status: DeploymentStatus::Failed,
+            description,
+            stable: false,
+            evaluate: true,
+        };
         let mut healthy = 0;
         let mut complete = true;
         for group in deployment.groups.values() {
             if group.unhealthy > 0 {
-                return Some(finish(DeploymentStatus::Failed, description::UNHEALTHY, false));
+                return Some(failed(description::UNHEALTHY));
             }
             healthy += group.healthy;
             if group.healthy < group.desired_total {
                 complete = false;
                 if !group.require_progress_by.is_zero() && group.require_progress_by <= now {
-                    return Some(finish(DeploymentStatus::Failed, description::PROGRESS_DEADLINE, false));
+                    return Some(failed(description::PROGRESS_DEADLINE));
                 }
             }
         }
         if complete {
-            return Some(finish(DeploymentStatus::Successful, description::SUCCESSFUL, true));
+            return Some(Effect::Finish {
+                deployment: id,
+                status: DeploymentStatus::Successful,
+                description: description::SUCCESSFUL,
+                stable: true,
+                evaluate: root.allocs_of_job(&deployment.job).any(|alloc| is_left_behind(alloc, deployment)),
+            });
         }
         let before = self.healthy.insert(id, healthy).unwrap_or(0);
         let rolling = deployment.groups.values().any(|group| group.placed < group.desired_total);
@@ -76,11 +93,25 @@ impl DeploymentWatcher {
     }
 }
 
+/// An older version that still holds its place: it was away while the others were replaced, and lost ones were placed in
+/// the roll-out instead.
+fn is_left_behind(alloc: &Allocation, deployment: &Deployment) -> bool {
+    let holds = match alloc.client {
+        ClientStatus::Pending | ClientStatus::Running | ClientStatus::Unknown => true,
+        ClientStatus::Failed => alloc.next.is_none(),
+        ClientStatus::Complete | ClientStatus::Lost => false,
+    };
+    holds
+        && alloc.desired == DesiredStatus::Run
+        && alloc.job_index != deployment.job_index
+        && deployment.groups.contains_key(&*alloc.group)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use model::{GroupRollout, JobKey};
+    use model::{AllocId, EvalId, GroupRollout, Job, JobKey, Node, NodeId, Placement, Plan, TaskGroup};
     use state::Command;
 
     use super::*;
@@ -130,5 +161,51 @@ mod tests {
         check(group(2, 2, 0), 1, Some(description::SUCCESSFUL));
         check(group(2, 1, 1), 1, Some(description::UNHEALTHY));
         check(group(2, 1, 0), 600, Some(description::PROGRESS_DEADLINE));
+    }
+
+    #[test]
+    fn what_an_older_version_left_is_looked_at_after_a_success() {
+        let group = GroupRollout { desired_total: 1, placed: 1, healthy: 1, ..GroupRollout::default() };
+        let evaluates = |root: &Root| match DeploymentWatcher::default().look(root, Timestamp(1)).effects[..] {
+            [Effect::Finish { status: DeploymentStatus::Successful, evaluate, .. }] => evaluate,
+            ref other => panic!("{other:?}"),
+        };
+        let mut root = root(group);
+        assert!(!evaluates(&root));
+        root.apply(
+            2,
+            Command::RegisterNode {
+                node: Node { id: NodeId(1), ..Node::default() },
+                evals: vec![],
+                now: Timestamp(1),
+            },
+        );
+        let job = Job {
+            id: "a".into(),
+            groups: vec![TaskGroup { name: "g".into(), count: 1, ..TaskGroup::default() }],
+            ..Job::default()
+        };
+        let job = Command::RegisterJob {
+            job: Box::new(job),
+            enforce_index: None,
+            eval: None,
+            now: Timestamp(1),
+        };
+        root.apply(3, job);
+        let mut plan = Plan::new(EvalId(1), JobKey::new("default", "a"), 50, 3, Timestamp(1));
+        plan.job_index = 3;
+        plan.placements.push(Placement {
+            id: AllocId(1),
+            node: NodeId(1),
+            group: "g".into(),
+            index: 0,
+            ports: vec![],
+            deployment: None,
+            previous: None,
+            reschedules: vec![],
+            metric: None,
+        });
+        root.apply(4, Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
+        assert!(evaluates(&root));
     }
 }

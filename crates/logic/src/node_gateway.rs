@@ -245,7 +245,7 @@ mod tests {
                 id: AllocId(1),
                 client,
                 client_description: String::new(),
-                tasks: BTreeMap::new(),
+                tasks: std::sync::Arc::default(),
                 services: vec![],
                 health: None,
                 deployment: None,

@@ -1,6 +1,6 @@
 //! The life of one task: start, exit, restart, kill. Says what to do; drivers and timers are the shell's.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use model::{
     JobType, RestartMode, RestartPolicy, TaskEvent, TaskPhase, TaskState, Timestamp, event_type,
@@ -146,7 +146,7 @@ impl TaskLife {
     }
 
     /// Notes an event that changes nothing.
-    pub fn note(&mut self, kind: &str, message: impl Into<String>, now: Timestamp) {
+    pub fn note(&mut self, kind: &'static str, message: impl Into<Cow<'static, str>>, now: Timestamp) {
         self.event(kind, message, now, &[]);
     }
 
@@ -355,7 +355,7 @@ impl TaskLife {
 
     fn not_restarting(&mut self, reason: &str, now: Timestamp) -> Vec<Effect> {
         let details = [("restart_reason", reason.to_owned()), ("fails_task", "true".to_owned())];
-        self.event(event_type::NOT_RESTARTING, reason, now, &details);
+        self.event(event_type::NOT_RESTARTING, reason.to_owned(), now, &details);
         self.die(true, now)
     }
 
@@ -367,12 +367,15 @@ impl TaskLife {
         vec![Effect::Destroy, Effect::Over]
     }
 
-    fn event(&mut self, kind: &str, message: impl Into<String>, now: Timestamp, details: &[(&str, String)]) {
-        let message = message.into();
-        let mut map: BTreeMap<String, String> =
-            details.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        map.entry("message".into()).or_insert_with(|| message.clone());
-        self.state.push(TaskEvent { kind: kind.into(), time: now, message, details: map });
+    fn event(
+        &mut self,
+        kind: &'static str,
+        message: impl Into<Cow<'static, str>>,
+        now: Timestamp,
+        details: &[(&str, String)],
+    ) {
+        let details = details.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        self.state.push(TaskEvent { kind: kind.into(), time: now, message: message.into(), details });
     }
 }
 

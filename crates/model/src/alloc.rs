@@ -1,11 +1,12 @@
 //! Allocations: instances of task groups on nodes, and what happened to their tasks.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId},
+    small_map::SmallMap,
     time::Timestamp,
 };
 
@@ -86,7 +87,7 @@ pub struct Allocation {
     pub client: ClientStatus,
     pub client_description: String,
     /// The last report of the node. Empty until it reported.
-    pub tasks: Arc<BTreeMap<String, TaskState>>,
+    pub tasks: Arc<SmallMap<String, TaskState>>,
     /// Its services and their checks, as last reported.
     pub services: Arc<Vec<ServiceState>>,
     pub health: Option<AllocHealth>,
@@ -212,6 +213,12 @@ impl TaskState {
 
 /// Names of task events, as the HTTP API and `alloc status` show them.
 pub mod event_type {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer};
+
+    use crate::words;
+
     pub const RECEIVED: &str = "Received";
     pub const TASK_SETUP: &str = "Task Setup";
     pub const SETUP_FAILURE: &str = "Setup Failure";
@@ -229,6 +236,24 @@ pub mod event_type {
     pub const SHUTDOWN_DELAY: &str = "Waiting for shutdown delay";
     pub const ALLOC_UNHEALTHY: &str = "Alloc Unhealthy";
     pub const FAILED_RESTORING: &str = "Failed Restoring Task";
+
+    /// What stands in the events of every task.
+    const COMMON: &[&str] = &[
+        RECEIVED,
+        TASK_SETUP,
+        STARTED,
+        TERMINATED,
+        KILLING,
+        KILLED,
+        "Task received by client",
+        "Building Task Directory",
+        "Task started by client",
+        "Task successfully killed",
+    ];
+
+    pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+        Cow::<'static, str>::deserialize(deserializer).map(|text| words::known(text, COMMON))
+    }
 }
 
 /// Something that happened to a task.
@@ -236,13 +261,16 @@ pub mod event_type {
 #[serde(default)]
 pub struct TaskEvent {
     /// One of [`event_type`].
-    pub kind: String,
+    #[serde(deserialize_with = "event_type::read")]
+    pub kind: Cow<'static, str>,
     pub time: Timestamp,
     /// The sentence that is shown.
-    pub message: String,
+    #[serde(deserialize_with = "event_type::read")]
+    pub message: Cow<'static, str>,
     /// Facts under the names of the HTTP API (`exit_code`, `signal`, `oom_killed`, `restart_reason`, `start_delay`,
     /// `kill_timeout`, `fails_task`, `driver_error`, ...).
-    pub details: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "SmallMap::is_empty")]
+    pub details: SmallMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -315,7 +343,7 @@ pub struct AllocUpdate {
     pub id: AllocId,
     pub client: ClientStatus,
     pub client_description: String,
-    pub tasks: BTreeMap<String, TaskState>,
+    pub tasks: Arc<SmallMap<String, TaskState>>,
     pub services: Vec<ServiceState>,
     pub health: Option<AllocHealth>,
     /// The deployment that `health` speaks of: a report about an earlier one is not counted.

@@ -4,6 +4,8 @@
 //! come in as values.
 
 pub mod ids; // typed identifiers
+pub mod small_map; // a map of few keys
+mod words; // texts that are not kept twice
 pub mod time; // Timestamp: nanoseconds since the epoch, always passed in
 pub mod resources; // what tasks ask for and nodes offer
 pub mod service; // services and their checks
@@ -42,5 +44,6 @@ pub use policy::{
 };
 pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
 pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
+pub use small_map::SmallMap;
 pub use service::{Check, CheckKind, CheckRestart, Service};
 pub use time::Timestamp;

@@ -1,5 +1,7 @@
 //! What the scheduler decided. A plan leaves nothing to choose for whoever applies it.
 
+mod shared; // placements as they are written
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,7 @@ pub struct Plan {
     /// State index of the snapshot the plan was made from.
     pub snapshot_index: u64,
     pub stops: Vec<AllocStop>,
+    #[serde(with = "shared")]
     pub placements: Vec<Placement>,
     /// Allocations that keep running and get the plan's job version.
     pub in_place: Vec<AllocId>,
@@ -103,6 +106,8 @@ pub struct Placement {
     pub deployment: Option<DeploymentId>,
     pub previous: Option<AllocId>,
     pub reschedules: Vec<RescheduleEvent>,
+    /// Shared by the placements that were decided together; a plan writes each once.
+    #[serde(skip)]
     pub metric: Option<Arc<AllocMetric>>,
 }
 

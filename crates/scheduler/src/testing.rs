@@ -147,7 +147,7 @@ impl World {
             id,
             client,
             client_description: String::new(),
-            tasks: std::collections::BTreeMap::new(),
+            tasks: std::sync::Arc::default(),
             services: vec![],
             health: healthy.map(|healthy| model::AllocHealth { healthy, since: self.now, modify_index: 0 }),
             deployment: self.root.allocs[&id].deployment,

@@ -1,10 +1,11 @@
 //! The whole state as a stream of rows, and back. What is derived (usage, indexes by key, catalog) is not written:
 //! reading the rows in builds it again.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use model::{
-    Agent, Allocation, AutopilotSettings, Deployment, Evaluation, Job, JobKey, Node, SchedulerSettings,
+    Agent, AllocMetric, Allocation, AutopilotSettings, Deployment, EvalId, Evaluation, Job, JobKey, Node,
+    SchedulerSettings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +136,7 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
     let mut root = Root::default();
     let mut counters = Vec::new();
     let mut service_indexes = Vec::new();
+    let mut metrics = HashMap::new();
     for (found, row) in (0u64..).zip(rows) {
         match row {
             Row::Head { .. } => return Err(Error::NoHead),
@@ -158,6 +160,7 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                 root.evals.insert(eval.id, eval);
             }
             Row::Alloc(alloc) => {
+                let alloc = share_metric(&mut metrics, alloc);
                 let indexes = (alloc.create_index, alloc.modify_index);
                 let id = alloc.id;
                 let assigned = alloc.alloc_modify_index;
@@ -204,4 +207,18 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
         }
     }
     Err(Error::Torn)
+}
+
+/// Allocations that were decided together share one report in the log; they shall do so after a restart, too.
+fn share_metric(
+    metrics: &mut HashMap<(EvalId, Arc<str>), Arc<AllocMetric>>,
+    mut alloc: Arc<Allocation>,
+) -> Arc<Allocation> {
+    let Some(metric) = &alloc.metric else { return alloc };
+    let known = metrics.entry((alloc.eval, alloc.group.clone())).or_insert_with(|| metric.clone());
+    if !Arc::ptr_eq(known, metric) && known == metric {
+        let known = known.clone();
+        Arc::make_mut(&mut alloc).metric = Some(known);
+    }
+    alloc
 }

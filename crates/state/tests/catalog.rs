@@ -113,7 +113,7 @@ impl World {
             id: AllocId(id),
             client: if service.is_some() { ClientStatus::Running } else { ClientStatus::Complete },
             client_description: String::new(),
-            tasks: BTreeMap::new(),
+            tasks: Arc::default(),
             services: service
                 .into_iter()
                 .map(|(name, port)| ServiceState {

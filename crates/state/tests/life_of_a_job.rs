@@ -97,7 +97,7 @@ fn report(client: ClientStatus) -> AllocUpdate {
         id: ALLOC,
         client,
         client_description: String::new(),
-        tasks: BTreeMap::new(),
+        tasks: Arc::default(),
         services,
         health: None,
         deployment: None,
@@ -167,6 +167,33 @@ fn a_stop_takes_the_service_away_at_once_and_frees_the_room() {
     let outcome = world.apply(Command::Collect { before: Timestamp(100) });
     assert_eq!(outcome, Outcome::Collected { evals: 2, allocs: 1, jobs: 1 });
     assert!(world.root.allocs.is_empty() && world.root.jobs.is_empty() && world.root.job_versions.is_empty());
+}
+
+#[test]
+fn what_was_replaced_and_did_its_work_all_the_same_is_not_forgotten() {
+    let mut world = running();
+    let mut plan = Plan::new(EvalId(2), key(), 50, 5, Timestamp(6));
+    plan.job_index = 2;
+    plan.placements.push(Placement {
+        id: AllocId(11),
+        node: NODE,
+        group: "cache".into(),
+        index: 0,
+        ports: vec![],
+        deployment: None,
+        previous: Some(ALLOC),
+        reschedules: vec![],
+        metric: None,
+    });
+    world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![eval(2, EvalStatus::Complete)] });
+    let forgotten = |client| {
+        let mut world = World { root: world.root.clone(), index: world.index };
+        world.apply(reported(client));
+        world.apply(Command::Collect { before: Timestamp(100) });
+        !world.root.allocs.contains_key(&ALLOC)
+    };
+    assert!(!forgotten(ClientStatus::Complete));
+    assert!(forgotten(ClientStatus::Failed));
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Handler<Describe> for NodeAgent {
     type Result = MessageResult<Describe>;
 
     fn handle(&mut self, _: Describe, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.node.clone())
+        MessageResult(Node::clone(&self.node))
     }
 }
 

@@ -267,7 +267,9 @@ impl World {
         self.agent = Link::new("node agent");
         let kit = NodeKit {
             servers: self.servers.clone(),
-            drivers: [("mock_driver".to_owned(), self.machine.clone() as Arc<dyn TaskDriver>)].into(),
+            drivers: Arc::new(
+                [("mock_driver".to_owned(), self.machine.clone() as Arc<dyn TaskDriver>)].into(),
+            ),
             disk: self.machine.clone(),
             store: self.machine.clone(),
             prober: self.machine.clone(),

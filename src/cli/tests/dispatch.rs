@@ -223,6 +223,7 @@ fn a_reader_that_went_away_is_no_error() {
         clock: crate::cli::format::Clock::system(),
         poll: std::time::Duration::ZERO,
         agent: None,
+        simulate: None,
         validate: |_| Ok(Vec::new()),
         recover: |_| Ok(String::from("recovered")),
     };
@@ -241,6 +242,7 @@ fn agent_hands_over_its_flags() {
         clock: crate::cli::format::Clock::system(),
         poll: std::time::Duration::ZERO,
         agent: None,
+        simulate: None,
         validate: |_| Ok(Vec::new()),
         recover: |_| Ok(String::from("recovered")),
     };

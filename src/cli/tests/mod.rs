@@ -53,6 +53,7 @@ fn run_as(name: &str, env: &[(&str, &str)], input: &str, line: &[&str]) -> Ran {
         clock: Clock { now: || Timestamp::from_secs(fixtures::NOW), zone: Zone::Utc },
         poll: Duration::from_millis(20),
         agent: None,
+        simulate: None,
         validate: |_| Ok(Vec::new()),
         recover: |_| Ok(String::from("recovered")),
     };

@@ -179,7 +179,7 @@ impl World {
             id,
             client,
             client_description: String::new(),
-            tasks: BTreeMap::new(),
+            tasks: Arc::default(),
             services: services.collect(),
             health: None,
             deployment: None,

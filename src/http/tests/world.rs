@@ -400,7 +400,7 @@ impl World {
                 id: ALLOC,
                 client,
                 client_description: String::new(),
-                tasks: [(String::from("nginx"), state)].into(),
+                tasks: Arc::new([(String::from("nginx"), state)].into()),
                 services: Vec::new(),
                 health: None,
                 deployment: None,

@@ -82,7 +82,7 @@ impl World {
             id: AllocId(alloc),
             client,
             client_description: String::new(),
-            tasks: BTreeMap::new(),
+            tasks: std::sync::Arc::default(),
             services: vec![],
             health: healthy.map(|healthy| AllocHealth { healthy, since: self.now, modify_index: 0 }),
             deployment: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{AllocId, EvalId, JobKey, JobStatus, Timestamp};
+use model::{AllocId, ClientStatus, DesiredStatus, EvalId, JobKey, JobStatus, Timestamp};
 
 use crate::{command::Outcome, root::Root};
 
@@ -11,9 +11,12 @@ pub(super) fn collect(root: &mut Root, index: u64, before: Timestamp) -> Outcome
         root.allocs.get(id).is_none_or(|alloc| {
             // Still running somewhere, or the pattern of a later replacement: stays.
             let job_gone = root.jobs.get(&alloc.job).is_none_or(|job| job.stop);
+            // One that was replaced while its node was away may have come back and done the work after all: then it is
+            // the witness that nobody has to do it again.
+            let replaced = alloc.next.is_some() && alloc.client != ClientStatus::Complete;
             alloc.client.is_terminal()
                 && alloc.modify_time < before
-                && (job_gone || alloc.next.is_some() || alloc.desired == model::DesiredStatus::Stop)
+                && (job_gone || replaced || alloc.desired == DesiredStatus::Stop)
         })
     };
     let mut evals: Vec<EvalId> = Vec::new();

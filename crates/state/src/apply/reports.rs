@@ -40,7 +40,7 @@ pub(super) fn apply(
         }
         alloc.client = update.client;
         alloc.client_description = update.client_description;
-        alloc.tasks = Arc::new(update.tasks);
+        alloc.tasks = update.tasks;
         alloc.services = Arc::new(update.services);
         alloc.modify_time = update.time;
         let before = alloc.health.map(|health| health.healthy);

@@ -1,0 +1,101 @@
+//! What a simulated node has instead of a machine: no disk, no network, and more processors than this one.
+
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use model::{AllocId, Capacity, CheckStatus, Node, NodeId, NodeStatus};
+
+use crate::actors::ports::{
+    AllocDisk, HostFacts, HostProbe, HostUsage, NodeStore, Probe, Prober, TaskDirs,
+};
+
+/// Values of `meta.rack`.
+pub(super) const RACKS: usize = 20;
+/// Values of `meta.half` and `meta.tenth`.
+const HALVES: usize = 2;
+const TENTHS: usize = 10;
+
+/// What each simulated node has: 32,000 MHz, 128 GiB of memory, 1 TB of disk.
+pub(super) const CAPACITY: Capacity = Capacity { cpu_mhz: 32_000, memory_mb: 131_072, disk_mb: 1_000_000 };
+/// Ports that are given out.
+const PORTS: (u16, u16) = (20_000, 32_000);
+
+/// What the node of that number says of itself; drivers come later.
+pub(super) fn describe(id: NodeId, number: usize) -> Node {
+    Node {
+        id,
+        name: format!("sim-{number}"),
+        datacenter: "dc1".into(),
+        address: "127.0.0.1".into(),
+        meta: [
+            ("rack".to_owned(), format!("r{}", number % RACKS)),
+            ("half".to_owned(), format!("{}", number / RACKS % HALVES)),
+            ("tenth".to_owned(), format!("{}", number / RACKS % TENTHS)),
+        ]
+        .into(),
+        attributes: [("kernel.name".to_owned(), "linux".to_owned())].into(),
+        capacity: CAPACITY,
+        dynamic_ports: PORTS,
+        status: NodeStatus::Ready,
+        ..Node::default()
+    }
+}
+
+/// Stands where a machine would be.
+#[derive(Debug)]
+pub(super) struct NoMachine;
+
+#[async_trait]
+impl AllocDisk for NoMachine {
+    async fn create(&self, _: AllocId, _: &[String]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn dirs(&self, _: AllocId, _: &str) -> TaskDirs {
+        let nowhere = PathBuf::from;
+        TaskDirs {
+            alloc: nowhere("/nowhere/alloc"),
+            task: nowhere("/nowhere/task"),
+            local: nowhere("/nowhere/task/local"),
+            secrets: nowhere("/nowhere/task/secrets"),
+            logs: nowhere("/nowhere/alloc/logs"),
+        }
+    }
+
+    async fn destroy(&self, _: AllocId) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl NodeStore for NoMachine {
+    async fn put(&self, _: AllocId, _: Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn remove(&self, _: AllocId) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn load(&self) -> io::Result<Vec<(AllocId, Vec<u8>)>> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Prober for NoMachine {
+    async fn probe(&self, _: &Probe, _: Duration) -> (CheckStatus, String) {
+        (CheckStatus::Passing, "simulated".into())
+    }
+}
+
+#[async_trait]
+impl HostProbe for NoMachine {
+    async fn fingerprint(&self) -> HostFacts {
+        HostFacts { attributes: BTreeMap::new(), capacity: CAPACITY, address: "127.0.0.1".into() }
+    }
+
+    async fn usage(&self) -> HostUsage {
+        HostUsage::default()
+    }
+}
