@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use troupe::{
     agent,
     cli::{self, Hooks},
-    sim,
-    supervisor,
+    sim, supervisor,
 };
 
 fn main() -> ExitCode {

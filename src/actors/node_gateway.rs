@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, ActorContext, Context, Handler, Message, MessageResult, ResponseFuture};
 use async_trait::async_trait;
 use logic::node_gateway::{evals_for_node, evals_for_report};
-use model::{AllocUpdate, Node, NodeId, NodeStatus};
+use model::{AllocUpdate, Allocation, Node, NodeId, NodeStatus};
 use state::{Command, Outcome, Root};
 use tokio::time::Instant;
 
@@ -157,7 +157,8 @@ fn assignments(root: &Root, node: NodeId, after: u64) -> Assignments {
         if let Some(job) = root.job_of(alloc) {
             answer.jobs.entry(alloc.job_index).or_insert_with(|| job.clone());
         }
-        answer.allocs.push((**alloc).clone());
+        // Why it was placed there is no business of the node.
+        answer.allocs.push(Allocation { metric: None, ..Allocation::clone(alloc) });
     }
     answer
 }

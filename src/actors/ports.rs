@@ -135,7 +135,7 @@ pub struct TaskSpec {
     /// `config`, `user`, `resources`, `kill_signal`, `logs` are read by drivers.
     pub task: Task,
     /// The whole environment, `NOMAD_*` included (directories are added by the driver: it knows where they are).
-    pub env: BTreeMap<String, String>,
+    pub env: Arc<BTreeMap<String, String>>,
     pub ports: Vec<TaskPort>,
     pub dirs: TaskDirs,
     /// With `memory_max` only where the allocation may have it.

@@ -2,7 +2,6 @@
 //! it is told. Time is tokio's, paused.
 
 use std::{
-    collections::BTreeMap,
     future::Future,
     sync::{
         Arc, Mutex,

@@ -58,13 +58,23 @@ pub(super) const FLAGS: &[Flag] = &[
     span("timeout", "Give up after so long. Default: 10m."),
     switch("json", "Print one object as the last line."),
     text("plot", "file.svg", "Draw how the figures grow."),
-    text("data-dir", "dir", "Where the servers keep their data, in a directory of their own that is removed at the end. Default: the temporary directory."),
+    text(
+        "data-dir",
+        "dir",
+        "Where the servers keep their data, in a directory of their own that is removed at the end. Default: the temporary directory.",
+    ),
 ];
 
 /// Far above what one machine can simulate.
 const MOST_NODES: usize = 100_000;
 
-fn size(flags: &Flags, name: &'static str, default: usize, least: usize, most: usize) -> Result<usize, Failure> {
+fn size(
+    flags: &Flags,
+    name: &'static str,
+    default: usize,
+    least: usize,
+    most: usize,
+) -> Result<usize, Failure> {
     let Some(given) = flags.number(name) else { return Ok(default) };
     usize::try_from(given)
         .ok()
@@ -84,7 +94,9 @@ fn one_of(flags: &Flags, name: &'static str, words: &[&str]) -> Result<String, F
 fn node_counts(text: &str) -> Result<Vec<usize>, Failure> {
     let read = |word: &str| word.trim().parse().ok().filter(|count| (1..=MOST_NODES).contains(count));
     text.split(',').map(read).collect::<Option<Vec<usize>>>().ok_or_else(|| {
-        Failure::usage(format!("-nodes is a number between 1 and {MOST_NODES}, or several with commas, not {text:?}"))
+        Failure::usage(format!(
+            "-nodes is a number between 1 and {MOST_NODES}, or several with commas, not {text:?}"
+        ))
     })
 }
 
@@ -116,4 +128,47 @@ pub(super) fn args(flags: &Flags) -> Result<SimArgs, Failure> {
 pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     ctx.simulate = Some(args(flags)?);
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<SimArgs, String> {
+        let flags = Flags::parse(line.split_whitespace(), &[FLAGS]).map_err(|error| error.to_string())?;
+        args(&flags).map_err(|failure| match failure {
+            Failure::Message(text) | Failure::Usage(text) => text,
+            Failure::Pipe => String::new(),
+        })
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let args = read("").unwrap();
+        assert_eq!(
+            (args.servers, args.nodes, args.jobs, args.groups, args.count),
+            (1, vec![100], 10, 1, 100)
+        );
+        assert_eq!((args.kind.as_str(), args.algorithm.as_str()), ("service", "binpack"));
+        assert_eq!((args.timeout, args.idle), (Duration::from_secs(600), Duration::ZERO));
+        let args = read("-nodes 10,100 -type batch -idle 5s -constraint -json -plot a.svg").unwrap();
+        assert_eq!((args.nodes, args.kind.as_str(), args.constraint), (vec![10, 100], "batch", true));
+        assert_eq!((args.idle, args.json, args.plot), (Duration::from_secs(5), true, Some("a.svg".into())));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_can() {
+        for (line, expected) in [
+            ("-nodes 0", "-nodes is a number between 1 and 100000, or several with commas, not \"0\""),
+            ("-nodes 5,x", "or several with commas, not \"5,x\""),
+            ("-servers 10", "-servers must be between 1 and 9"),
+            ("-count 2147483648", "-count must be between 1 and 1000000"),
+            ("-type cron", "-type is one of service, batch, system, sysbatch, not \"cron\""),
+            ("-ports -1", "parse error"),
+            ("job.nomad", "takes no arguments, and \"job.nomad\" is one"),
+        ] {
+            let found = read(line).unwrap_err();
+            assert!(found.contains(expected), "{line}: {found}");
+        }
+    }
 }

@@ -49,7 +49,7 @@ struct MockTask {
     exit: watch::Sender<Option<TaskExit>>,
     /// How long it takes to end after a kill signal.
     kill_after: Duration,
-    env: BTreeMap<String, String>,
+    env: Arc<BTreeMap<String, String>>,
 }
 
 /// What the `config` block says.

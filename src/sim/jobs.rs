@@ -10,8 +10,7 @@ pub(super) const TASK_MB: u32 = 100;
 
 /// The job of that number, as `PUT /v1/jobs` takes it.
 pub(super) fn job(args: &SimArgs, name: &str, groups: usize, count: usize) -> Value {
-    let ports: Vec<Value> =
-        (0..args.ports).map(|number| json!({ "Label": format!("p{number}") })).collect();
+    let ports: Vec<Value> = (0..args.ports).map(|number| json!({ "Label": format!("p{number}") })).collect();
     let networks = if ports.is_empty() { json!([]) } else { json!([{ "DynamicPorts": ports }]) };
     let groups: Vec<Value> = (0..groups)
         .map(|number| {

@@ -46,7 +46,8 @@ pub(super) struct User {
 
 impl User {
     pub(super) fn new(servers: Vec<String>) -> Result<Self, Problem> {
-        let http = reqwest::Client::builder().no_proxy().build().map_err(|error| Problem(error.to_string()))?;
+        let http =
+            reqwest::Client::builder().no_proxy().build().map_err(|error| Problem(error.to_string()))?;
         Ok(Self { http, servers })
     }
 

@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use model::{AllocId, Capacity, CheckStatus, Node, NodeId, NodeStatus};
 
-use crate::actors::ports::{
-    AllocDisk, HostFacts, HostProbe, HostUsage, NodeStore, Probe, Prober, TaskDirs,
-};
+use crate::actors::ports::{AllocDisk, HostFacts, HostProbe, HostUsage, NodeStore, Probe, Prober, TaskDirs};
 
 /// Values of `meta.rack`.
 pub(super) const RACKS: usize = 20;

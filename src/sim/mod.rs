@@ -130,7 +130,8 @@ async fn one_run(
         give_up(until, &mut servers, &mut reports, "the nodes to register")?;
         tokio::time::sleep(LOOK).await;
     }
-    let eligible = if args.constraint { (0..count).filter(|n| n / machine::RACKS % 2 == 1).count() } else { count };
+    let eligible =
+        if args.constraint { (0..count).filter(|n| n / machine::RACKS % 2 == 1).count() } else { count };
     let each = if is_everywhere(args) { eligible } else { args.count };
     let wanted = (args.jobs * args.groups * each) as u64;
 
@@ -179,7 +180,8 @@ async fn one_run(
     let mut latencies: Vec<f64> =
         first.iter().map(|eval| (eval.modify_time - eval.create_time) as f64 / 1e6).collect();
     let last = evals.iter().filter(|eval| eval.status == "complete").map(|eval| eval.modify_time).max();
-    let placing = last.map_or(wall, |last| Duration::from_nanos(u64::try_from(last - begun_stored).unwrap_or(0)));
+    let placing =
+        last.map_or(wall, |last| Duration::from_nanos(u64::try_from(last - begun_stored).unwrap_or(0)));
     let placed = nodes.tally.placed();
     let per = |total: f64| total / placed.max(1) as f64;
     let used_nodes = nodes.tally.lock().values().filter(|allocs| !allocs.is_empty()).count();

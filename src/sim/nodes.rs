@@ -190,11 +190,8 @@ fn start_one(
     arbiter: &ArbiterHandle,
     fatal: &Fatal,
 ) {
-    let identity = rpc::Identity {
-        agent: node.id.to_string(),
-        role: rpc::Role::Client,
-        ..rpc::Identity::default()
-    };
+    let identity =
+        rpc::Identity { agent: node.id.to_string(), role: rpc::Role::Client, ..rpc::Identity::default() };
     let calling = rpc::ClientConfig { identity: Arc::new(identity), ..rpc::ClientConfig::default() };
     let link = Counted { servers: RemoteServers::new(servers.to_vec(), &calling), tally: tally.clone() };
     let machine = Arc::new(NoMachine);

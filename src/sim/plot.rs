@@ -24,12 +24,16 @@ pub(super) fn svg(runs: &[(Figures, Vec<Sample>)]) -> String {
         };
         let panel = |title, points| Panel { title, across: "running allocations", points };
         panels.push(panel("seconds until they ran", over(|sample| sample.seconds)));
-        panels.push(panel("server: CPU, us per allocation", over(|s| s.cpu.as_secs_f64() * 1e6 / s.running as f64)));
+        panels.push(panel(
+            "server: CPU, us per allocation",
+            over(|s| s.cpu.as_secs_f64() * 1e6 / s.running as f64),
+        ));
         panels.push(panel("server: memory, MB", over(|s| s.rss_bytes as f64 / 1e6)));
         panels.push(panel("log: bytes per allocation", over(|s| s.log_bytes as f64 / s.running as f64)));
     }
     if runs.len() > 1 {
-        let over = |value: fn(&Figures) -> f64| runs.iter().map(|(f, _)| (f.nodes as f64, value(f))).collect();
+        let over =
+            |value: fn(&Figures) -> f64| runs.iter().map(|(f, _)| (f.nodes as f64, value(f))).collect();
         let panel = |title, points| Panel { title, across: "nodes", points };
         panels.push(panel("placements per second", over(|figures| figures.placements_per_s)));
         panels.push(panel("server: CPU, us per placement", over(|figures| figures.cpu_us_per_placement)));
@@ -74,7 +78,8 @@ fn draw(text: &mut String, panel: &Panel, left: f64, top: f64) {
         .map(|(x, y)| format!("{:.1},{:.1}", x0 + x / right * wide, y0 - y / high * tall))
         .collect();
     let points = points.join(" ");
-    let _ = writeln!(text, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#1560bd\" stroke-width=\"2\"/>");
+    let _ =
+        writeln!(text, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#1560bd\" stroke-width=\"2\"/>");
 }
 
 fn short(number: f64) -> String {
@@ -89,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_panel_for_each_figure_and_a_line_in_each() {
-        let sample = |running| Sample { seconds: 1.0, running, cpu: Duration::from_secs(1), ..Sample::default() };
+        let sample =
+            |running| Sample { seconds: 1.0, running, cpu: Duration::from_secs(1), ..Sample::default() };
         let run = |nodes| (Figures { nodes, ..Figures::default() }, vec![sample(0), sample(10), sample(20)]);
         let one = svg(&[run(10)]);
         assert_eq!(one.matches("<polyline").count(), 4);

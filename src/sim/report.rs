@@ -78,7 +78,10 @@ impl Figures {
         let mut row = |name: &str, value: String| {
             let _ = writeln!(text, "{name:<34}= {value}");
         };
-        row("Allocations placed", format!("{} of {}", grouped(self.placed as f64), grouped(self.wanted as f64)));
+        row(
+            "Allocations placed",
+            format!("{} of {}", grouped(self.placed as f64), grouped(self.wanted as f64)),
+        );
         row("Allocations running", grouped(self.running as f64));
         row("Nodes used", format!("{} of {}", grouped(self.nodes_used as f64), grouped(self.nodes as f64)));
         row("Until all were placed", format!("{:.2} s", self.placing_s));
@@ -145,7 +148,8 @@ mod tests {
 
     #[test]
     fn growth_has_a_row_for_each_tenth_that_was_reached() {
-        let sample = |running| Sample { running, cpu: Duration::from_micros(running * 100), ..Sample::default() };
+        let sample =
+            |running| Sample { running, cpu: Duration::from_micros(running * 100), ..Sample::default() };
         let text = growth(&[sample(0), sample(10), sample(50)], 100);
         assert_eq!(text.lines().count(), 1 + 2);
         assert!(text.lines().nth(1).is_some_and(|row| row.contains("         100")), "{text}");

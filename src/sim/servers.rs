@@ -119,7 +119,8 @@ impl Servers {
             used.cpu += cpu;
             used.rss_bytes = used.rss_bytes.max(rss);
         }
-        used.log_bytes = self.servers.first().map_or(0, |server| size_of(&server.dir.join("data/server/raft")));
+        used.log_bytes =
+            self.servers.first().map_or(0, |server| size_of(&server.dir.join("data/server/raft")));
         used
     }
 }
@@ -171,7 +172,8 @@ fn size_of(dir: &Path) -> u64 {
 
 /// Ports that were free a moment ago.
 fn free_ports(count: usize) -> Result<Vec<SocketAddr>, Problem> {
-    let open = || TcpListener::bind("127.0.0.1:0").and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let open =
+        || TcpListener::bind("127.0.0.1:0").and_then(|listener| Ok((listener.local_addr()?, listener)));
     let listeners: io::Result<Vec<_>> = (0..count).map(|_| open()).collect();
     let listeners = listeners.map_err(|error| Problem(format!("no free ports: {error}")))?;
     Ok(listeners.into_iter().map(|(address, _)| address).collect())

@@ -63,11 +63,13 @@ pub(crate) async fn spec(root: &Path, config: BTreeMap<String, Value>) -> TaskSp
         namespace: String::from("default"),
         group: String::from("group"),
         task: Task { name: String::from("web"), config, resources: resources.clone(), ..Task::default() },
-        env: [
-            (String::from("COLOUR"), String::from("blue with spaces")),
-            (String::from("NOMAD_PORT_http"), String::from("23456")),
-        ]
-        .into(),
+        env: std::sync::Arc::new(
+            [
+                (String::from("COLOUR"), String::from("blue with spaces")),
+                (String::from("NOMAD_PORT_http"), String::from("23456")),
+            ]
+            .into(),
+        ),
         ports: Vec::<TaskPort>::new(),
         dirs: disk.dirs(alloc, "web"),
         resources,

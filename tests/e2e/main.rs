@@ -14,6 +14,7 @@ mod web; // a small HTTP client
 mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program
 mod first_steps; // the tutorial of redis, and raw processes
 mod refusals; // bad job files, bad bodies, garbage
+mod simulating; // troupe sim
 mod sharing_ports; // the training: http-echo, static ports
 mod surviving; // kill -9, a Docker Engine that goes away
 mod two_tasks; // whoami, the to-do list

@@ -191,7 +191,7 @@ impl World {
             id: alloc.id,
             client,
             client_description: String::new(),
-            tasks: Arc::default(),
+            tasks: std::sync::Arc::default(),
             services: Vec::new(),
             health: healthy
                 .map(|healthy| AllocHealth { healthy, since: self.now, modify_index: 0 })

@@ -247,7 +247,8 @@ impl From<&model::TaskEvent> for TaskEvent {
     fn from(event: &model::TaskEvent) -> Self {
         let text = |key: &str| event.details.get(key).cloned().unwrap_or_default();
         let mut details = Map::from(&event.details);
-        let message = details.entry(String::from("message")).or_insert_with(|| event.message.to_string()).clone();
+        let message =
+            details.entry(String::from("message")).or_insert_with(|| event.message.to_string()).clone();
         let number = |key: &str| event.details.get(key).and_then(|text| text.parse().ok()).unwrap_or(0);
         Self {
             kind: event.kind.to_string(),

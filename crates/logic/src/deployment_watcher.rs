@@ -21,9 +21,7 @@ pub enum Effect {
         evaluate: bool,
     },
     /// Newly healthy allocations allow the next step: evaluate the job.
-    Continue {
-        deployment: DeploymentId,
-    },
+    Continue { deployment: DeploymentId },
 }
 
 /// What the watcher remembers between looks. Volatile: forgetting costs one needless evaluation per deployment.
@@ -166,7 +164,8 @@ mod tests {
     #[test]
     fn what_an_older_version_left_is_looked_at_after_a_success() {
         let group = GroupRollout { desired_total: 1, placed: 1, healthy: 1, ..GroupRollout::default() };
-        let evaluates = |root: &Root| match DeploymentWatcher::default().look(root, Timestamp(1)).effects[..] {
+        let evaluates = |root: &Root| match DeploymentWatcher::default().look(root, Timestamp(1)).effects[..]
+        {
             [Effect::Finish { status: DeploymentStatus::Successful, evaluate, .. }] => evaluate,
             ref other => panic!("{other:?}"),
         };
@@ -185,12 +184,8 @@ mod tests {
             groups: vec![TaskGroup { name: "g".into(), count: 1, ..TaskGroup::default() }],
             ..Job::default()
         };
-        let job = Command::RegisterJob {
-            job: Box::new(job),
-            enforce_index: None,
-            eval: None,
-            now: Timestamp(1),
-        };
+        let job =
+            Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: None, now: Timestamp(1) };
         root.apply(3, job);
         let mut plan = Plan::new(EvalId(1), JobKey::new("default", "a"), 50, 3, Timestamp(1));
         plan.job_index = 3;

@@ -1,6 +1,6 @@
 //! What a task sees of its world: the `NOMAD_*` environment that existing images expect, and `${...}` in job files.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use model::{Allocation, Job, Node, Service, Task, TaskGroup, Value};
 
@@ -16,22 +16,21 @@ pub struct DirNames {
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     /// The environment of the task.
-    pub env: BTreeMap<String, String>,
-    /// `attr.*`, `meta.*` (of the node) and `node.*`.
-    node: BTreeMap<String, String>,
+    pub env: Arc<BTreeMap<String, String>>,
+    /// For `attr.*`, `meta.*` and `node.*`. Shared: each node has many tasks.
+    node: Arc<Node>,
 }
 
 /// Makes the environment of a task and the scope for interpolation.
 pub fn scope(
-    node: &Node,
+    node: &Arc<Node>,
     job: &Job,
     group: &TaskGroup,
     alloc: &Allocation,
     task: &Task,
     dirs: &DirNames,
 ) -> Scope {
-    let mut scope = Scope { env: BTreeMap::new(), node: node_values(node) };
-    let env = &mut scope.env;
+    let mut env = BTreeMap::new();
     let mut set = |key: &str, value: String| {
         env.insert(key.to_owned(), value);
     };
@@ -55,31 +54,37 @@ pub fn scope(
     {
         set("NOMAD_MEMORY_MAX_LIMIT", megabytes.to_string());
     }
-    ports(env, node, alloc, task);
+    ports(&mut env, node, alloc, task);
     for meta in [&job.meta, &group.meta, &task.meta] {
         for (key, value) in meta {
             env.insert(format!("NOMAD_META_{}", clean(key)), value.clone());
             env.insert(format!("NOMAD_META_{}", clean(key).to_uppercase()), value.clone());
         }
     }
+    let mut scope = Scope { env: Arc::new(env), node: node.clone() };
     // What the job file sets may refer to all of the above.
     let own: Vec<(String, String)> =
         task.env.iter().map(|(key, value)| (key.clone(), scope.interpolate(value))).collect();
-    scope.env.extend(own);
+    Arc::make_mut(&mut scope.env).extend(own);
     scope
 }
 
-fn node_values(node: &Node) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::from([
-        ("node.unique.id".to_owned(), node.id.to_string()),
-        ("node.unique.name".to_owned(), node.name.clone()),
-        ("node.datacenter".to_owned(), node.datacenter.clone()),
-        ("node.class".to_owned(), node.class.clone()),
-        ("node.region".to_owned(), "global".to_owned()),
-    ]);
-    values.extend(node.attributes.iter().map(|(key, value)| (format!("attr.{key}"), value.clone())));
-    values.extend(node.meta.iter().map(|(key, value)| (format!("meta.{key}"), value.clone())));
-    values
+/// What `attr.*`, `meta.*` and `node.*` mean on a node; `None`: nothing.
+fn of_node(node: &Node, name: &str) -> Option<String> {
+    if let Some(attribute) = name.strip_prefix("attr.") {
+        return node.attributes.get(attribute).cloned();
+    }
+    if let Some(key) = name.strip_prefix("meta.") {
+        return node.meta.get(key).cloned();
+    }
+    match name {
+        "node.unique.id" => Some(node.id.to_string()),
+        "node.unique.name" => Some(node.name.clone()),
+        "node.datacenter" => Some(node.datacenter.clone()),
+        "node.class" => Some(node.class.clone()),
+        "node.region" => Some("global".to_owned()),
+        _ => None,
+    }
 }
 
 /// The number inside the container that the driver config maps a label to (`port_map { db = 6379 }`).
@@ -150,7 +155,7 @@ impl Scope {
 
     fn lookup(&self, name: &str) -> Option<String> {
         if name.starts_with("attr.") || name.starts_with("meta.") || name.starts_with("node.") {
-            return self.node.get(name).cloned();
+            return of_node(&self.node, name);
         }
         let key = name
             .strip_prefix("env[\"")
@@ -176,7 +181,7 @@ impl Scope {
         }
     }
 
-    /// The task with everything that a driver reads interpolated.
+    /// The task with everything that a driver reads interpolated; without its environment, which stands beside it.
     pub fn task(&self, task: &Task) -> Task {
         Task {
             config: task
@@ -184,7 +189,7 @@ impl Scope {
                 .iter()
                 .map(|(key, value)| (key.clone(), self.interpolate_value(value)))
                 .collect(),
-            env: self.env.clone(),
+            env: BTreeMap::new(),
             user: self.interpolate(&task.user),
             ..task.clone()
         }
@@ -231,10 +236,8 @@ mod tests {
             meta: BTreeMap::from([("my-key".into(), "v".into())]),
             ..Node::default()
         };
-        Scope {
-            env: env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            node: node_values(&node),
-        }
+        let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Scope { env: Arc::new(env), node: Arc::new(node) }
     }
 
     #[test]

@@ -44,6 +44,6 @@ pub use policy::{
 };
 pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
 pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
-pub use small_map::SmallMap;
 pub use service::{Check, CheckKind, CheckRestart, Service};
+pub use small_map::SmallMap;
 pub use time::Timestamp;

@@ -15,6 +15,7 @@ use model::{
 
 use super::*;
 use crate::actors::{
+    kit::supervise_here,
     ports::{
         DriverError, DriverNotes, ExecResult, Heartbeat, HostFacts, HostUsage, LinkError, Probe, Registered,
         StateReader, TaskDirs, TaskExit, TaskSpec, TaskUsage,

@@ -102,7 +102,7 @@ pub(super) fn container(spec: &TaskSpec, image: &str, options: &Options) -> Resu
 
     let command = config.text("command")?;
     let cmd: Vec<String> = command.into_iter().chain(config.list("args")?).collect();
-    let mut env = spec.env.clone();
+    let mut env = BTreeMap::clone(&spec.env);
     for (name, path) in
         [("NOMAD_ALLOC_DIR", "/alloc"), ("NOMAD_TASK_DIR", "/local"), ("NOMAD_SECRETS_DIR", "/secrets")]
     {

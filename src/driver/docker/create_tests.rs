@@ -15,7 +15,7 @@ fn spec(config: &str) -> TaskSpec {
         namespace: String::from("default"),
         group: String::from("group"),
         task: Task { name: String::from("web"), config, ..Task::default() },
-        env: [(String::from("A"), String::from("1"))].into(),
+        env: std::sync::Arc::new([(String::from("A"), String::from("1"))].into()),
         ports: vec![
             TaskPort {
                 label: String::from("http"),

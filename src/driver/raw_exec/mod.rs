@@ -261,7 +261,7 @@ impl Surroundings {
         let work_dir = Config(&spec.task.config).text("work_dir")?;
         let denied = |name: &str| DENIED.contains(&name);
         let mut env: BTreeMap<String, String> = std::env::vars().filter(|(name, _)| !denied(name)).collect();
-        env.extend(spec.env.clone());
+        env.extend(BTreeMap::clone(&spec.env));
         for (name, path) in [
             ("NOMAD_ALLOC_DIR", &spec.dirs.alloc),
             ("NOMAD_TASK_DIR", &spec.dirs.local),

@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn a_shared_report_is_written_once_and_shared_again() {
-        let metric = |nodes_evaluated| Some(Arc::new(AllocMetric { nodes_evaluated, ..AllocMetric::default() }));
+        let metric =
+            |nodes_evaluated| Some(Arc::new(AllocMetric { nodes_evaluated, ..AllocMetric::default() }));
         let (one, two) = (metric(1), metric(2));
         let mut plan = Plan::new(EvalId(1), JobKey::new("default", "a"), 50, 1, Timestamp(1));
         for (id, metric) in (1..).zip([&one, &one, &None, &two, &one]) {
