@@ -257,7 +257,7 @@ impl AllocRunner {
 
     /// Registers the services of running tasks, starts and stops their checks.
     fn services(&mut self, group: &TaskGroup) -> Vec<ServiceState> {
-        let stopping = self.record.killed || self.record.alloc.desired == DesiredStatus::Stop;
+        let stopping = self.record.killed || self.record.alloc.desired != DesiredStatus::Run;
         let mut wanted: Vec<(String, usize, Service)> = Vec::new();
         let runs =
             |name: &str| self.record.tasks.get(name).is_some_and(|state| state.phase == TaskPhase::Running);

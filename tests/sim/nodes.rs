@@ -114,7 +114,7 @@ impl World {
         for alloc in root.allocs_of_node(id) {
             let bad = machine.failing.remove(&alloc.id) || (!self.calm && self.is_bad(alloc));
             let mut wait = None;
-            let report = if alloc.desired == DesiredStatus::Stop {
+            let report = if alloc.desired != DesiredStatus::Run {
                 // A lost one that still ran here ends now.
                 let ran = machine.running.remove(&alloc.id).is_some();
                 (ran || !alloc.client.is_terminal()).then_some((ClientStatus::Complete, None))

@@ -37,7 +37,7 @@ pub fn look(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Look 
         let mut is_empty = true;
         for alloc in root.allocs_of_node(node.id).filter(|alloc| node.is_held_up_by(alloc)) {
             is_empty = false;
-            if alloc.desired == DesiredStatus::Stop || alloc.client.is_terminal() {
+            if alloc.desired != DesiredStatus::Run || alloc.client.is_terminal() {
                 continue;
             }
             if is_forced {

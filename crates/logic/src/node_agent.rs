@@ -49,7 +49,7 @@ impl NodeAgent {
             Runner {
                 alloc_modify_index: alloc.alloc_modify_index,
                 ports: alloc.ports.iter().map(|port| port.value).collect(),
-                stopping: alloc.desired == DesiredStatus::Stop,
+                stopping: alloc.desired != DesiredStatus::Run,
                 ended,
             },
         );
@@ -76,13 +76,13 @@ impl NodeAgent {
         // First the stops: they free the ports that starts wait for.
         for alloc in wanted.clone() {
             let Some(runner) = self.runners.get_mut(&alloc.id) else {
-                let over = alloc.desired == DesiredStatus::Stop && !alloc.client.is_terminal();
+                let over = alloc.desired != DesiredStatus::Run && !alloc.client.is_terminal();
                 if over && self.reported.insert(alloc.id) {
                     effects.push(Effect::ReportNeverStarted(alloc.id));
                 }
                 continue;
             };
-            if alloc.desired == DesiredStatus::Stop {
+            if alloc.desired != DesiredStatus::Run {
                 if !runner.stopping && !runner.ended {
                     runner.stopping = true;
                     effects.push(Effect::Stop(alloc.id));
@@ -102,10 +102,11 @@ impl NodeAgent {
         effects
     }
 
-    /// Its ports are free and the allocation it replaces here is over.
+    /// Its ports are free, and the allocation it replaces here and those that were evicted for it are over.
     fn may_start(&self, alloc: &Allocation) -> bool {
         let live = || self.runners.iter().filter(|(_, runner)| !runner.ended);
-        let previous_lives = alloc.previous.is_some_and(|previous| live().any(|(id, _)| *id == previous));
+        let mut before = alloc.previous.iter().chain(&alloc.preempted);
+        let previous_lives = before.any(|previous| live().any(|(id, _)| id == previous));
         let port_taken =
             alloc.ports.iter().any(|port| live().any(|(_, runner)| runner.ports.contains(&port.value)));
         !previous_lives && !port_taken
@@ -280,6 +281,8 @@ mod tests {
             unknown_since: None,
             returned: false,
             oversubscribed: false,
+            preempted: vec![],
+            preempted_by: None,
             reschedules: vec![],
             metric: None,
             create_time: Timestamp(0),
@@ -302,6 +305,19 @@ mod tests {
         agent.ended(AllocId(1));
         assert_eq!(agent.reconcile([&stopped, &new].into_iter()), [Effect::Start(AllocId(2))]);
         assert_eq!(agent.reconcile([&new].into_iter()), [Effect::Forget(AllocId(1))]);
+    }
+
+    #[test]
+    fn who_others_are_evicted_for_waits_for_them() {
+        let mut agent = NodeAgent::default();
+        let old = alloc(1, DesiredStatus::Run, None);
+        agent.reconcile([&old].into_iter());
+        let evicted = alloc(1, DesiredStatus::Evict, None);
+        let new = Allocation { preempted: vec![AllocId(1)], ..alloc(2, DesiredStatus::Run, None) };
+        assert_eq!(agent.reconcile([&evicted, &new].into_iter()), [Effect::Stop(AllocId(1))]);
+        assert_eq!(agent.reconcile([&evicted, &new].into_iter()), []);
+        agent.ended(AllocId(1));
+        assert_eq!(agent.reconcile([&evicted, &new].into_iter()), [Effect::Start(AllocId(2))]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum DesiredStatus {
     #[default]
     Run,
     Stop,
+    /// It gives up its room for an allocation of a more important job.
+    Evict,
 }
 
 impl DesiredStatus {
@@ -28,6 +30,7 @@ impl DesiredStatus {
         match self {
             Self::Run => "run",
             Self::Stop => "stop",
+            Self::Evict => "evict",
         }
     }
 }
@@ -108,6 +111,12 @@ pub struct Allocation {
     /// When it was placed operators allowed tasks to use more memory than they reserve.
     #[serde(default)]
     pub oversubscribed: bool,
+    /// Allocations that were evicted to make room for it.
+    #[serde(default)]
+    pub preempted: Vec<AllocId>,
+    /// The one it was evicted for.
+    #[serde(default)]
+    pub preempted_by: Option<AllocId>,
     pub reschedules: Vec<RescheduleEvent>,
     pub metric: Option<Arc<crate::metric::AllocMetric>>,
     pub create_time: Timestamp,
@@ -142,7 +151,7 @@ impl Allocation {
 
     /// It shall not run, or no longer runs.
     pub fn is_terminal(&self) -> bool {
-        self.desired == DesiredStatus::Stop || self.client.is_terminal()
+        self.desired != DesiredStatus::Run || self.client.is_terminal()
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Trigger {
     NodeDrain,
     MaxDisconnectTimeout,
     Reconnect,
+    /// Allocations of the job gave up their room for more important ones.
+    Preemption,
 }
 
 impl Trigger {
@@ -42,6 +44,7 @@ impl Trigger {
             Self::NodeDrain => "node-drain",
             Self::MaxDisconnectTimeout => "max-disconnect-timeout",
             Self::Reconnect => "reconnect",
+            Self::Preemption => "preemption",
         }
     }
 }

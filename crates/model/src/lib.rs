@@ -37,7 +37,7 @@ pub use metric::AllocMetric;
 pub use node::{
     Drain, DrainDeadline, DrainStatus, DriverInfo, Eligibility, LastDrain, Node, NodeEvent, NodeStatus,
 };
-pub use plan::{AllocStop, GroupAnnotation, Placement, Plan};
+pub use plan::{AllocStop, Eviction, GroupAnnotation, Placement, Plan};
 pub use policy::{
     DelayFunction, Disconnect, HealthCheck, MigratePolicy, Reconcile, ReschedulePolicy, RestartMode,
     RestartPolicy, UpdateStrategy,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     alloc::{AssignedPort, ClientStatus, RescheduleEvent},
     deployment::{Deployment, DeploymentStatus},
+    eval::Evaluation,
     ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId},
     metric::AllocMetric,
     time::Timestamp,
@@ -28,6 +29,12 @@ pub struct Plan {
     pub stops: Vec<AllocStop>,
     #[serde(with = "shared")]
     pub placements: Vec<Placement>,
+    /// Allocations of less important jobs that give up their room for placements.
+    #[serde(default)]
+    pub evictions: Vec<Eviction>,
+    /// One evaluation for each job that loses an allocation.
+    #[serde(default)]
+    pub preempted_jobs: Vec<Evaluation>,
     /// Allocations that keep running and get the plan's job version.
     pub in_place: Vec<AllocId>,
     /// The deployment that updates in place belong to.
@@ -60,6 +67,8 @@ impl Plan {
             snapshot_index,
             stops: Vec::new(),
             placements: Vec::new(),
+            evictions: Vec::new(),
+            preempted_jobs: Vec::new(),
             in_place: Vec::new(),
             deployment_id: None,
             deployment: None,
@@ -95,6 +104,15 @@ pub struct AllocStop {
     pub client: Option<ClientStatus>,
 }
 
+/// An allocation that gives up its room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Eviction {
+    pub id: AllocId,
+    pub node: NodeId,
+    /// The placement that it gives way to; another one of the plan on the same node may use what that leaves.
+    pub by: AllocId,
+}
+
 /// A new allocation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Placement {
@@ -121,6 +139,8 @@ pub struct GroupAnnotation {
     pub migrate: u32,
     pub in_place: u32,
     pub destructive: u32,
+    /// Allocations of other jobs that give up their room for the group.
+    pub preemptions: u32,
 }
 
 /// Per group.

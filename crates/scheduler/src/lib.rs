@@ -12,11 +12,12 @@
 //! 2. `feasible`: which machines could run a group at all (datacenter, drivers, constraints), answered once per
 //!    node class.
 //! 3. `rank`: which of those has room, and which one is best. All of them are scored, in one pass over the dense
-//!    usage table.
+//!    usage table. Where none has room, less important allocations may be evicted.
 //!
 //! Plans are made in parallel from snapshots, so a plan may be out of date when it arrives: [`verify`] is the one
 //! place where it meets the newest state. Both sides ask the same function, [`fits`].
 
+mod evict; // who has to give way
 mod feasible; // who could run it
 mod fit; // does it fit: the one answer to that
 mod outcome; // the evaluation as it is stored, the blocked one, the delayed ones
@@ -26,7 +27,7 @@ mod verify; // a plan against the newest state
 
 use std::collections::BTreeMap;
 
-use model::{AllocStop, Evaluation, Placement, Plan, Timestamp, plan::Annotations};
+use model::{AllocStop, Evaluation, Eviction, Placement, Plan, Timestamp, plan::Annotations};
 
 pub use fit::{Change, Exhausted, fits};
 pub use verify::{Verified, verify};
@@ -91,6 +92,11 @@ pub fn schedule(input: Input<'_>) -> Decision {
             for group in &work.groups {
                 place_group(&mut ranker, group, work.deployment_id, now, ids, &mut plan, &mut failed);
             }
+            if !plan.evictions.is_empty() {
+                let needed = ranker.spare();
+                plan.evictions.retain(|eviction| needed.contains(&eviction.id));
+                outcome::preempt(root, &mut plan, &mut work.annotations, now, ids);
+            }
         }
     }
     let (eval, new_evals) =
@@ -135,8 +141,11 @@ fn place_group(
                 client: None,
             });
         }
+        let id = model::AllocId(ids());
+        let evict = |victim: &model::Allocation| Eviction { id: victim.id, node: victim.node, by: id };
+        plan.evictions.extend(choice.victims.into_iter().map(evict));
         plan.placements.push(Placement {
-            id: model::AllocId(ids()),
+            id,
             node: choice.node,
             group: name.clone(),
             index: want.index,

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AllocMetric, EvalId, EvalStatus, Evaluation, Job, Plan, Timestamp, Trigger};
+use model::{
+    AllocId, AllocMetric, EvalId, EvalStatus, Evaluation, Job, JobKey, Plan, Timestamp, Trigger,
+    plan::Annotations,
+};
 use state::Root;
 
 use crate::{
@@ -91,6 +94,31 @@ pub(crate) fn settle(
     }
     done.failed_groups = failed.groups.into_iter().map(|(name, group)| (name, group.metric)).collect();
     (done, new_evals)
+}
+
+/// Adds an evaluation for each job that loses allocations, and counts those per group that they go for.
+pub(crate) fn preempt(
+    root: &Root,
+    plan: &mut Plan,
+    annotations: &mut Annotations,
+    now: Timestamp,
+    ids: &mut dyn FnMut() -> u128,
+) {
+    let group_of: BTreeMap<AllocId, &str> =
+        plan.placements.iter().map(|placement| (placement.id, &*placement.group)).collect();
+    let mut jobs: BTreeSet<&JobKey> = BTreeSet::new();
+    for eviction in &plan.evictions {
+        if let Some(&group) = group_of.get(&eviction.by) {
+            annotations.entry(group.to_owned()).or_default().preemptions += 1;
+        }
+        jobs.extend(root.allocs.get(&eviction.id).map(|alloc| &alloc.job));
+    }
+    for job in jobs.into_iter().filter_map(|key| root.jobs.get(key)) {
+        let id = EvalId(ids());
+        let mut eval = Evaluation::new(id, job.key(), job.kind, job.priority, Trigger::Preemption, now);
+        eval.job_index = job.job_modify_index;
+        plan.preempted_jobs.push(eval);
+    }
 }
 
 /// The evaluation was itself blocked and is being retried.

@@ -6,21 +6,33 @@
 //!
 //! The score is the mean of those parts that apply: `binpack` (fuller nodes first, so that big allocations find room
 //! later), `job-anti-affinity` (instances of one group apart), `node-affinity` (what the job likes),
-//! `allocation-spread` (what its spreads ask for) and `node-reschedule-penalty` (not where it failed).
+//! `allocation-spread` (what its spreads ask for), `node-reschedule-penalty` (not where it failed) and `preemption` (how
+//! little is lost with those that are evicted).
+//!
+//! Where no node has room, and operators allow it, all nodes are looked at once more: on which one do the least
+//! important allocations go (`victims`)? Those nodes are kept in heaps of their own.
 
 mod search; // one group
 mod candidates; // the nodes with room, the best at hand
 mod distinct; // values that only so many may share
+mod victims; // who has to go for it
 mod spread; // how a group lies over the values of an attribute
 mod metrics; // why nodes were passed over
 mod ports; // host ports for one allocation
 mod score; // the formulas
 
-use model::{Allocation, AssignedPort, Capacity, Job, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{AllocId, Allocation, AssignedPort, Capacity, Job, NodeId};
 use rand::{SeedableRng, rngs::StdRng};
 use state::{Root, Slot};
 
-use crate::{feasible::Feasibility, fit::Change, reconcile::Stop};
+use crate::{
+    evict::{self, Victim},
+    feasible::Feasibility,
+    fit::Change,
+    reconcile::Stop,
+};
 
 pub(crate) use search::Search;
 
@@ -36,6 +48,10 @@ pub(crate) struct Ranker<'a> {
     shares: Vec<distinct::Shares<'a>>,
     /// Slots whose shared values became free for more, or full, since the search looked.
     turned: Vec<u32>,
+    /// Who may be evicted: made when it is first asked for.
+    evictable: Option<victims::Evictable<'a>>,
+    /// Who is evicted, per slot.
+    evicted: BTreeMap<usize, Vec<Victim<'a>>>,
     seed: u64,
     rng: StdRng,
 }
@@ -52,9 +68,11 @@ struct Touched {
 }
 
 /// Where an allocation goes.
-pub(crate) struct Choice {
+pub(crate) struct Choice<'a> {
     pub(crate) node: NodeId,
     pub(crate) ports: Vec<AssignedPort>,
+    /// They go for it.
+    pub(crate) victims: Vec<&'a Allocation>,
 }
 
 impl<'a> Ranker<'a> {
@@ -75,6 +93,8 @@ impl<'a> Ranker<'a> {
             touched: Vec::new(),
             shares: distinct::of_job(feasibility),
             turned: Vec::new(),
+            evictable: None,
+            evicted: BTreeMap::new(),
             seed,
             rng: StdRng::seed_from_u64(seed),
         };
@@ -93,6 +113,37 @@ impl<'a> Ranker<'a> {
     /// Starts to place allocations of one group.
     pub(crate) fn search(&mut self, group: usize) -> Search<'_, 'a> {
         Search::new(self, group)
+    }
+
+    /// Drops the victims that need not go after all that was placed and stopped since, and answers with the others.
+    pub(crate) fn spare(&mut self) -> BTreeSet<AllocId> {
+        let mut left = BTreeSet::new();
+        for (&slot, victims) in &mut self.evicted {
+            let change = &mut self.touched[self.touched_of[slot] as usize].change;
+            evict::spare(self.slots[slot], change, victims);
+            left.extend(victims.iter().map(|victim| victim.alloc.id));
+        }
+        left
+    }
+
+    /// Allocations that have to give way to the job. `None`: operators do not want that, or there are none.
+    fn evictable(&mut self) -> Option<&victims::Evictable<'a>> {
+        if !self.root.scheduler.preemption.is_on(self.job.kind) {
+            return None;
+        }
+        let evictable = self
+            .evictable
+            .get_or_insert_with(|| victims::Evictable::new(self.root, &self.job.key(), self.job.priority));
+        (!evictable.is_empty()).then_some(evictable)
+    }
+
+    /// Counts on the room of an allocation of another job.
+    fn evict(&mut self, slot: usize, victim: Victim<'a>) {
+        self.touch(slot).change.free(victim.capacity, victim.ports());
+        self.evicted.entry(slot).or_default().push(victim);
+        if let Some(evictable) = &mut self.evictable {
+            self.turned.extend_from_slice(evictable.evict(slot, victim.alloc.id));
+        }
     }
 
     fn group_of(&self, alloc: &Allocation) -> Option<usize> {
@@ -128,6 +179,19 @@ impl<'a> Ranker<'a> {
             .filter(|(_, of_group)| *of_group > 0)
     }
 
+    /// What the search for a place starts with: no nodes yet, and the spreads of the group as they stand.
+    fn no_candidates(&self, group: usize) -> candidates::Candidates {
+        let mut spreads = spread::of_group(self.root, self.job, self.feasibility, group);
+        for (slot, of_group) in self.held_by(group) {
+            for spread in &mut spreads {
+                if let Some(value) = spread.value(slot) {
+                    spread.count(value, of_group as i32);
+                }
+            }
+        }
+        candidates::Candidates::new(spreads, self.slots.len())
+    }
+
     /// Counts on a stop. Answers with the slot it changed; `None` when the allocation held nothing any more.
     fn free(&mut self, alloc: &Allocation) -> Option<usize> {
         self.give_back(alloc, -1, |change, capacity| {
@@ -152,7 +216,9 @@ impl<'a> Ranker<'a> {
         }
         let slot = self.root.usage.slot_index(alloc.node)?;
         let capacity = self.root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
-        change(&mut self.touch(slot).change, capacity);
+        if self.root.holds_room(alloc) {
+            change(&mut self.touch(slot).change, capacity);
+        }
         self.count(slot, self.group_of(alloc), by);
         Some(slot)
     }

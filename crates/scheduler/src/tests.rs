@@ -2,6 +2,8 @@
 
 mod placing; // where things go, and why not
 mod properties; // for any job and any cluster
+mod preempting; // who goes for whom
+mod preempting_oracle; // those against all that could go
 mod oracle; // the choice against one made by looking at everything
 mod returning; // nodes that are cut off, that come back, that are emptied
 mod spreading; // over the values of an attribute

@@ -6,13 +6,19 @@
 //!
 //! A replacement and the stop of what it replaces belong together: when the new one is refused, the old one stays.
 //! That may leave less room for others on its node, so nodes are looked at until nothing more is taken out.
+//!
+//! The same holds for a placement and those that are evicted for it. What has appeared in room meanwhile spares some of
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{AllocId, NodeId, Plan};
 use state::Root;
 
-use crate::fit::{Change, fits};
+use crate::{
+    evict::{Victim, gives_way, importance, spare},
+    fit::{Change, fits},
+};
 
 /// A plan that is true on the newest state.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +35,9 @@ pub fn verify(root: &Root, plan: Plan) -> Verified {
     let mut check = Check { root, plan, complete: true, refused: BTreeSet::new() };
     check.job();
     check.allocations();
+    check.evictions();
     while check.nodes() {}
+    check.spare();
     check.finish()
 }
 
@@ -94,10 +102,10 @@ impl Check<'_> {
             .collect();
         self.refuse(&replaced);
         self.plan.stops.retain(|stop| root.allocs.contains_key(&stop.id) && !came_back.contains(&stop.id));
-        self.plan.in_place.retain(|id| root.allocs.get(id).is_some_and(|alloc| !alloc.is_terminal()));
+        self.plan.in_place.retain(|id| root.allocs.get(id).is_some_and(|alloc| root.holds_room(alloc)));
         self.plan.followups.retain(|(id, _)| root.allocs.contains_key(id));
         self.plan.unknown.retain(|id| !came_back.contains(id));
-        self.plan.reconnected.retain(|id| root.allocs.get(id).is_some_and(|alloc| !alloc.is_terminal()));
+        self.plan.reconnected.retain(|id| root.allocs.get(id).is_some_and(|alloc| root.holds_room(alloc)));
         self.complete &= before == sizes(&self.plan);
 
         let unchanged = root
@@ -129,17 +137,47 @@ impl Check<'_> {
         self.refuse(&refused);
     }
 
+    /// Refuses what others would be evicted for that need not give way (any more). Who has ended meanwhile has left
+    /// its room already.
+    fn evictions(&mut self) {
+        if self.plan.evictions.is_empty() {
+            return;
+        }
+        let root = self.root;
+        self.plan
+            .evictions
+            .retain(|one| root.allocs.get(&one.id).is_some_and(|alloc| root.holds_room(alloc)));
+        let job = root.job_versions.get(&(self.plan.job.clone(), self.plan.job_index));
+        let may_stay = |id: &AllocId| match (root.allocs.get(id), job) {
+            (Some(alloc), Some(job)) => !gives_way(root, alloc, job),
+            _ => true,
+        };
+        let stays = self.plan.evictions.iter().filter(|one| may_stay(&one.id));
+        let refused: BTreeSet<AllocId> = stays.map(|one| one.by).collect();
+        let refused: Vec<usize> = (0..self.plan.placements.len())
+            .filter(|&at| refused.contains(&self.plan.placements[at].id))
+            .collect();
+        self.refuse(&refused);
+    }
+
+    /// What the plan changes on nodes apart from its placements.
+    fn freed(&self) -> BTreeMap<NodeId, Change> {
+        let mut changes: BTreeMap<NodeId, Change> = BTreeMap::new();
+        let stops = self.plan.stops.iter().map(|stop| stop.id);
+        for id in stops.chain(self.plan.evictions.iter().map(|one| one.id)) {
+            let Some(alloc) = self.root.allocs.get(&id).filter(|alloc| self.root.holds_room(alloc)) else {
+                continue;
+            };
+            let capacity = self.root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
+            changes.entry(alloc.node).or_default().free(capacity, alloc.ports.iter().map(|port| port.value));
+        }
+        changes
+    }
+
     /// Looks at each node that gets something. Answers whether anything was taken out.
     fn nodes(&mut self) -> bool {
         let root = self.root;
-        let mut changes: BTreeMap<NodeId, Change> = BTreeMap::new();
-        for stop in &self.plan.stops {
-            let Some(alloc) = root.allocs.get(&stop.id).filter(|alloc| !alloc.is_terminal()) else {
-                continue;
-            };
-            let capacity = root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
-            changes.entry(alloc.node).or_default().free(capacity, alloc.ports.iter().map(|port| port.value));
-        }
+        let mut changes = self.freed();
         let job = root.job_versions.get(&(self.plan.job.clone(), self.plan.job_index));
         let mut capacities: BTreeMap<&str, model::Capacity> = BTreeMap::new();
         for group in job.into_iter().flat_map(|job| &job.groups) {
@@ -165,7 +203,39 @@ impl Check<'_> {
         self.refuse(&refused)
     }
 
-    /// Takes out placements, by position, and the stops of what they would have replaced.
+    /// Keeps those that need not go, now that it is known what is placed.
+    fn spare(&mut self) {
+        if self.plan.evictions.is_empty() {
+            return;
+        }
+        let root = self.root;
+        let mut changes = self.freed();
+        let job = root.job_versions.get(&(self.plan.job.clone(), self.plan.job_index));
+        for placement in &self.plan.placements {
+            let group = job.and_then(|job| job.group(&placement.group));
+            let capacity = group.map(model::TaskGroup::capacity).unwrap_or_default();
+            let ports = placement.ports.iter().map(|port| port.value);
+            changes.entry(placement.node).or_default().take(capacity, ports);
+        }
+        let mut victims: BTreeMap<NodeId, Vec<Victim<'_>>> = BTreeMap::new();
+        for alloc in self.plan.evictions.iter().filter_map(|one| root.allocs.get(&one.id)) {
+            let capacity = root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
+            let importance = importance(root, alloc).unwrap_or_default();
+            victims.entry(alloc.node).or_default().push(Victim { alloc, capacity, importance });
+        }
+        let mut needed: BTreeSet<AllocId> = BTreeSet::new();
+        for (node, mut victims) in victims {
+            if let (Some(slot), Some(change)) = (root.usage.slot(node), changes.get_mut(&node)) {
+                spare(slot, change, &mut victims);
+                needed.extend(victims.iter().map(|victim| victim.alloc.id));
+            }
+        }
+        self.plan.evictions.retain(|one| needed.contains(&one.id));
+        let loses: BTreeSet<&model::JobKey> = needed.iter().map(|id| &root.allocs[id].job).collect();
+        self.plan.preempted_jobs.retain(|eval| loses.contains(&eval.job));
+    }
+
+    /// Takes out placements, by position, with the stops of what they would have replaced and those evicted for them.
     fn refuse(&mut self, refused: &[usize]) -> bool {
         if refused.is_empty() {
             return false;
@@ -176,6 +246,7 @@ impl Check<'_> {
             let placement = self.plan.placements.remove(at);
             self.refused.insert(placement.node);
             kept.extend(placement.previous);
+            self.plan.evictions.retain(|one| one.by != placement.id);
         }
         // What is lost with its node stops all the same.
         self.plan.stops.retain(|stop| stop.client.is_some() || !kept.contains(&stop.id));
@@ -194,6 +265,7 @@ impl Check<'_> {
     /// Whatever is neither placed nor updated in place.
     fn clear_rest(&mut self) {
         self.plan.stops.clear();
+        self.plan.evictions.clear();
         self.plan.deployment_updates.clear();
         self.plan.followups.clear();
         self.plan.unknown.clear();
@@ -204,6 +276,9 @@ impl Check<'_> {
         if self.plan.all_at_once && !self.complete {
             self.refuse_all();
             self.clear_rest();
+        }
+        if self.plan.evictions.is_empty() {
+            self.plan.preempted_jobs.clear();
         }
         Verified {
             plan: self.plan,

@@ -84,6 +84,9 @@ pub struct Root {
     pub autopilot: Arc<AutopilotSettings>,
     pub scheduler: Arc<SchedulerSettings>,
 
+    /// Allocations whose room [`Root::reserve`] counts as free already, while their rows say that they run. None in a
+    /// state that comes from the log.
+    pub(crate) given_up: OrdSet<AllocId>,
     pub(crate) allocs_by_node: OrdSet<(NodeId, AllocId)>,
     pub(crate) allocs_by_job: OrdMap<JobKey, OrdSet<AllocId>>,
     pub(crate) allocs_by_eval: OrdSet<(EvalId, AllocId)>,
@@ -152,8 +155,10 @@ impl Root {
     /// plan while this one is being written.
     pub fn reserve(&mut self, plan: &model::Plan) {
         let index = self.index;
-        for stop in &plan.stops {
-            if let Some(alloc) = self.allocs.get(&stop.id).filter(|alloc| !alloc.is_terminal()).cloned() {
+        let stops = plan.stops.iter().map(|stop| stop.id);
+        for id in stops.chain(plan.evictions.iter().map(|eviction| eviction.id)) {
+            if let Some(alloc) = self.allocs.get(&id).filter(|alloc| self.holds_room(alloc)).cloned() {
+                self.given_up.insert(id);
                 let capacity = self.group_of(&alloc).map(TaskGroup::capacity).unwrap_or_default();
                 self.usage.release(index, alloc.node, capacity, alloc.ports.iter().map(|port| port.value));
             }
@@ -163,6 +168,11 @@ impl Root {
             let capacity = job.group(&placement.group).map(TaskGroup::capacity).unwrap_or_default();
             self.usage.add(placement.node, capacity, placement.ports.iter().map(|port| port.value));
         }
+    }
+
+    /// Whether the allocation's room and ports are counted as used on its node.
+    pub fn holds_room(&self, alloc: &Allocation) -> bool {
+        !alloc.is_terminal() && !self.given_up.contains(&alloc.id)
     }
 
     /// The newest deployment of the job.

@@ -26,7 +26,7 @@ use super::{
     spread::{Spread, Standing},
 };
 
-/// A node's score may have one, two or three parts beside that of the spreads.
+/// A node's score may have from one to so many parts beside that of the spreads.
 const LANES: usize = Score::MOST_PARTS as usize;
 
 type Lanes<T> = [BinaryHeap<T>; LANES];
@@ -153,6 +153,10 @@ impl Candidates {
             candidates.divide(slots);
         }
         candidates
+    }
+
+    pub(super) fn has_spreads(&self) -> bool {
+        !self.spreads.is_empty()
     }
 
     /// Sorts the slots into buckets, and these into groups.

@@ -8,11 +8,12 @@ pub(super) struct Score {
     fit: f64,
     anti_affinity: Option<f64>,
     affinity: Option<f64>,
+    preemption: Option<f64>,
 }
 
 impl Score {
     /// So many parts it may have.
-    pub(super) const MOST_PARTS: u32 = 3;
+    pub(super) const MOST_PARTS: u32 = 4;
 
     /// `used` counts the new allocation in; `beside` are allocations of its group on the node already; `liking` is
     /// what the affinities say of the node.
@@ -28,23 +29,38 @@ impl Score {
             fit: fit(algorithm, used, total),
             anti_affinity: (beside > 0).then(|| -(f64::from(beside) + 1.0) / f64::from(count.max(1))),
             affinity: (liking != 0.0).then_some(liking),
+            preemption: None,
         }
+    }
+
+    /// Others have to go for it; `net_priority` says how much is lost with them.
+    pub(super) fn preempting(self, net_priority: f64) -> Self {
+        let preemption = 1.0 / (1.0 + (PREEMPTION_RATE * (net_priority - PREEMPTION_ORIGIN)).exp());
+        Self { preemption: Some(preemption), ..self }
     }
 
     /// The sum of the parts, and how many there are.
     pub(super) fn sum(self) -> (f64, u32) {
-        let extra = [self.anti_affinity, self.affinity];
+        let extra = [self.anti_affinity, self.affinity, self.preemption];
         let count = 1 + extra.iter().flatten().count() as u32;
         (self.fit + extra.iter().flatten().sum::<f64>(), count)
     }
 
     /// Under the names of the HTTP API, where the fit is called `binpack` also when the emptier node is the better one.
     pub(super) fn parts(self) -> impl Iterator<Item = (&'static str, f64)> {
-        let extra = [("job-anti-affinity", self.anti_affinity), ("node-affinity", self.affinity)];
+        let extra = [
+            ("job-anti-affinity", self.anti_affinity),
+            ("node-affinity", self.affinity),
+            ("preemption", self.preemption),
+        ];
         let extra = extra.into_iter().filter_map(|(name, part)| part.map(|part| (name, part)));
         std::iter::once(("binpack", self.fit)).chain(extra)
     }
 }
+
+/// The curve of the part for evictions: near 1 when little is lost, a half where the net priority is this.
+const PREEMPTION_ORIGIN: f64 = 2048.0;
+const PREEMPTION_RATE: f64 = 0.0048;
 
 /// Less than this is zero and the rest of rounding: spreads may outweigh each other exactly.
 const ROUNDING: f64 = 1e-9;
@@ -99,6 +115,16 @@ mod tests {
         check(capacity(200, 200), capacity(100, 100), 0, 1, 1.0);
         check(capacity(100, 100), capacity(100, 100), 1, 4, 0.25);
         check(capacity(10, 10), capacity(0, 0), 0, 1, 1.0);
+    }
+
+    #[test]
+    fn the_less_is_lost_the_better() {
+        let score = Score::new(Algorithm::Binpack, capacity(1, 1), capacity(1, 1), 0, 1, 0.0);
+        let part = |net| score.preempting(net).parts().find(|(name, _)| *name == "preemption").unwrap().1;
+        assert!((part(2048.0) - 0.5).abs() < 1e-9);
+        assert!((part(51.0) - 0.999_931).abs() < 1e-6);
+        assert!(part(20.0) > part(51.0));
+        assert!((normalized(score.preempting(2048.0)) - 0.75).abs() < 1e-9);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     candidates::{Best, Candidates, Worth},
     ports::PortAsk,
     score::{Score, is_part},
-    spread,
+    victims::Victims,
 };
 use crate::{
     feasible::{Distinct, Liking, Verdict},
@@ -26,6 +26,13 @@ pub(super) struct Ask {
     liking: Option<Liking>,
 }
 
+/// Which nodes to choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pool {
+    Room,
+    Preempting,
+}
+
 /// Why a node is out of the question.
 pub(super) enum Refused {
     NotReady,
@@ -40,8 +47,13 @@ pub(super) enum Refused {
 pub(crate) struct Search<'r, 'a> {
     pub(super) ranker: &'r mut Ranker<'a>,
     pub(super) ask: Ask,
+    /// The nodes with room.
     pub(super) candidates: Candidates,
+    /// The nodes on which others can be evicted for it; looked for when there is no room.
+    preempting: Option<Candidates>,
     success: Arc<AllocMetric>,
+    /// Whose scores that shows.
+    scored: Pool,
     /// The report was made when nothing was placed that could count for a spread.
     says_no_spread: bool,
 }
@@ -57,19 +69,13 @@ impl<'r, 'a> Search<'r, 'a> {
             distinct: ranker.feasibility.distinct(at),
             liking: ranker.feasibility.liking(at),
         };
-        let mut spreads = spread::of_group(ranker.root, ranker.job, ranker.feasibility, at);
-        let says_no_spread = !spreads.is_empty();
-        for (slot, of_group) in ranker.held_by(at) {
-            for spread in &mut spreads {
-                if let Some(value) = spread.value(slot) {
-                    spread.count(value, of_group as i32);
-                }
-            }
-        }
-        let candidates = Candidates::new(spreads, ranker.slots.len());
-        let mut search = Self { ranker, ask, candidates, success: Arc::default(), says_no_spread };
+        let candidates = ranker.no_candidates(at);
+        let says_no_spread = candidates.has_spreads();
+        let success = Arc::default();
+        let mut search =
+            Self { ranker, ask, candidates, preempting: None, success, scored: Pool::Room, says_no_spread };
         let mut metric = search.metric_of_all(true);
-        metric.scores = search.best_scores();
+        metric.scores = search.best_scores(Pool::Room);
         search.success = Arc::new(metric);
         search
     }
@@ -80,8 +86,8 @@ impl<'r, 'a> Search<'r, 'a> {
         if self.says_no_spread {
             // From the second one on the spreads have a say.
             self.says_no_spread = false;
-            self.success =
-                Arc::new(AllocMetric { scores: self.best_scores(), ..AllocMetric::clone(&metric) });
+            let scores = self.best_scores(self.scored);
+            self.success = Arc::new(AllocMetric { scores, ..AllocMetric::clone(&metric) });
         }
         metric
     }
@@ -107,65 +113,118 @@ impl<'r, 'a> Search<'r, 'a> {
 
     fn recount(&mut self, slot: usize, old: &Allocation, by: i32) {
         if self.ranker.group_of(old) == Some(self.ask.group) {
-            self.candidates.count(slot, by);
+            self.count(slot, by);
         }
         self.score_changed(slot);
     }
 
-    /// Finds the best node, other things equal not one of `penalty`, and takes the room there.
-    pub(crate) fn pick(&mut self, penalty: &[NodeId]) -> Option<Choice> {
+    fn count(&mut self, slot: usize, by: i32) {
+        self.candidates.count(slot, by);
+        if let Some(preempting) = &mut self.preempting {
+            preempting.count(slot, by);
+        }
+    }
+
+    /// Finds the best node, other things equal not one of `penalty`, and takes the room there. Where none has room,
+    /// less important allocations go for it, if operators allow that.
+    pub(crate) fn pick(&mut self, penalty: &[NodeId]) -> Option<Choice<'a>> {
+        if let Some(choice) = self.pick_from(Pool::Room, penalty) {
+            return Some(choice);
+        }
+        self.look_for_victims();
+        self.preempting.is_some().then(|| self.pick_from(Pool::Preempting, penalty)).flatten()
+    }
+
+    /// Looks at all nodes once more, unless that was done for an earlier allocation of the group.
+    fn look_for_victims(&mut self) {
+        if self.preempting.is_some() || self.ranker.evictable().is_none() {
+            return;
+        }
+        self.preempting = Some(self.ranker.no_candidates(self.ask.group));
+        for at in 0..self.ranker.slots.len() {
+            let has_room = self.check(at);
+            self.put_preempting(at, &has_room);
+        }
+        self.scored = Pool::Preempting;
+        let scores = self.best_scores(self.scored);
+        self.success = Arc::new(AllocMetric { scores, ..self.metric() });
+    }
+
+    fn pool(&mut self, pool: Pool) -> &mut Candidates {
+        match (pool, &mut self.preempting) {
+            (Pool::Preempting, Some(preempting)) => preempting,
+            _ => &mut self.candidates,
+        }
+    }
+
+    fn pick_from(&mut self, pool: Pool, penalty: &[NodeId]) -> Option<Choice<'a>> {
         let mut aside: Vec<(Worth, Best)> = Vec::new();
         let chosen = loop {
-            let top = self.candidates.pop();
+            let top = self.pool(pool).pop();
             if let Some(top) = top
                 && penalty.contains(&self.ranker.slots[top.entry.slot as usize].node)
             {
-                aside.push((self.candidates.with_penalty(&top), top));
+                aside.push((self.pool(pool).with_penalty(&top), top));
                 continue;
             }
             let best_aside = (0..aside.len()).max_by(|&a, &b| aside[a].0.compare(&aside[b].0));
             let best = match (top, best_aside) {
                 (Some(top), Some(at)) if aside[at].0.compare(&top.worth).is_gt() => {
-                    self.candidates.put_back(top);
+                    self.pool(pool).put_back(top);
                     aside.swap_remove(at).1
                 }
                 (Some(top), _) => top,
                 (None, Some(at)) => aside.swap_remove(at).1,
                 (None, None) => break None,
             };
-            if let Some(choice) = self.take(best.entry.slot as usize) {
+            if let Some(choice) = self.take(pool, best.entry.slot as usize) {
                 break Some(choice);
             }
-            self.candidates.remove(best.entry.slot as usize);
+            self.pool(pool).remove(best.entry.slot as usize);
         };
         for (_, best) in aside {
-            self.candidates.put_back(best);
+            self.pool(pool).put_back(best);
         }
         chosen
     }
 
     /// Takes room and ports on the node; `None` when its dynamic ports do not suffice.
-    fn take(&mut self, at: usize) -> Option<Choice> {
+    fn take(&mut self, pool: Pool, at: usize) -> Option<Choice<'a>> {
         let slot = self.ranker.slots[at];
-        let none = Change::default();
-        let change = self
-            .ranker
-            .touched
-            .get(self.ranker.touched_of[at] as usize)
-            .map_or(&none, |touched| &touched.change);
-        let ports = self.ask.ports.choose(slot, change, &mut self.ranker.rng)?;
+        let victims = match pool {
+            Pool::Room => Victims::default(),
+            Pool::Preempting => self.victims(at)?,
+        };
+        let mut change = self.ranker.touched(at).map(|touched| touched.change.clone()).unwrap_or_default();
+        victims.free(&mut change);
+        let ports = self.ask.ports.choose(slot, &change, &mut self.ranker.rng)?;
+        for &victim in &victims.all {
+            self.ranker.evict(at, victim);
+        }
         let touched = self.ranker.touch(at);
         touched.change.take(self.ask.capacity, ports.iter().map(|port| port.value));
         self.ranker.count(at, Some(self.ask.group), 1);
-        self.candidates.count(at, 1);
+        self.count(at, 1);
         self.score_changed(at);
-        Some(Choice { node: slot.node, ports })
+        let victims = victims.all.iter().map(|victim| victim.alloc).collect();
+        Some(Choice { node: slot.node, ports, victims })
+    }
+
+    /// Who is best evicted on the node for one more.
+    fn victims(&self, at: usize) -> Option<Victims<'a>> {
+        let none = Change::default();
+        let change = self.ranker.touched(at).map_or(&none, |touched| &touched.change);
+        let evictable = self.ranker.evictable.as_ref()?;
+        evictable.choose(at, self.ranker.slots[at], change, self.ask.capacity, &self.ask.ports)
     }
 
     /// The node has changed, and with it perhaps what others may take.
     fn score_changed(&mut self, at: usize) {
         self.score_again(at);
-        for other in std::mem::take(&mut self.ranker.turned) {
+        let mut turned = std::mem::take(&mut self.ranker.turned);
+        turned.sort_unstable();
+        turned.dedup();
+        for other in turned {
             if other as usize != at {
                 self.score_again(other as usize);
             }
@@ -173,22 +232,44 @@ impl<'r, 'a> Search<'r, 'a> {
     }
 
     fn score_again(&mut self, at: usize) {
-        if self.check(at).is_ok() {
+        let has_room = self.check(at);
+        if has_room.is_ok() {
             self.put(at);
         } else {
             self.candidates.remove(at);
         }
+        self.put_preempting(at, &has_room);
     }
 
     /// Enters a node that can take one more.
     pub(super) fn put(&mut self, at: usize) {
-        let slots = self.ranker.slots.len() as u64;
-        let tie = (at as u64 + self.ranker.seed % slots) % slots;
-        let score = self.score(at);
-        self.candidates.put(at, score, tie as u32);
+        let (score, tie) = (self.score(at, None), self.tie(at));
+        self.candidates.put(at, score, tie);
     }
 
-    fn score(&self, at: usize) -> Score {
+    /// Enters a node that can take one more if others go, or takes it out: `has_room` says what [`Search::check`] found.
+    fn put_preempting(&mut self, at: usize, has_room: &Result<(), Refused>) {
+        if self.preempting.is_none() {
+            return;
+        }
+        let victims = match has_room {
+            Err(Refused::Exhausted(_)) => self.victims(at),
+            _ => None,
+        };
+        let entry = victims.map(|victims| (self.score(at, Some(&victims)), self.tie(at)));
+        let pool = self.pool(Pool::Preempting);
+        match entry {
+            Some((score, tie)) => pool.put(at, score, tie),
+            None => pool.remove(at),
+        }
+    }
+
+    fn tie(&self, at: usize) -> u32 {
+        let slots = self.ranker.slots.len() as u64;
+        ((at as u64 + self.ranker.seed % slots) % slots) as u32
+    }
+
+    fn score(&self, at: usize, victims: Option<&Victims<'a>>) -> Score {
         let slot = self.ranker.slots[at];
         let liking = self.ask.liking.as_ref().map_or(0.0, |liking| liking.of(at, slot.class));
         let (used, beside) = match self.ranker.touched(at) {
@@ -196,7 +277,9 @@ impl<'r, 'a> Search<'r, 'a> {
             Some(touched) => (touched.change.used(slot), touched.per_group[self.ask.group]),
         };
         let algorithm = self.ranker.root.scheduler.algorithm;
-        Score::new(algorithm, used.plus(self.ask.capacity), slot.total, beside, self.ask.count, liking)
+        let used = used.minus(victims.map(Victims::freed).unwrap_or_default()).plus(self.ask.capacity);
+        let score = Score::new(algorithm, used, slot.total, beside, self.ask.count, liking);
+        victims.map_or(score, |victims| score.preempting(victims.net_priority()))
     }
 
     /// Whether the node can take one more.
@@ -238,17 +321,18 @@ impl<'r, 'a> Search<'r, 'a> {
     }
 
     /// The best five.
-    fn best_scores(&mut self) -> Vec<model::metric::NodeScore> {
+    fn best_scores(&mut self, pool: Pool) -> Vec<model::metric::NodeScore> {
         let mut best: Vec<Best> = Vec::new();
         while best.len() < 5
-            && let Some(one) = self.candidates.pop()
+            && let Some(one) = self.pool(pool).pop()
         {
             best.push(one);
         }
         let scores = best.iter().map(|best| {
             let at = best.entry.slot as usize;
+            let victims = if pool == Pool::Preempting { self.victims(at) } else { None };
             let mut parts: BTreeMap<String, f64> =
-                self.score(at).parts().map(|(name, part)| (name.into(), part)).collect();
+                self.score(at, victims.as_ref()).parts().map(|(name, part)| (name.into(), part)).collect();
             if is_part(best.spread) {
                 parts.insert("allocation-spread".into(), best.spread);
             }
@@ -257,7 +341,7 @@ impl<'r, 'a> Search<'r, 'a> {
         });
         let scores = scores.collect();
         for one in best {
-            self.candidates.put_back(one);
+            self.pool(pool).put_back(one);
         }
         scores
     }

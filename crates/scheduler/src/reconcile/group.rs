@@ -118,7 +118,7 @@ impl<'a> Task<'a, '_> {
         let mut buckets = Buckets::default();
         for &alloc in allocs {
             let is_old = alloc.job_index != self.job.job_modify_index;
-            if alloc.desired == DesiredStatus::Stop {
+            if alloc.desired != DesiredStatus::Run {
                 continue;
             }
             let is_batch = self.job.kind == JobType::Batch;

@@ -16,7 +16,7 @@ pub(super) fn collect(root: &mut Root, index: u64, before: Timestamp) -> Outcome
             let replaced = alloc.next.is_some() && alloc.client != ClientStatus::Complete;
             alloc.client.is_terminal()
                 && alloc.modify_time < before
-                && (job_gone || replaced || alloc.desired == DesiredStatus::Stop)
+                && (job_gone || replaced || alloc.desired != DesiredStatus::Run)
         })
     };
     let mut evals: Vec<EvalId> = Vec::new();

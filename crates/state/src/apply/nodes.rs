@@ -103,7 +103,7 @@ pub(super) fn set_status(
 fn give_up_stopping(root: &mut Root, index: u64, id: NodeId, now: Timestamp) {
     let stopping: Vec<_> = root
         .allocs_of_node(id)
-        .filter(|alloc| alloc.desired == DesiredStatus::Stop && !alloc.client.is_terminal())
+        .filter(|alloc| alloc.desired != DesiredStatus::Run && !alloc.client.is_terminal())
         .cloned()
         .collect();
     for alloc in stopping {

@@ -1,8 +1,13 @@
 //! Plans become true. They were verified by the plan applier; nothing is decided here.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use model::{AllocId, Allocation, ClientStatus, DesiredStatus, EvalId, Evaluation, JobKey, Plan};
+use model::{
+    AllocId, Allocation, ClientStatus, DesiredStatus, EvalId, Evaluation, Eviction, JobKey, Plan, Timestamp,
+};
 
 use super::{deployments, drains, evals};
 use crate::{command::Outcome, root::Root};
@@ -19,8 +24,11 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
         if let Some(alloc) = root.allocs.get(&stop.id) {
             let was = alloc.clone();
             let mut alloc = Allocation::clone(alloc);
-            alloc.desired = DesiredStatus::Stop;
-            alloc.desired_description = stop.description;
+            // What was evicted meanwhile stays known as that.
+            if alloc.desired != DesiredStatus::Evict {
+                alloc.desired = DesiredStatus::Stop;
+                alloc.desired_description = stop.description;
+            }
             if let Some(client) = stop.client {
                 alloc.client = client;
             }
@@ -31,6 +39,13 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
             if !was.is_terminal() {
                 deployments::uncount(root, index, &was);
             }
+        }
+    }
+    let mut preempted: BTreeMap<AllocId, Vec<AllocId>> = BTreeMap::new();
+    for eviction in plan.evictions {
+        if let Some(job) = evict(root, index, &eviction, plan.now) {
+            jobs.insert(job);
+            preempted.entry(eviction.by).or_default().push(eviction.id);
         }
     }
     for id in plan.unknown {
@@ -93,6 +108,8 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
                     unknown_since: None,
                     returned: false,
                     oversubscribed: plan.oversubscribed,
+                    preempted: preempted.remove(&placement.id).unwrap_or_default(),
+                    preempted_by: None,
                     reschedules: placement.reschedules,
                     metric: placement.metric,
                     create_time: plan.now,
@@ -108,6 +125,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
             }
         }
     }
+    evals::upsert_all(root, index, plan.preempted_jobs);
     evals::upsert_all(root, index, settled);
     for job in &jobs {
         root.refresh_job_status(index, job);
@@ -115,8 +133,23 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
     Outcome::Done
 }
 
+/// Takes the room of an allocation for a more important one. Answers with the job that loses it; `None` when it has
+/// ended by itself meanwhile.
+fn evict(root: &mut Root, index: u64, eviction: &Eviction, now: Timestamp) -> Option<JobKey> {
+    let was = root.allocs.get(&eviction.id).filter(|alloc| !alloc.is_terminal())?.clone();
+    let mut alloc = Allocation::clone(&was);
+    alloc.desired = DesiredStatus::Evict;
+    alloc.desired_description = format!("Preempted by alloc ID {}", eviction.by);
+    alloc.preempted_by = Some(eviction.by);
+    alloc.modify_time = now;
+    alloc.alloc_modify_index = index;
+    root.put_alloc(index, alloc);
+    deployments::uncount(root, index, &was);
+    Some(was.job.clone())
+}
+
 /// The node of the allocation cannot be reached, and the group allows to wait.
-fn disconnect(root: &mut Root, index: u64, id: AllocId, now: model::Timestamp) {
+fn disconnect(root: &mut Root, index: u64, id: AllocId, now: Timestamp) {
     let Some(alloc) = root.allocs.get(&id).filter(|alloc| !alloc.is_terminal()) else { return };
     let is_away = root.nodes.get(&alloc.node).is_none_or(|node| node.status.is_gone());
     let mut alloc = Allocation::clone(alloc);
@@ -138,7 +171,7 @@ fn update_in_place(
     (id, eval): (AllocId, EvalId),
     job: &model::Job,
     deployment: Option<model::DeploymentId>,
-    now: model::Timestamp,
+    now: Timestamp,
 ) {
     let Some(alloc) = root.allocs.get(&id) else { return };
     let mut alloc = Allocation::clone(alloc);
