@@ -16,7 +16,8 @@ pub fn check(root: &Root) -> Result<(), String> {
     placements_never_exceed_count(root)?;
     usage_is_the_sum_of_allocations(root)?;
     catalog_follows_allocations(root)?;
-    orphans_have_no_node(root)
+    orphans_have_no_node(root)?;
+    the_evicted_gave_way_to_somebody(root)
 }
 
 /// On one node, no two allocations that shall run hold the same port.
@@ -202,6 +203,38 @@ pub fn orphans_have_no_node(root: &Root) -> Result<(), String> {
         let is_orphan = !alloc.is_terminal() && !root.nodes.contains_key(&alloc.node);
         if is_orphan != root.orphans.contains(&alloc.id) {
             return Err(format!("{} on {}: an orphan is {is_orphan}", alloc.id, alloc.node));
+        }
+    }
+    Ok(())
+}
+
+/// An allocation is evicted for another one of a different job on the same node, and that one knows of it.
+///
+/// # Errors
+/// Names both.
+pub fn the_evicted_gave_way_to_somebody(root: &Root) -> Result<(), String> {
+    for alloc in root.allocs.values() {
+        let is_evicted = alloc.desired == model::DesiredStatus::Evict;
+        if is_evicted != alloc.preempted_by.is_some() {
+            return Err(format!(
+                "{} shall {} and was evicted for {:?}",
+                alloc.id,
+                alloc.desired.as_str(),
+                alloc.preempted_by
+            ));
+        }
+        if let Some(winner) = alloc.preempted_by.and_then(|id| root.allocs.get(&id))
+            && (winner.node != alloc.node || winner.job == alloc.job || !winner.preempted.contains(&alloc.id))
+        {
+            return Err(format!("{} was evicted for {}, which has not taken its room", alloc.id, winner.id));
+        }
+        for loser in alloc.preempted.iter().filter_map(|id| root.allocs.get(id)) {
+            if loser.preempted_by != Some(alloc.id) {
+                return Err(format!(
+                    "{} was evicted for {:?}, not for {}",
+                    loser.id, loser.preempted_by, alloc.id
+                ));
+            }
         }
     }
     Ok(())

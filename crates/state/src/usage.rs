@@ -80,8 +80,8 @@ pub struct Class {
     pub sample: Arc<Node>,
     /// How many nodes are in the class now.
     pub nodes: u32,
-    /// Index at which room last appeared in the class: something ended, a node came, became ready or grew. What
-    /// blocked evaluations wait for.
+    /// Index at which room last appeared in the class: something ended or may be evicted now, a node came, became
+    /// ready or grew. What blocked evaluations wait for.
     pub freed_index: u64,
 }
 
@@ -192,6 +192,13 @@ impl Usage {
             }
             let class = slot.class as usize;
             self.classes[class].freed_index = index;
+        }
+    }
+
+    /// What runs may have to give way from now on.
+    pub(crate) fn may_be_evicted(&mut self, index: u64) {
+        for class in self.classes.iter_mut() {
+            class.freed_index = index;
         }
     }
 

@@ -43,6 +43,14 @@ pub(super) fn register(
         (None, _) => (0, index, true),
     };
     if new_version {
+        let is_less_important = match &before {
+            Some(before) => job.priority < before.priority,
+            // What is left of a purged job of that name gave way to nobody.
+            None => root.allocs_of_job(&key).any(|alloc| !alloc.is_terminal()),
+        };
+        if is_less_important {
+            root.usage.may_be_evicted(index);
+        }
         job.create_index = before.as_ref().map_or(index, |before| before.create_index);
         job.version = version;
         job.job_modify_index = index;

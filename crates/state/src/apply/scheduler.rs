@@ -19,6 +19,9 @@ pub(super) fn set(
     let known = &root.scheduler;
     match replaced(index, known.create_index, known.modify_index, enforce_index) {
         Ok((create_index, modify_index)) => {
+            if settings.preemption != known.preemption {
+                root.usage.may_be_evicted(index);
+            }
             root.scheduler = Arc::new(SchedulerSettings { create_index, modify_index, ..settings });
             Outcome::Done
         }
