@@ -177,10 +177,15 @@ impl<'r, 'a> Search<'r, 'a> {
                 (None, Some(at)) => aside.swap_remove(at).1,
                 (None, None) => break None,
             };
-            if let Some(choice) = self.take(pool, best.entry.slot as usize) {
-                break Some(choice);
+            let at = best.entry.slot as usize;
+            let choice = match pool {
+                Pool::Room => self.take(at),
+                Pool::Preempting => self.take_evicting(at),
+            };
+            if choice.is_some() {
+                break choice;
             }
-            self.pool(pool).remove(best.entry.slot as usize);
+            self.pool(pool).remove(at);
         };
         for (_, best) in aside {
             self.pool(pool).put_back(best);
@@ -189,15 +194,32 @@ impl<'r, 'a> Search<'r, 'a> {
     }
 
     /// Takes room and ports on the node; `None` when its dynamic ports do not suffice.
-    fn take(&mut self, pool: Pool, at: usize) -> Option<Choice<'a>> {
+    fn take(&mut self, at: usize) -> Option<Choice<'a>> {
+        self.take_with(at, &Victims::default())
+    }
+
+    /// The same where others have to go for it; `None` when that does not help, or is not allowed.
+    fn take_evicting(&mut self, at: usize) -> Option<Choice<'a>> {
+        self.ranker.evictable()?;
+        let victims = self.victims(at)?;
+        self.take_with(at, &victims)
+    }
+
+    fn take_with(&mut self, at: usize, victims: &Victims<'a>) -> Option<Choice<'a>> {
         let slot = self.ranker.slots[at];
-        let victims = match pool {
-            Pool::Room => Victims::default(),
-            Pool::Preempting => self.victims(at)?,
-        };
-        let mut change = self.ranker.touched(at).map(|touched| touched.change.clone()).unwrap_or_default();
-        victims.free(&mut change);
-        let ports = self.ask.ports.choose(slot, &change, &mut self.ranker.rng)?;
+        let none = Change::default();
+        let mut freed;
+        let mut change = self
+            .ranker
+            .touched
+            .get(self.ranker.touched_of[at] as usize)
+            .map_or(&none, |touched| &touched.change);
+        if !victims.all.is_empty() {
+            freed = change.clone();
+            victims.free(&mut freed);
+            change = &freed;
+        }
+        let ports = self.ask.ports.choose(slot, change, &mut self.ranker.rng)?;
         for &victim in &victims.all {
             self.ranker.evict(at, victim);
         }
