@@ -130,6 +130,12 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
     let allocs: Vec<AllocListStub> = client
         .get(&format!("{path}/allocations"), &[])
         .map_err(|error| error.while_doing("querying related allocations"))?;
+    let preempted = preempted(client, &allocs)?;
+    if !preempted.is_empty() {
+        let table = allocs_table(ctx, &preempted, verbose);
+        ctx.output.section("Preempted Allocations")?;
+        ctx.output.line(table)?;
+    }
     if !allocs.is_empty() {
         let table = allocs_table(ctx, &allocs, verbose);
         ctx.output.section("Placed Allocations")?;
@@ -151,6 +157,18 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
         }
     }
     Ok(0)
+}
+
+/// What gave up its room for these, as far as it is not forgotten.
+fn preempted(client: &Client, allocs: &[AllocListStub]) -> Result<Vec<AllocListStub>, Failure> {
+    let mut all = Vec::new();
+    for id in allocs.iter().flat_map(|alloc| &alloc.preempted_allocations) {
+        let found: Vec<AllocListStub> = client
+            .get("/v1/allocations", &[("prefix", id)])
+            .map_err(|error| error.while_doing("querying preempted allocations"))?;
+        all.extend(found);
+    }
+    Ok(all)
 }
 
 fn eval_block(ctx: &Context<'_>, eval: &Evaluation, verbose: bool) -> Block {

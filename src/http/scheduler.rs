@@ -1,7 +1,6 @@
 //! How the scheduler works: what operators read and change.
 
 use api::{SchedulerConfiguration, SchedulerConfigurationResponse, SchedulerConfigurationUpdate};
-use model::Preemption;
 use state::{Command, Outcome, Refusal};
 
 use super::{
@@ -32,13 +31,6 @@ pub(super) async fn configuration(ctx: &Context, call: &Call) -> Answer {
 async fn set(ctx: &Context, call: &Call) -> Answer {
     let wanted: SchedulerConfiguration = call.json()?;
     let settings = wanted.into_model().map_err(|refused| Failure::problems(&refused.problems))?;
-    let Preemption { system: _, sysbatch, batch, service } = settings.preemption;
-    if sysbatch || batch || service {
-        return Err(Failure::absent(
-            "no job takes the room of another one in this version of troupe: leave the preemption of service, batch and \
-             sysbatch jobs off",
-        ));
-    }
     let command = Command::SetScheduler { settings, enforce_index: call.number("cas")? };
     let (index, outcome) = propose_any(ctx, command).await?;
     let updated = match outcome {

@@ -17,7 +17,7 @@ mod job_from_model; // model -> wire
 mod job_to_model; // wire -> model, with defaults and refusals
 
 pub mod agent; // members, agent/self, search
-pub mod alloc; // Allocation, its stub, task states and events
+pub mod alloc; // Allocation, its stub, resources
 pub mod deployment; // Deployment and its groups
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
@@ -25,6 +25,7 @@ pub mod node; // Node, its stub, drivers and events
 pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
 pub mod request; // register, deregister, parse, validate, plan
+pub mod task_state; // task states and events
 pub mod stats; // what allocations and hosts use
 
 pub mod consul; // Consul's catalog and health objects
@@ -32,10 +33,7 @@ pub mod consul; // Consul's catalog and health objects
 pub use agent::{
     AgentHealth, AgentMembers, AgentSelf, HealthNote, JoinResponse, Member, SearchRequest, SearchResponse,
 };
-pub use alloc::{
-    AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker, TaskEvent,
-    TaskState,
-};
+pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
 pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{Deployment, DeploymentState};
 pub use eval::Evaluation;
@@ -61,4 +59,5 @@ pub use request::{
     QueryMeta,
 };
 pub use stats::{AllocResourceUsage, CpuStats, HostStats, MemoryStats, ResourceUsage, TaskResourceUsage};
+pub use task_state::{TaskEvent, TaskState};
 pub use time::Time;

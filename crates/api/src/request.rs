@@ -1,6 +1,7 @@
 //! What clients ask of jobs, and the answers.
 
 use crate::{
+    alloc::AllocListStub,
     job::Job,
     metric::AllocMetric,
     wire::{Absent, Map, nil, wire},
@@ -118,7 +119,8 @@ wire! {
     pub struct PlanAnnotations {
         #[serde(rename = "DesiredTGUpdates", with = "nil")]
         pub desired_tg_updates: Map<DesiredUpdates>,
-        pub preempted_allocs: Absent,
+        #[serde(with = "nil")]
+        pub preempted_allocs: Vec<AllocListStub>,
     }
 
     pub struct DesiredUpdates {
@@ -155,6 +157,7 @@ impl From<&model::GroupAnnotation> for DesiredUpdates {
             stop: u64::from(annotation.stop),
             in_place_update: u64::from(annotation.in_place),
             destructive_update: u64::from(annotation.destructive),
+            preemptions: u64::from(annotation.preemptions),
             ..Self::default()
         }
     }

@@ -151,9 +151,14 @@ const TABLE: &[(&str, Harmless, &str)] = &[
     ("server.default_scheduler_config.reject_job_registration", When(&["false"]), NO_TUNING),
     ("server.default_scheduler_config.pause_eval_broker", When(&["false"]), NO_TUNING),
     (
+        "server.default_scheduler_config.preemption_config.system_scheduler_enabled",
+        When(&["true"]),
+        "leave it out and switch it off with `troupe operator scheduler set-config`",
+    ),
+    (
         "server.default_scheduler_config.preemption_config",
         When(&["false"]),
-        "no allocation is stopped for another one in this release; leave it out",
+        "leave it out and switch it on with `troupe operator scheduler set-config`",
     ),
     ("server.default_scheduler_config", When(&[]), NO_TUNING),
     ("server.plan_rejection_tracker.enabled", When(&["false"]), NO_TUNING),

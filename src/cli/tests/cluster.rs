@@ -227,6 +227,20 @@ fn the_scheduler() {
     let set = ["operator", "scheduler", "set-config", "-scheduler-algorithm=spread"];
     assert_eq!(nomad(&fake, &set).out, "Scheduler configuration updated!\n");
     assert!(nomad(&fake, &set).text().contains("could not be atomically updated"));
+    let fake = Fake::start();
+    fake.on("GET /v1/operator/scheduler/configuration", &json!({ "SchedulerConfig": config }))
+        .on(path, &json!({ "Updated": true, "Index": 8 }));
+    let on = [
+        "-preempt-service-scheduler=true",
+        "-preempt-batch-scheduler=true",
+        "-preempt-system-scheduler=false",
+    ];
+    let set = ["operator", "scheduler", "set-config", on[0], on[1], on[2]];
+    assert_eq!(nomad(&fake, &set).code, 0);
+    let sent: Value = serde_json::from_str(&fake.the("PUT").body).unwrap();
+    let sent = &sent["PreemptionConfig"];
+    let is_on = |kind: &str| sent[format!("{kind}SchedulerEnabled")].as_bool().unwrap();
+    assert_eq!(["Service", "Batch", "System", "SysBatch"].map(is_on), [true, true, false, false]);
     let wrong = ["operator", "scheduler", "set-config", "-pause-eval-broker=often"];
     assert!(nomad(&fake, &wrong).text().contains("true or false"));
 }

@@ -261,6 +261,22 @@ fn evaluations_and_deployments() {
 }
 
 #[test]
+fn who_gave_up_room_is_shown_with_the_evaluation() {
+    let fake = Fake::start();
+    let mut placed = stub();
+    placed.preempted_allocations = vec!["77e1a2b3-1c1c-4f0e-9f25-5b4b0a3e5f11".into()];
+    let mut gone = stub();
+    (gone.id, gone.job_id) = (placed.preempted_allocations[0].clone(), "reports".into());
+    (gone.desired_status, gone.preempted_by_allocation) = ("evict".into(), ALLOC.into());
+    fake.on("PUT /v1/search", &found("evals", &[EVAL]))
+        .on(&format!("GET /v1/evaluation/{EVAL}"), &eval("complete"))
+        .on(&format!("GET /v1/evaluation/{EVAL}/allocations"), &json!([placed]))
+        .on("GET /v1/allocations", &json!([gone]));
+    insta::assert_snapshot!("eval_status_preempted", nomad(&fake, &["eval", "status", "4c6b"]).text());
+    assert!(fake.the("GET /v1/allocations").line.ends_with("prefix=77e1a2b3-1c1c-4f0e-9f25-5b4b0a3e5f11"));
+}
+
+#[test]
 fn what_an_id_belongs_to_is_found_out() {
     let fake = Fake::start();
     fake.on("PUT /v1/search", &json!({ "Matches": { "allocs": [ALLOC], "nodes": ["bc11"] } }));

@@ -37,6 +37,19 @@ fn without_its_node_an_allocation_is_still_shown() {
 }
 
 #[test]
+fn an_evicted_one_says_for_whom() {
+    let fake = Fake::start();
+    let mut alloc = alloc();
+    (alloc.desired_status, alloc.client_status) = ("evict".into(), "complete".into());
+    alloc.desired_description = "Preempted by alloc ID 77e1a2b3-1c1c-4f0e-9f25-5b4b0a3e5f11".into();
+    fake.on("PUT /v1/search", &found("allocs", &[ALLOC])).on(&format!("GET /v1/allocation/{ALLOC}"), &alloc);
+    let out = nomad(&fake, &["alloc", "status", "bc"]).out;
+    let expected = "\nDesired Status      = evict\n\
+        Desired Description = Preempted by alloc ID 77e1a2b3-1c1c-4f0e-9f25-5b4b0a3e5f11\n";
+    assert!(out.contains(expected), "{out}");
+}
+
+#[test]
 fn ports_of_the_groups_network() {
     let fake = Fake::start();
     let mut alloc = json!(alloc());

@@ -228,7 +228,11 @@ async fn the_scheduler_is_set_and_obeyed_at_the_door() {
     assert_eq!(world.put("/v1/jobs", &job).await.json()["Warnings"], "");
     assert_eq!(world.put(uri, &json!({"SchedulerAlgorithm": "best"})).await.status, 500);
     let preempts = json!({"PreemptionConfig": {"ServiceSchedulerEnabled": true}});
-    assert_eq!(world.put(uri, &preempts).await.status, 501);
+    assert_eq!(world.put(uri, &preempts).await.json()["Updated"], true);
+    let on = &world.get(uri).await.json()["SchedulerConfig"]["PreemptionConfig"];
+    let is_on = |kind: &str| on[format!("{kind}SchedulerEnabled")].as_bool().unwrap();
+    assert_eq!(["Service", "Batch", "SysBatch"].map(is_on), [true, false, false]);
+    assert!(world.log.root().scheduler.preemption.is_on(model::JobType::Service));
     let summaries = world.call(Method::PUT, "/v1/system/reconcile/summaries", "").await;
     assert_eq!((summaries.status.as_u16(), summaries.text()), (200, ""));
 }

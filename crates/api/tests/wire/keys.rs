@@ -120,6 +120,16 @@ fn allocations() {
          FollowupEvalID NextAllocation RescheduleTracker PreemptedAllocations PreemptedByAllocation CreateIndex \
          ModifyIndex CreateTime ModifyTime",
     );
+    check(
+        api::JobPlanResponse::default().annotations.unwrap_or_default(),
+        "DesiredTGUpdates PreemptedAllocs",
+    );
+    let rich = api::Allocation {
+        preempted_allocations: vec!["a".into()],
+        preempted_by_allocation: "b".into(),
+        ..api::Allocation::default()
+    };
+    check(rich, "ID DesiredTransition PreemptedAllocations PreemptedByAllocation");
     check(api::TaskState::default(), "State Failed Restarts LastRestart StartedAt FinishedAt Events Paused");
     check(
         api::TaskEvent::default(),
