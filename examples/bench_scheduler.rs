@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example bench_scheduler [-- nodes jobs count runs] [-alone]`: first what each demand of a job
 //! costs the scheduler alone, then through the log. With any of `-constraint`, `-affinity`, `-spread`, `-unique` (spread
-//! over all nodes), `-ports N` only jobs with those demands are placed. `-alone` leaves the log out.
+//! over all nodes), `-preempt` (nodes are full of less important tasks, ten on each, of ten jobs), `-ports N` only jobs with those demands are placed. `-alone` leaves the log out.
 //!
 //! Nodes are rows without agents (32,000 MHz, 128 GiB); a task asks for 100 MHz and 100 MiB, the sizes that the
 //! table in docs/benchmarks.md compares with. Every run is checked: all placements there, no invariant broken.
@@ -16,8 +16,9 @@ use std::{
 
 use actix::Arbiter;
 use model::{
-    Affinity, Capacity, Constraint, DriverInfo, EvalId, EvalStatus, Evaluation, Job, NetworkAsk, Node,
-    NodeId, NodeStatus, Operand, Port, Resources, Spread, Task, TaskGroup, Trigger,
+    Affinity, Capacity, Constraint, DriverInfo, EvalId, EvalStatus, Evaluation, Job, MigratePolicy,
+    NetworkAsk, Node, NodeId, NodeStatus, Operand, Port, Preemption, Resources, SchedulerSettings, Spread,
+    Task, TaskGroup, Trigger,
 };
 use scheduler::{Input, schedule, verify};
 use state::{Command, Root, invariants};
@@ -42,11 +43,15 @@ struct Demands {
     spread: bool,
     /// Over all nodes.
     unique: bool,
+    /// On nodes that are full: one less important task goes for each.
+    preempt: bool,
     /// Dynamic ones.
     ports: usize,
 }
 
 const RACKS: usize = 20;
+/// Of a node.
+const TENTH_MHZ: u32 = 3200;
 
 fn node(number: usize) -> Node {
     Node {
@@ -86,6 +91,7 @@ fn job(number: usize, count: u32, demands: Demands) -> Job {
         id: format!("job-{number}"),
         name: format!("job-{number}"),
         datacenters: vec!["dc1".into()],
+        priority: if demands.preempt { 70 } else { 50 },
         constraints: demands.constraint.then(|| equal("${meta.half}", "1")).into_iter().collect(),
         affinities: demands.affinity.then(like).into_iter().collect(),
         groups: vec![TaskGroup {
@@ -103,7 +109,11 @@ fn job(number: usize, count: u32, demands: Demands) -> Job {
             tasks: vec![Task {
                 name: "t".into(),
                 driver: "mock_driver".into(),
-                resources: Resources { cpu_mhz: 100, memory_mb: 100, ..Resources::default() },
+                resources: Resources {
+                    cpu_mhz: if demands.preempt { TENTH_MHZ } else { 100 },
+                    memory_mb: 100,
+                    ..Resources::default()
+                },
                 ..Task::default()
             }],
             ..TaskGroup::default()
@@ -125,6 +135,31 @@ fn register(job: Job) -> Command {
     Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: Some(eval), now }
 }
 
+/// Fills the nodes with ten jobs, one task of each on every node, and lets others take their room.
+fn fill(root: &mut Root, nodes: usize) {
+    let mut index = root.index;
+    let mut apply = |root: &mut Root, command| {
+        index += 1;
+        root.apply(index, command);
+    };
+    for number in 0..10 {
+        let demands = Demands { preempt: true, ..Demands::default() };
+        let mut low = Job { priority: 20, ..job(number, nodes as u32, demands) };
+        (low.id, low.name) = (format!("low-{number}"), format!("low-{number}"));
+        low.groups[0].migrate = Some(MigratePolicy::default());
+        let job = low.key();
+        apply(root, register(low));
+        let eval = root.evals_of_job(&job).next().expect("it was registered with one").clone();
+        let mut ids = || RandomIds.uuid();
+        let decision =
+            schedule(Input { root, eval: &eval, now: SystemClock.now(), ids: &mut ids, rng_seed: 7 });
+        apply(root, Command::ApplyPlan { plan: Box::new(decision.plan), evals: vec![decision.eval] });
+    }
+    let preemption = Preemption { service: true, ..Preemption::default() };
+    let settings = SchedulerSettings { preemption, ..SchedulerSettings::default() };
+    apply(root, Command::SetScheduler { settings, enforce_index: None });
+}
+
 /// The pure part: schedule, verify, apply; no log, no actors.
 fn alone(nodes: usize, jobs: usize, count: u32, demands: Demands) -> f64 {
     let mut root = Root::default();
@@ -136,10 +171,19 @@ fn alone(nodes: usize, jobs: usize, count: u32, demands: Demands) -> f64 {
     for number in 0..nodes {
         apply(&mut root, Command::RegisterNode { node: node(number), evals: vec![], now: SystemClock.now() });
     }
+    if demands.preempt {
+        fill(&mut root, nodes);
+        index = root.index;
+    }
+    let mut apply = |root: &mut Root, command| {
+        index += 1;
+        root.apply(index, command);
+    };
     for number in 0..jobs {
         apply(&mut root, register(job(number, count, demands)));
     }
-    let evals: Vec<Arc<Evaluation>> = root.evals.values().cloned().collect();
+    let open = root.evals.values().filter(|eval| !eval.status.is_terminal());
+    let evals: Vec<Arc<Evaluation>> = open.cloned().collect();
     let start = Instant::now();
     for eval in evals {
         let mut ids = || RandomIds.uuid();
@@ -155,11 +199,14 @@ fn alone(nodes: usize, jobs: usize, count: u32, demands: Demands) -> f64 {
 }
 
 fn check(root: &Root, jobs: usize, count: u32, demands: Demands) {
-    assert_eq!(root.allocs.len(), jobs * count as usize, "all placements are there");
+    let placed = root.allocs.values().filter(|alloc| !alloc.job.id.starts_with("low-")).count();
+    assert_eq!(placed, jobs * count as usize, "all placements are there");
+    let evicted = root.allocs.values().filter(|alloc| alloc.preempted_by.is_some()).count();
+    assert_eq!(evicted, if demands.preempt { placed } else { 0 }, "as few go as can");
     if let Err(broken) = invariants::check(root) {
         panic!("{broken}");
     }
-    for job in root.jobs.keys() {
+    for job in root.jobs.keys().filter(|job| !job.id.starts_with("low-")) {
         let mut racks = [0u32; RACKS];
         let mut nodes: BTreeMap<NodeId, u32> = BTreeMap::new();
         for alloc in root.allocs_of_job(job) {
@@ -274,7 +321,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Each demand by itself, and all together.
 fn variants() -> Vec<(&'static str, Demands)> {
     let none = Demands::default();
-    let all = Demands { constraint: true, affinity: true, spread: true, unique: false, ports: 1 };
+    let all =
+        Demands { constraint: true, affinity: true, spread: true, unique: false, preempt: false, ports: 1 };
     vec![
         ("plain", none),
         ("constraint", Demands { constraint: true, ..none }),
@@ -298,6 +346,7 @@ fn main() -> io::Result<()> {
         affinity: has("affinity"),
         spread: has("spread"),
         unique: has("unique"),
+        preempt: has("preempt"),
         ports,
     };
     let numbers = words.iter().enumerate().filter(|(at, _)| Some(*at) != ports_at);
@@ -318,7 +367,7 @@ fn main() -> io::Result<()> {
             writeln!(out, "{nodes:>6} nodes, scheduler alone, {name:<18} {middle:>9.0}  {rates:.0?}")?;
         }
     }
-    if has("alone") {
+    if has("alone") || asked.preempt {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

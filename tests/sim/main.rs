@@ -70,6 +70,14 @@ fn the_same_seed_gives_the_same_life() {
     assert_eq!(index(7), index(7));
 }
 
+/// What these lives are worth for evictions: there are some in many of them.
+#[test]
+fn some_are_evicted() {
+    let evicts = |world: &World| world.root.allocs.values().any(|alloc| alloc.preempted_by.is_some());
+    let lives = (0..60).filter(|&seed| evicts(&live(seed, batch, 2, 40).unwrap())).count();
+    assert!(lives >= 10, "in {lives} of 60 lives");
+}
+
 /// The applier with a hole: whatever a worker planned becomes true.
 fn unverified(root: &Root, submissions: Vec<Submission>) -> Batch {
     let mut commands = Vec::new();

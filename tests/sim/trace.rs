@@ -58,6 +58,9 @@ fn plan_line(plan: &Plan) -> String {
     for stop in &plan.stops {
         let _ = write!(text, " -{:x} ({})", stop.id.0, stop.description);
     }
+    for one in &plan.evictions {
+        let _ = write!(text, " !{:x} (for {:x})", one.id.0, one.by.0);
+    }
     for one in &plan.placements {
         let previous = one.previous.map(|id| format!("{:x}", id.0));
         let _ = write!(

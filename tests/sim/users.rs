@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use model::{
     Capacity, Constraint, Disconnect, DriverInfo, Eligibility, EphemeralDisk, EvalId, Evaluation, Job,
-    JobKey, JobType, NetworkAsk, Node, NodeId, Operand, Port, Reconcile, ReschedulePolicy, Resources, Task,
-    TaskGroup, Trigger, UpdateStrategy,
+    JobKey, JobType, NetworkAsk, Node, NodeId, Operand, Port, Preemption, Reconcile, ReschedulePolicy,
+    Resources, SchedulerSettings, Task, TaskGroup, Trigger, UpdateStrategy,
 };
 use rand::RngExt;
 use state::Command;
@@ -22,6 +22,10 @@ impl World {
     /// So many acts, with some time between them: often none, sometimes minutes.
     pub(crate) fn disturb(&mut self, acts: usize) -> Result<(), String> {
         self.calm = false;
+        // Half of the lives begin with it.
+        if self.root.index == 0 && self.one_in(2) {
+            self.set_preemption();
+        }
         for _ in 0..acts {
             self.act()?;
             let wait = match self.rng.random_range(0..10) {
@@ -52,7 +56,8 @@ impl World {
             101..106 => self.drain(node),
             106..110 => self.end_drain(node),
             110..112 => self.purge(node),
-            112..116 => self.change_leader()?,
+            112..115 => self.change_leader()?,
+            115..117 => self.set_preemption(),
             _ => {
                 let before = model::Timestamp(self.now.as_nanos() - 60_000_000_000);
                 self.propose(vec![Command::Collect { before }], After::Nothing);
@@ -134,7 +139,7 @@ impl World {
             groups.push(second);
         }
         let id = format!("job{}", self.rng.random_range(0..JOBS));
-        let priority = self.rng.random_range(40..60);
+        let priority = self.rng.random_range(30..70);
         Job { name: id.clone(), id, kind, priority, groups, all_at_once: self.one_in(10), ..Job::default() }
     }
 
@@ -144,6 +149,13 @@ impl World {
         let now = self.now;
         let command = Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: Some(eval), now };
         self.propose(vec![command], After::Nothing);
+    }
+
+    fn set_preemption(&mut self) {
+        let (service, batch) = (!self.one_in(4), self.one_in(2));
+        let preemption = Preemption { service, batch, ..Preemption::default() };
+        let settings = SchedulerSettings { preemption, ..SchedulerSettings::default() };
+        self.propose(vec![Command::SetScheduler { settings, enforce_index: None }], After::Nothing);
     }
 
     fn eval(&mut self, job: JobKey, kind: JobType, trigger: Trigger) -> Evaluation {
