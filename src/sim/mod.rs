@@ -187,6 +187,10 @@ async fn one_run(
     let used_nodes = nodes.tally.lock().values().filter(|allocs| !allocs.is_empty()).count();
     let problems = check::problems(args, &nodes, wanted);
 
+    if args.probe > 0 || !args.idle.is_zero() {
+        bar.show("waiting until the servers are at rest");
+        at_rest(&servers).await;
+    }
     let mut probes = Vec::new();
     for number in 0..args.probe {
         bar.show(&format!("{number} of {} further jobs", args.probe));
@@ -195,8 +199,7 @@ async fn one_run(
     bar.end();
     let mut idle = 0.0;
     if !args.idle.is_zero() {
-        // What the last ones left to do.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        at_rest(&servers).await;
         let (cpu, start) = (servers.used().cpu, Instant::now());
         tokio::time::sleep(args.idle).await;
         idle = (servers.used().cpu - cpu).as_secs_f64() / start.elapsed().as_secs_f64() * 100.0;
@@ -226,6 +229,17 @@ async fn one_run(
     };
     nodes.stop();
     Ok((figures, samples, problems))
+}
+
+/// Waits until the servers have done what the last allocations left to do, a snapshot perhaps; not for ever.
+async fn at_rest(servers: &Servers) {
+    for _ in 0..30 {
+        let before = servers.used().cpu;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if (servers.used().cpu - before).as_secs_f64() < 0.05 {
+            return;
+        }
+    }
 }
 
 fn sample(servers: &Servers, nodes: &Nodes, begun: Instant, before: Used) -> Sample {
