@@ -1,8 +1,8 @@
 //! Evaluations that wait for room, and which of them to wake when room appears.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{EvalId, EvalStatus, Evaluation, JobKey, Trigger};
+use model::{EvalId, EvalStatus, Evaluation, JobKey, NodeId, Trigger};
 use state::Root;
 
 /// What should happen.
@@ -21,8 +21,26 @@ struct Waiting {
     seen: u64,
     classes: BTreeMap<String, bool>,
     escaped: bool,
+    /// Of a job that runs on every node: only room on these helps.
+    nodes: BTreeSet<NodeId>,
     /// Not for want of room: its plans collided with others too often.
     collided: bool,
+}
+
+impl Waiting {
+    /// Room appeared that it may use, or a node it waits for takes nothing any more.
+    fn is_helped(&self, root: &Root) -> bool {
+        if !self.nodes.is_empty() {
+            let slots = self.nodes.iter().map(|&node| root.usage.slot(node));
+            return slots
+                .into_iter()
+                .any(|slot| slot.is_none_or(|slot| !slot.schedulable || slot.freed_index > self.seen));
+        }
+        root.usage.classes.iter().any(|class| {
+            class.freed_index > self.seen
+                && (self.escaped || self.classes.get(&*class.hash).copied().unwrap_or(true))
+        })
+    }
 }
 
 /// One per job. Volatile: rebuilt from the state.
@@ -61,6 +79,7 @@ impl BlockedEvals {
             // Plans that collided say nothing about classes: any change may help.
             escaped: eval.escaped_class || collided,
             collided,
+            nodes: eval.full_nodes.clone(),
         };
         self.waiting.insert(eval.job.clone(), waiting);
         effects.extend(self.wake(root));
@@ -74,10 +93,7 @@ impl BlockedEvals {
         }
         let mut effects = Vec::new();
         self.waiting.retain(|_, waiting| {
-            let useful = root.usage.classes.iter().any(|class| {
-                class.freed_index > waiting.seen
-                    && (waiting.escaped || waiting.classes.get(&*class.hash).copied().unwrap_or(true))
-            });
+            let useful = waiting.is_helped(root);
             if useful {
                 effects.push(Effect::Unblock(waiting.id));
             }
@@ -200,6 +216,30 @@ mod tests {
         let mut evals = BlockedEvals::default();
         assert_eq!(evals.block(&root, &blocked(1, 4, &[])), [Effect::Unblock(EvalId(1))]);
         assert!(evals.block(&root, &blocked(2, 5, &[])).is_empty());
+    }
+
+    #[test]
+    fn a_job_on_every_node_waits_for_its_full_nodes_only() {
+        let mut root = Root::default();
+        join(&mut root, 1, node(1, "dc1"));
+        join(&mut root, 2, node(2, "dc1"));
+        with_job(&mut root, vec![]);
+        let mut eval = blocked(1, root.index, &[]);
+        eval.full_nodes.insert(NodeId(1));
+        let mut evals = BlockedEvals::default();
+        assert!(evals.block(&root, &eval).is_empty());
+        join(&mut root, 10, node(3, "dc1"));
+        assert!(evals.wake(&root).is_empty(), "room for others");
+        let bigger = Node { capacity: Capacity { cpu_mhz: 2, memory_mb: 1, disk_mb: 1 }, ..node(1, "dc1") };
+        let mut grown = root.clone();
+        join(&mut grown, 11, bigger);
+        assert_eq!(evals.wake(&grown), [Effect::Unblock(EvalId(1))]);
+        // Also when there is nothing to wait for any more.
+        eval.snapshot_index = 11;
+        assert!(evals.block(&root, &eval).is_empty());
+        let (status, now) = (NodeStatus::Down, Timestamp(2));
+        root.apply(12, Command::SetNodeStatus { node: NodeId(1), status, event: None, evals: vec![], now });
+        assert_eq!(evals.wake(&root), [Effect::Unblock(EvalId(1))]);
     }
 
     #[test]

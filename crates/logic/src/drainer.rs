@@ -2,7 +2,8 @@
 //!
 //! A service group gives away as many allocations at a time as its `migrate` block says, and the next ones when the
 //! replacements are healthy. Batch jobs run on until they are done or the drain's time is up; then everything left
-//! moves at once. The drain is over when nothing runs on the node any more. Same state and time, same answer: a look
+//! moves at once. System jobs go last, when nothing else is left that may need them, or stay if the drain ignores them.
+//! The drain is over when nothing runs on the node any more. Same state and time, same answer: a look
 //! can be repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,8 +36,12 @@ pub fn look(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Look 
             look.wake(at);
         }
         let mut is_empty = true;
-        for alloc in root.allocs_of_node(node.id).filter(|alloc| node.is_held_up_by(alloc)) {
+        let mut has_others = false;
+        let mut last: Vec<&Allocation> = Vec::new();
+        for alloc in root.holding_up(node) {
             is_empty = false;
+            let is_last = root.kind_of(alloc) == JobType::System;
+            has_others |= !is_last;
             if alloc.desired != DesiredStatus::Run || alloc.client.is_terminal() {
                 continue;
             }
@@ -48,9 +53,17 @@ pub fn look(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Look 
                     // Marked before, and no place was found: now it stops all the same.
                     jobs.insert(&alloc.job);
                 }
-            } else if !alloc.migrate {
+            } else if alloc.migrate {
+                continue;
+            } else if is_last {
+                last.push(alloc);
+            } else {
                 groups.entry((alloc.job.clone(), &*alloc.group)).or_default().push(alloc);
             }
+        }
+        if !has_others {
+            marks.extend(last.iter().map(|alloc| alloc.id));
+            jobs.extend(last.iter().map(|alloc| &alloc.job));
         }
         if is_empty {
             look.commands.push(Command::FinishDrain { node: node.id, forced: is_forced, now });
@@ -92,7 +105,7 @@ fn may_leave<'a>(
     // What is not wanted any more is on its way out without us.
     let Some(job) = root.jobs.get(key).filter(|job| !job.stop) else { return Vec::new() };
     let Some(wanted) = job.group(group) else { return Vec::new() };
-    if job.kind == JobType::Batch {
+    if job.kind.completes() {
         return Vec::new();
     }
     let policy = wanted.migrate.clone().unwrap_or_default();

@@ -10,6 +10,7 @@ pub mod founding; // many empty servers, one cluster
 pub mod autopilot; // which servers are in the log
 pub mod node_watch; // which nodes are there, and when one is given up
 pub mod node_loss; // what is written when a node is given up
+pub mod per_node_jobs; // jobs that run on every node, when nodes come
 pub mod roll; // the table of agents against what gossip says
 pub mod drainer; // empties nodes, group by group
 pub mod node_gateway; // which evaluations a node's report or loss calls for

@@ -25,7 +25,7 @@ pub fn evals_for_report(
         } else {
             let newly_ended = update.client.is_terminal() && !alloc.client.is_terminal();
             // Success is what a batch job is for; a service shall go on.
-            let is_success = update.client == ClientStatus::Complete && job.kind == JobType::Batch;
+            let is_success = update.client == ClientStatus::Complete && job.kind.completes();
             if !newly_ended || alloc.desired != DesiredStatus::Run || is_success {
                 continue;
             }

@@ -5,8 +5,8 @@ use model::JobType;
 /// How often a plan that was only partly committed is made anew from newer state.
 pub fn attempts(kind: JobType) -> u32 {
     match kind {
-        JobType::Service => 5,
-        JobType::Batch => 2,
+        JobType::Service | JobType::System => 5,
+        JobType::Batch | JobType::Sysbatch => 2,
     }
 }
 

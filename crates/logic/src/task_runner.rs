@@ -254,7 +254,7 @@ impl TaskLife {
         match self.stage {
             Stage::Killing => {
                 self.event(event_type::KILLED, "Task successfully killed", now, &[]);
-                let failed = self.kind == JobType::Batch && self.state.failed;
+                let failed = self.kind.completes() && self.state.failed;
                 self.die(failed, now)
             }
             Stage::Bouncing => {
@@ -307,7 +307,7 @@ impl TaskLife {
     }
 
     fn restart_or_die(&mut self, success: bool, now: Timestamp, jitter: f64) -> Vec<Effect> {
-        if success && self.kind == JobType::Batch {
+        if success && self.kind.completes() {
             return self.die(false, now);
         }
         let policy = self.policy.clone();

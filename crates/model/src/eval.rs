@@ -105,6 +105,9 @@ pub struct Evaluation {
     pub escaped_class: bool,
     /// For a blocked evaluation: resource dimensions that were missing (`cpu`, `memory`, ...).
     pub missing: BTreeSet<String>,
+    /// For a blocked evaluation of a job that runs on every node: the nodes that had no room. Nobody else can help.
+    #[serde(default)]
+    pub full_nodes: BTreeSet<NodeId>,
     /// State index that the scheduler had seen.
     pub snapshot_index: u64,
     pub create_time: Timestamp,
@@ -142,6 +145,7 @@ impl Evaluation {
             class_eligibility: BTreeMap::new(),
             escaped_class: false,
             missing: BTreeSet::new(),
+            full_nodes: BTreeSet::new(),
             snapshot_index: 0,
             create_time: now,
             modify_time: now,

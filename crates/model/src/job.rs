@@ -22,6 +22,10 @@ pub enum JobType {
     Service,
     /// Runs to completion; exit code 0 is success and is not repeated.
     Batch,
+    /// A service on each node that may run it.
+    System,
+    /// A batch on each node that may run it.
+    Sysbatch,
 }
 
 impl JobType {
@@ -29,7 +33,30 @@ impl JobType {
         match self {
             Self::Service => "service",
             Self::Batch => "batch",
+            Self::System => "system",
+            Self::Sysbatch => "sysbatch",
         }
+    }
+
+    pub const ALL: [Self; 4] = [Self::Service, Self::Batch, Self::System, Self::Sysbatch];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    }
+
+    /// Each group has one allocation on every node that may run it, all of the same name; none moves to another node.
+    pub fn is_per_node(self) -> bool {
+        matches!(self, Self::System | Self::Sysbatch)
+    }
+
+    /// Exit code 0 ends the work.
+    pub fn completes(self) -> bool {
+        matches!(self, Self::Batch | Self::Sysbatch)
+    }
+
+    /// New versions are rolled out with deployments.
+    pub fn rolls_out(self) -> bool {
+        matches!(self, Self::Service | Self::System)
     }
 }
 
@@ -150,16 +177,16 @@ impl Job {
 #[serde(default)]
 pub struct TaskGroup {
     pub name: String,
-    /// Default: 1.
+    /// Default: 1. Per node for `system` and `sysbatch` jobs, where it is 0 or 1.
     pub count: u32,
     pub meta: BTreeMap<String, String>,
     pub constraints: Vec<Constraint>,
     pub affinities: Vec<Affinity>,
     pub spreads: Vec<Spread>,
     pub restart: RestartPolicy,
-    /// Absent for batch jobs only when the job file disabled it.
+    /// Absent when the job file disabled it, and for jobs that run on every node: there is no other place.
     pub reschedule: Option<ReschedulePolicy>,
-    /// Present for service jobs unless `max_parallel = 0`.
+    /// Present for service and system jobs unless `max_parallel = 0`.
     pub update: Option<UpdateStrategy>,
     pub migrate: Option<MigratePolicy>,
     /// What happens while the node cannot be reached. Absent: its allocations are lost and replaced at once.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{alloc::Allocation, ids::NodeId, resources::Capacity, time::Timestamp};
+use crate::{alloc::Allocation, ids::NodeId, job::JobType, resources::Capacity, time::Timestamp};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,6 +102,8 @@ pub struct LastDrain {
     pub status: DrainStatus,
     pub started_at: Timestamp,
     pub updated_at: Timestamp,
+    /// It left the allocations of system jobs where they are.
+    pub ignore_system: bool,
     pub meta: BTreeMap<String, String>,
     /// Log index of its last change.
     pub index: u64,
@@ -159,6 +161,30 @@ impl Node {
         self.drain.is_none()
             && self.eligibility == Eligibility::Ineligible
             && self.last_drain.as_ref().is_some_and(|last| last.status == DrainStatus::Complete)
+    }
+
+    /// Constraints find the same in both.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let usable = |node: &Self| -> Vec<(String, bool)> {
+            let drivers = node.drivers.iter();
+            drivers.map(|(name, driver)| (name.clone(), driver.detected && driver.healthy)).collect()
+        };
+        self.name == other.name
+            && self.datacenter == other.datacenter
+            && self.class == other.class
+            && self.attributes == other.attributes
+            && self.meta == other.meta
+            && usable(self) == usable(other)
+    }
+
+    /// The drain of the node, under way or over, leaves allocations of such jobs where they are.
+    pub fn leaves_alone(&self, kind: JobType) -> bool {
+        let ignores = match (&self.drain, &self.last_drain) {
+            (Some(drain), _) => drain.ignore_system,
+            (None, Some(last)) => last.ignore_system,
+            (None, None) => false,
+        };
+        ignores && kind.is_per_node()
     }
 
     /// A drain of the node is not over because of the allocation: it shall run there, or its tasks have not ended yet.

@@ -21,9 +21,9 @@ pub enum RestartMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RestartPolicy {
-    /// Restarts allowed within `interval`. Default: service 2, batch 3.
+    /// Restarts allowed within `interval`. Default: service and system 2, batch and sysbatch 3.
     pub attempts: u32,
-    /// Default: service 30 min, batch 24 h.
+    /// Default: service and system 30 min, batch and sysbatch 24 h.
     pub interval: Duration,
     /// Time before a restart; up to a quarter more is added at random. Default: 15 s.
     pub delay: Duration,
@@ -33,8 +33,8 @@ pub struct RestartPolicy {
 impl RestartPolicy {
     pub fn for_type(kind: JobType) -> Self {
         let (attempts, interval) = match kind {
-            JobType::Service => (2, Duration::from_secs(30 * 60)),
-            JobType::Batch => (3, Duration::from_secs(24 * 3600)),
+            JobType::Service | JobType::System => (2, Duration::from_secs(30 * 60)),
+            JobType::Batch | JobType::Sysbatch => (3, Duration::from_secs(24 * 3600)),
         };
         Self { attempts, interval, delay: Duration::from_secs(15), mode: RestartMode::Fail }
     }
@@ -69,9 +69,10 @@ pub struct ReschedulePolicy {
 }
 
 impl ReschedulePolicy {
+    /// The default; of no use to jobs that run on every node, which have no other place.
     pub fn for_type(kind: JobType) -> Self {
         match kind {
-            JobType::Service => Self {
+            JobType::Service | JobType::System => Self {
                 attempts: 0,
                 interval: Duration::ZERO,
                 delay: Duration::from_secs(30),
@@ -79,7 +80,7 @@ impl ReschedulePolicy {
                 max_delay: Duration::from_secs(3600),
                 unlimited: true,
             },
-            JobType::Batch => Self {
+            JobType::Batch | JobType::Sysbatch => Self {
                 attempts: 1,
                 interval: Duration::from_secs(24 * 3600),
                 delay: Duration::from_secs(5),

@@ -44,6 +44,8 @@ impl Preemption {
         match kind {
             JobType::Service => self.service,
             JobType::Batch => self.batch,
+            JobType::System => self.system,
+            JobType::Sysbatch => self.sysbatch,
         }
     }
 }

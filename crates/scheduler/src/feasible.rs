@@ -37,6 +37,9 @@ pub(crate) enum Verdict {
     Filtered(String),
 }
 
+/// A driver that the group needs is not there, or not well.
+const MISSING_DRIVERS: &str = "missing drivers";
+
 /// Where allocations must keep apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Distinct {
@@ -164,6 +167,30 @@ impl<'a> Feasibility<'a> {
         tests.iter().find(|test| !test.meets(self.job, node)).map(Test::text)
     }
 
+    /// Whether an allocation of the group may be placed on the node, as far as the node's kind goes.
+    pub(crate) fn welcomes(&self, group: usize, class: u32, node: NodeId) -> Result<(), Verdict> {
+        match &self.verdicts(group)[class as usize] {
+            Verdict::Eligible => {
+                self.unmet_unique(group, node).map_or(Ok(()), |text| Err(Verdict::Filtered(text)))
+            }
+            other => Err(other.clone()),
+        }
+    }
+
+    /// Whether an allocation of the group that runs on the node may go on: a driver that is unwell ends nothing.
+    pub(crate) fn tolerates(&self, group: usize, class: u32, node: NodeId) -> bool {
+        let meets_shared = || {
+            let node = self.root.nodes.get(&node);
+            node.is_some_and(|node| self.groups[group].shared.iter().all(|test| test.meets(self.job, node)))
+        };
+        let of_class = match &self.verdicts(group)[class as usize] {
+            Verdict::Eligible => true,
+            Verdict::Elsewhere => false,
+            Verdict::Filtered(text) => text == MISSING_DRIVERS && meets_shared(),
+        };
+        of_class && self.unmet_unique(group, node).is_none()
+    }
+
     /// Whether an allocation of the group may stay on the node.
     pub(crate) fn may_stay(&self, group: usize, node: NodeId) -> bool {
         let Some(slot) = self.root.usage.slot(node) else { return false };
@@ -227,7 +254,7 @@ impl<'a> GroupTests<'a> {
         let usable =
             |name: &&str| node.drivers.get(*name).is_some_and(|driver| driver.detected && driver.healthy);
         if !drivers.iter().all(usable) {
-            return Verdict::Filtered(String::from("missing drivers"));
+            return Verdict::Filtered(String::from(MISSING_DRIVERS));
         }
         match of_group.iter().find(|test| !test.meets(job, node)) {
             Some(test) => Verdict::Filtered(test.text()),

@@ -14,6 +14,9 @@
 //! 3. `rank`: which of those has room, and which one is best. All of them are scored, in one pass over the dense
 //!    usage table. Where none has room, less important allocations may be evicted.
 //!
+//! Jobs that run on every node go the same way with nothing to choose: `reconcile` says on which nodes one is missing,
+//! and `rank` is only asked whether that node has room.
+//!
 //! Plans are made in parallel from snapshots, so a plan may be out of date when it arrives: [`verify`] is the one
 //! place where it meets the newest state. Both sides ask the same function, [`fits`].
 
@@ -22,6 +25,7 @@ mod feasible; // who could run it
 mod fit; // does it fit: the one answer to that
 mod outcome; // the evaluation as it is stored, the blocked one, the delayed ones
 mod rank; // who runs it best
+mod every_node; // jobs that run on every node
 mod reconcile; // what has to change
 mod verify; // a plan against the newest state
 
@@ -87,8 +91,12 @@ pub fn schedule(input: Input<'_>) -> Decision {
         plan.job_index = job.job_modify_index;
         plan.all_at_once = job.all_at_once;
         plan.oversubscribed = root.scheduler.memory_oversubscription;
-        if work.groups.iter().any(|group| !group.wants.is_empty()) {
+        let is_per_node = job.kind.is_per_node();
+        if is_per_node || work.groups.iter().any(|group| !group.wants.is_empty()) {
             let mut ranker = rank::Ranker::new(root, job, feasibility, &work.stops, rng_seed);
+            if is_per_node {
+                every_node::place(job, &mut ranker, &mut work, now, ids, &mut plan, &mut failed);
+            }
             for group in &work.groups {
                 place_group(&mut ranker, group, work.deployment_id, now, ids, &mut plan, &mut failed);
             }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AllocId, AllocMetric, EvalId, EvalStatus, Evaluation, Job, JobKey, Plan, Timestamp, Trigger,
+    AllocId, AllocMetric, EvalId, EvalStatus, Evaluation, Job, JobKey, NodeId, Plan, Timestamp,
+    Trigger,
     plan::Annotations,
 };
 use state::Root;
@@ -31,6 +32,8 @@ struct FailedGroup {
     at: usize,
     metric: AllocMetric,
     queued: u32,
+    /// The nodes without room, for a job that runs on every node.
+    nodes: BTreeSet<NodeId>,
 }
 
 impl Failed {
@@ -40,8 +43,24 @@ impl Failed {
             failed.metric.coalesced_failures += 1;
             failed.queued += 1;
         } else {
-            self.groups.insert(group.to_owned(), FailedGroup { at, metric: metric(), queued: 1 });
+            self.groups.insert(
+                group.to_owned(),
+                FailedGroup { at, metric: metric(), queued: 1, nodes: BTreeSet::new() },
+            );
         }
+    }
+
+    /// Enters the nodes on which a group that wants all of them found no room.
+    pub(crate) fn add_nodes(
+        &mut self,
+        group: &str,
+        at: usize,
+        mut metric: AllocMetric,
+        nodes: BTreeSet<NodeId>,
+    ) {
+        let queued = nodes.len() as u32;
+        metric.coalesced_failures = queued.saturating_sub(1);
+        self.groups.insert(group.to_owned(), FailedGroup { at, metric, queued, nodes });
     }
 }
 
@@ -141,6 +160,10 @@ fn block(blocked: &mut Evaluation, root: &Root, failed: &Failed, feasibility: &F
             (class.hash.to_string(), eligible)
         })
         .collect();
+    blocked.full_nodes = failed.groups.values().flat_map(|group| group.nodes.iter().copied()).collect();
+    if let (Some(&first), Some(&last)) = (blocked.full_nodes.first(), blocked.full_nodes.last()) {
+        blocked.node = (first == last).then_some(first);
+    }
     blocked.missing = failed
         .groups
         .values()

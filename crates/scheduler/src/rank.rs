@@ -13,6 +13,7 @@
 //! important allocations go (`victims`)? Those nodes are kept in heaps of their own.
 
 mod search; // one group
+mod on_node; // one group, on a node that is given
 mod candidates; // the nodes with room, the best at hand
 mod distinct; // values that only so many may share
 mod victims; // who has to go for it
@@ -34,6 +35,7 @@ use crate::{
     reconcile::Stop,
 };
 
+pub(crate) use on_node::{OnNode, Tally};
 pub(crate) use search::Search;
 
 /// Places the allocations of one plan.
@@ -144,6 +146,11 @@ impl<'a> Ranker<'a> {
         if let Some(evictable) = &mut self.evictable {
             self.turned.extend_from_slice(evictable.evict(slot, victim.alloc.id));
         }
+    }
+
+    /// Starts to place allocations of one group on nodes that are given.
+    pub(crate) fn search_nodes(&mut self, group: usize) -> Search<'_, 'a> {
+        Search::unranked(self, group)
     }
 
     fn group_of(&self, alloc: &Allocation) -> Option<usize> {

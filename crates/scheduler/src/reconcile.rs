@@ -5,11 +5,14 @@
 //! bucket (ignored, stopped, lost, rescheduled now or later, updated in place, replaced), and what is then missing
 //! is placed. A roll-out limits how many may be replaced at a time. Running it twice on the result changes nothing.
 //!
+//! Jobs that run on every node are another matter (`every_node`): there the wanted number is one per node.
+//!
 //! Names: an allocation is `job.group[index]`. New ones take the lowest index that is free, replacements keep the
 //! index of what they replace, and scaling down stops the highest indexes first.
 
 mod away; // nodes that cannot be reached, and what comes back with them
 mod change; // in place, or destructive?
+mod every_node; // one on each node that may run it
 mod group; // the buckets of one group
 mod reschedule; // when a failed allocation is tried again
 mod rollout; // deployments: which one counts, what it allows
@@ -21,6 +24,8 @@ use model::{
 use state::Root;
 
 use away::Whereabouts;
+pub(crate) use every_node::{NodeGroup, NodeWant};
+pub(crate) use rollout::{Created, Rollout};
 
 use crate::feasible::Feasibility;
 
@@ -28,6 +33,7 @@ use crate::feasible::Feasibility;
 pub(crate) mod description {
     pub(crate) const NOT_NEEDED: &str = "alloc not needed due to job update";
     pub(crate) const UPDATING: &str = "alloc is being updated due to job update";
+    pub(crate) const TAINTED: &str = "alloc not needed as node is tainted";
     pub(crate) const LOST: &str = model::alloc::LOST_WITH_NODE;
     pub(crate) const MIGRATING: &str = "alloc is being migrated";
     pub(crate) const RECONNECTED: &str = "alloc not needed due to disconnected client reconnect";
@@ -103,6 +109,10 @@ pub(crate) struct Work<'a> {
     pub(crate) stops: Vec<Stop<'a>>,
     pub(crate) in_place: Vec<&'a Allocation>,
     pub(crate) groups: Vec<GroupWork<'a>>,
+    /// The same for a job that runs on every node.
+    pub(crate) on_nodes: Vec<NodeGroup<'a>>,
+    /// What its roll-out allows.
+    pub(crate) rollout: Rollout<'a>,
     /// Failed allocations and when their replacement is due.
     pub(crate) later: Vec<(AllocId, Timestamp)>,
     /// Allocations that nobody knows anything of from now on.
@@ -143,7 +153,13 @@ pub(crate) fn reconcile<'a>(
             stop_unwanted(root, alloc, now, &mut work);
         }
     }
-    let mut created = rollout::Created::default();
+    if job.kind.is_per_node() {
+        let task = every_node::Task::new(root, eval, job, feasibility, now);
+        work.on_nodes = task.reconcile(&allocs, &mut work);
+        work.rollout = rollout;
+        return work;
+    }
+    let mut created = Created::default();
     for (at, group) in job.groups.iter().enumerate() {
         let of_group: Vec<&'a Allocation> =
             allocs.iter().copied().filter(|alloc| *alloc.group == *group.name).collect();

@@ -17,7 +17,7 @@ pub(crate) fn job(id: &str, kind: JobType, count: u32) -> Job {
         groups: vec![TaskGroup {
             name: "group".into(),
             count,
-            reschedule: Some(ReschedulePolicy::for_type(kind)),
+            reschedule: (!kind.is_per_node()).then(|| ReschedulePolicy::for_type(kind)),
             ephemeral_disk: model::EphemeralDisk { size_mb: 10 },
             tasks: vec![Task {
                 name: "task".into(),

@@ -121,16 +121,22 @@ impl Check<'_> {
             self.plan.reconnected.contains(&alloc.id)
                 || !(alloc.is_double() || self.plan.unknown.contains(&alloc.id))
         };
-        let taken: BTreeSet<(&str, u32)> = root
+        // Jobs that run on every node have the same name on each.
+        let is_per_node = root
+            .job_versions
+            .get(&(self.plan.job.clone(), self.plan.job_index))
+            .is_some_and(|job| job.kind.is_per_node());
+        let place = |node: NodeId| is_per_node.then_some(node);
+        let taken: BTreeSet<(&str, u32, Option<NodeId>)> = root
             .allocs_of_job(&self.plan.job)
             .filter(|alloc| !alloc.is_terminal() && !stopped.contains(&alloc.id) && holds_name(alloc))
-            .map(|alloc| (&*alloc.group, alloc.index))
+            .map(|alloc| (&*alloc.group, alloc.index, place(alloc.node)))
             .collect();
         let refused: Vec<usize> = (0..self.plan.placements.len())
             .filter(|&at| {
                 let placement = &self.plan.placements[at];
                 let replaced = placement.previous.and_then(|id| root.allocs.get(&id));
-                taken.contains(&(&*placement.group, placement.index))
+                taken.contains(&(&*placement.group, placement.index, place(placement.node)))
                     || replaced.is_some_and(|alloc| alloc.next.is_some_and(|next| next != placement.id))
             })
             .collect();

@@ -56,27 +56,28 @@ pub fn no_node_over_its_capacity(root: &Root) -> Result<(), String> {
 }
 
 /// A group of the newest version of a job never has more live allocations with that version than its count, and a
-/// name index is held by one live allocation of a version only.
+/// name index is held by one live allocation of a version only; on each node, for jobs that run on every one.
 ///
 /// # Errors
 /// Names job, group and numbers.
 pub fn placements_never_exceed_count(root: &Root) -> Result<(), String> {
     for (key, job) in &root.jobs {
-        let mut live: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut live: BTreeMap<(&str, Option<NodeId>), u32> = BTreeMap::new();
         let mut indexes = BTreeSet::new();
         for alloc in root.allocs_of_job(key) {
             if alloc.is_terminal() || alloc.is_double() || alloc.job_index != job.job_modify_index {
                 continue;
             }
-            *live.entry(&*alloc.group).or_default() += 1;
-            if !indexes.insert((alloc.group.clone(), alloc.index)) {
+            let node = job.kind.is_per_node().then_some(alloc.node);
+            *live.entry((&*alloc.group, node)).or_default() += 1;
+            if !indexes.insert((alloc.group.clone(), alloc.index, node)) {
                 return Err(format!(
                     "two live allocations of {key} are named {}[{}]",
                     alloc.group, alloc.index
                 ));
             }
         }
-        for (group, live) in live {
+        for ((group, _), live) in live {
             let count = job.group(group).map_or(0, |group| group.count);
             if live > count {
                 return Err(format!(
@@ -264,6 +265,7 @@ pub fn nothing_stays_on_a_drained_node(root: &Root) -> Result<(), String> {
         let Some(last) = node.last_drain.as_ref().filter(|_| node.is_drained()) else { continue };
         let left = root
             .allocs_of_node(node.id)
+            .filter(|alloc| !node.leaves_alone(root.kind_of(alloc)))
             .find(|alloc| !alloc.is_terminal() && alloc.create_index <= last.index);
         if let Some(alloc) = left {
             return Err(format!("{} is on the drained node {}", alloc.id, node.id));

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use imbl::{OrdMap, OrdSet};
 use model::{
     Agent, AllocId, Allocation, AutopilotSettings, Deployment, DeploymentId, EvalId, Evaluation, Job, JobKey,
-    Node, NodeId, SchedulerSettings, TaskGroup,
+    JobType, Node, NodeId, SchedulerSettings, TaskGroup,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,8 @@ pub struct JobCounters {
     pub open_evals: u32,
     /// Whether there ever was an evaluation.
     pub evaluated: bool,
+    /// The newest state that an evaluation of the job has looked at.
+    pub looked_index: u64,
     pub create_index: u64,
     pub modify_index: u64,
 }
@@ -93,6 +95,8 @@ pub struct Root {
     pub(crate) evals_by_job: OrdMap<JobKey, OrdSet<EvalId>>,
     /// Evaluations that are not terminal, by the index of their last change.
     pub(crate) open_evals: OrdSet<(u64, EvalId)>,
+    /// Jobs that run on every node.
+    pub(crate) per_node_jobs: OrdSet<JobKey>,
     /// Nodes that are being emptied.
     pub(crate) draining: OrdSet<NodeId>,
     /// Allocations that shall run on nodes that are not registered (any more).
@@ -111,6 +115,12 @@ impl Root {
         self.allocs_by_node
             .range((node, AllocId(0))..=(node, AllocId(u128::MAX)))
             .filter_map(|(_, id)| self.allocs.get(id))
+    }
+
+    /// Allocations because of which a drain of the node is not over.
+    pub fn holding_up<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Arc<Allocation>> {
+        self.allocs_of_node(node.id)
+            .filter(|alloc| node.is_held_up_by(alloc) && !node.leaves_alone(self.kind_of(alloc)))
     }
 
     /// Nodes that are being emptied, in the order of their ids.
@@ -191,6 +201,33 @@ impl Root {
     /// The job version that an allocation runs.
     pub fn job_of(&self, alloc: &Allocation) -> Option<&Arc<Job>> {
         self.job_versions.get(&(alloc.job.clone(), alloc.job_index))
+    }
+
+    /// How the job of an allocation is scheduled; `service` if nobody knows any more.
+    pub fn kind_of(&self, alloc: &Allocation) -> JobType {
+        self.job_of(alloc).map_or_else(JobType::default, |job| job.kind)
+    }
+
+    /// Jobs that run on every node and were not stopped.
+    pub fn per_node_jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.per_node_jobs.iter().filter_map(|key| self.jobs.get(key)).filter(|job| !job.stop)
+    }
+
+    /// Replaces the row of the newest version of a job.
+    pub(crate) fn enter_job(&mut self, job: Arc<Job>) {
+        let key = job.key();
+        if job.kind.is_per_node() {
+            self.per_node_jobs.insert(key.clone());
+        } else {
+            self.per_node_jobs.remove(&key);
+        }
+        self.jobs.insert(key, job);
+    }
+
+    pub(crate) fn forget_job(&mut self, key: &JobKey) {
+        self.jobs.remove(key);
+        self.per_node_jobs.remove(key);
+        self.counters.remove(key);
     }
 
     /// The task group that an allocation is an instance of.

@@ -146,10 +146,9 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
             // After the nodes, whose addresses their services have.
             Row::Agent(agent) => crate::catalog::put_agent(&mut root, agent.modify_index, agent),
             Row::JobVersion { job, newest } => {
-                let key = job.key();
-                root.job_versions.insert((key.clone(), job.job_modify_index), job.clone());
+                root.job_versions.insert((job.key(), job.job_modify_index), job.clone());
                 if newest {
-                    root.jobs.insert(key, job);
+                    root.enter_job(job);
                 }
             }
             Row::Eval(eval) => {

@@ -67,6 +67,8 @@ pub struct Slot {
     pub ports: PortSet,
     /// First and last dynamic port.
     pub dynamic_ports: (u16, u16),
+    /// Index at which room last appeared on the node, or what runs there may be evicted.
+    pub freed_index: u64,
     /// Index of the last change by the servers to one of the node's allocations: what the node waits for.
     pub assigned_index: u64,
 }
@@ -90,6 +92,9 @@ pub struct Class {
 pub struct Usage {
     pub slots: Vector<Slot>,
     pub classes: Vector<Class>,
+    /// Index at which a node last became one that takes allocations, or changed what constraints look at: what jobs
+    /// wait for that run on every node.
+    pub turned_index: u64,
     slot_of: OrdMap<NodeId, u32>,
     class_of: OrdMap<Arc<str>, u32>,
 }
@@ -129,6 +134,9 @@ impl Usage {
             self.classes[class as usize].freed_index = index;
         }
         if let Some(slot) = self.slot_mut(node.id) {
+            if schedulable && grew {
+                slot.freed_index = index;
+            }
             slot.class = class;
             slot.total = total;
             slot.schedulable = schedulable;
@@ -147,6 +155,7 @@ impl Usage {
             allocs: 0,
             ports: node.reserved_ports.iter().copied().collect(),
             dynamic_ports: node.dynamic_ports,
+            freed_index: index,
             assigned_index: 0,
         };
         let index = self.slots.len() as u32;
@@ -190,6 +199,7 @@ impl Usage {
             for port in ports {
                 slot.ports.remove(port);
             }
+            slot.freed_index = index;
             let class = slot.class as usize;
             self.classes[class].freed_index = index;
         }
@@ -199,6 +209,9 @@ impl Usage {
     pub(crate) fn may_be_evicted(&mut self, index: u64) {
         for class in self.classes.iter_mut() {
             class.freed_index = index;
+        }
+        for slot in self.slots.iter_mut() {
+            slot.freed_index = index;
         }
     }
 

@@ -65,7 +65,7 @@ impl Search<'_, '_> {
         metric
     }
 
-    fn name(&self, what: Exhausted) -> String {
+    pub(super) fn name(&self, what: Exhausted) -> String {
         match what {
             Exhausted::Dimension(name) => name.into(),
             Exhausted::Port(port) => {
@@ -76,7 +76,7 @@ impl Search<'_, '_> {
     }
 }
 
-fn add(counts: &mut BTreeMap<String, u32>, key: &str, by: u32) {
+pub(super) fn add(counts: &mut BTreeMap<String, u32>, key: &str, by: u32) {
     if by > 0 {
         *counts.entry(key.to_owned()).or_default() += by;
     }

@@ -60,6 +60,15 @@ pub(crate) struct Search<'r, 'a> {
 
 impl<'r, 'a> Search<'r, 'a> {
     pub(super) fn new(ranker: &'r mut Ranker<'a>, at: usize) -> Self {
+        let mut search = Self::unranked(ranker, at);
+        let mut metric = search.metric_of_all(true);
+        metric.scores = search.best_scores(Pool::Room);
+        search.success = Arc::new(metric);
+        search
+    }
+
+    /// Without any candidates: for whoever knows the node.
+    pub(super) fn unranked(ranker: &'r mut Ranker<'a>, at: usize) -> Self {
         let group = &ranker.job.groups[at];
         let ask = Ask {
             group: at,
@@ -72,12 +81,7 @@ impl<'r, 'a> Search<'r, 'a> {
         let candidates = ranker.no_candidates(at);
         let says_no_spread = candidates.has_spreads();
         let success = Arc::default();
-        let mut search =
-            Self { ranker, ask, candidates, preempting: None, success, scored: Pool::Room, says_no_spread };
-        let mut metric = search.metric_of_all(true);
-        metric.scores = search.best_scores(Pool::Room);
-        search.success = Arc::new(metric);
-        search
+        Self { ranker, ask, candidates, preempting: None, success, scored: Pool::Room, says_no_spread }
     }
 
     /// The report shared by all allocations that were placed.
@@ -194,18 +198,17 @@ impl<'r, 'a> Search<'r, 'a> {
     }
 
     /// Takes room and ports on the node; `None` when its dynamic ports do not suffice.
-    fn take(&mut self, at: usize) -> Option<Choice<'a>> {
+    pub(super) fn take(&mut self, at: usize) -> Option<Choice<'a>> {
         self.take_with(at, &Victims::default())
     }
 
     /// The same where others have to go for it; `None` when that does not help, or is not allowed.
     fn take_evicting(&mut self, at: usize) -> Option<Choice<'a>> {
-        self.ranker.evictable()?;
-        let victims = self.victims(at)?;
+        let victims = self.victims_on(at)?;
         self.take_with(at, &victims)
     }
 
-    fn take_with(&mut self, at: usize, victims: &Victims<'a>) -> Option<Choice<'a>> {
+    pub(super) fn take_with(&mut self, at: usize, victims: &Victims<'a>) -> Option<Choice<'a>> {
         let slot = self.ranker.slots[at];
         let none = Change::default();
         let mut freed;
@@ -232,7 +235,13 @@ impl<'r, 'a> Search<'r, 'a> {
         Some(Choice { node: slot.node, ports, victims })
     }
 
-    /// Who is best evicted on the node for one more.
+    /// Who is best evicted on the node for one more, if operators allow that at all.
+    pub(super) fn victims_on(&mut self, at: usize) -> Option<Victims<'a>> {
+        self.ranker.evictable()?;
+        self.victims(at)
+    }
+
+    /// The same, once it is known who has to give way at all.
     fn victims(&self, at: usize) -> Option<Victims<'a>> {
         let none = Change::default();
         let change = self.ranker.touched(at).map_or(&none, |touched| &touched.change);
@@ -291,7 +300,7 @@ impl<'r, 'a> Search<'r, 'a> {
         ((at as u64 + self.ranker.seed % slots) % slots) as u32
     }
 
-    fn score(&self, at: usize, victims: Option<&Victims<'a>>) -> Score {
+    pub(super) fn score(&self, at: usize, victims: Option<&Victims<'a>>) -> Score {
         let slot = self.ranker.slots[at];
         let liking = self.ask.liking.as_ref().map_or(0.0, |liking| liking.of(at, slot.class));
         let (used, beside) = match self.ranker.touched(at) {

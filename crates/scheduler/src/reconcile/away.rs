@@ -48,6 +48,12 @@ pub(super) fn whereabouts(root: &Root, alloc: &Allocation, now: Timestamp) -> Wh
     }
 }
 
+/// An evaluation is on its way that will look at the allocation in time.
+pub(super) fn is_awaited(root: &Root, alloc: &Allocation) -> bool {
+    let followup = alloc.followup_eval.and_then(|id| root.evals.get(&id));
+    followup.is_some_and(|followup| !followup.status.is_terminal())
+}
+
 /// The group's `disconnect`, if it asks for any patience.
 fn patience(group: &TaskGroup) -> Option<&Disconnect> {
     group.disconnect.as_ref().filter(|disconnect| !disconnect.lost_after.is_zero())

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use model::{Allocation, ClientStatus, DesiredStatus, Evaluation, Job, JobType, TaskGroup, Timestamp};
+use model::{Allocation, ClientStatus, DesiredStatus, Evaluation, Job, TaskGroup, Timestamp};
 use state::Root;
 
 use super::{
@@ -121,7 +121,7 @@ impl<'a> Task<'a, '_> {
             if alloc.desired != DesiredStatus::Run {
                 continue;
             }
-            let is_batch = self.job.kind == JobType::Batch;
+            let is_batch = self.job.kind.completes();
             match alloc.client {
                 // A changed batch job runs again; what ended before has no part in that.
                 ClientStatus::Complete | ClientStatus::Failed if is_batch && is_old => {}
@@ -150,10 +150,7 @@ impl<'a> Task<'a, '_> {
                 replace
             }
             Whereabouts::Unknown { until, replace } => {
-                let awaited = alloc
-                    .followup_eval
-                    .and_then(|id| self.root.evals.get(&id))
-                    .is_some_and(|followup| !followup.status.is_terminal());
+                let awaited = away::is_awaited(self.root, alloc);
                 work.expire.extend(until.filter(|_| !awaited).map(|until| (alloc.id, until)));
                 replace
             }

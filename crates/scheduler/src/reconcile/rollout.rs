@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Allocation, Deployment, DeploymentId, DeploymentStatus, Evaluation, GroupRollout, Job, JobType,
-    TaskGroup, Timestamp, deployment::description,
+    Allocation, Deployment, DeploymentId, DeploymentStatus, Evaluation, GroupRollout, Job, TaskGroup,
+    Timestamp, deployment::description,
 };
 use state::Root;
 
 use super::Work;
 
 /// The deployment of the version that is wanted.
-pub(super) struct Rollout<'a> {
+#[derive(Debug, Default)]
+pub(crate) struct Rollout<'a> {
     /// Running or failed; one that succeeded has nothing more to say.
     deployment: Option<&'a Deployment>,
     /// One of this version succeeded.
@@ -29,7 +30,7 @@ pub(super) fn current<'a>(
     work: &mut Work<'a>,
 ) -> Rollout<'a> {
     let is_current = |deployment: &Deployment| {
-        job.is_some_and(|job| deployment.job_index == job.job_modify_index && job.kind == JobType::Service)
+        job.is_some_and(|job| deployment.job_index == job.job_modify_index && job.kind.rolls_out())
     };
     let latest = root.latest_deployment(&eval.job).map(|latest| latest.id);
     let mut found = None;
@@ -51,9 +52,14 @@ pub(super) fn current<'a>(
     Rollout { deployment: found, succeeded }
 }
 
-impl Rollout<'_> {
+impl<'a> Rollout<'a> {
+    /// The one under way.
+    pub(crate) fn active_deployment(&self) -> Option<&'a Deployment> {
+        self.deployment.filter(|deployment| deployment.status.is_active())
+    }
+
     fn active(&self) -> Option<DeploymentId> {
-        self.deployment.filter(|deployment| deployment.status.is_active()).map(|deployment| deployment.id)
+        self.active_deployment().map(|deployment| deployment.id)
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -66,8 +72,8 @@ impl Rollout<'_> {
     }
 
     /// How many allocations may be replaced now, when `placing` are placed anyway.
-    pub(super) fn limit(&self, job: &Job, group: &TaskGroup, held: &[&Allocation], placing: usize) -> usize {
-        let Some(update) = group.update.as_ref().filter(|_| job.kind == JobType::Service) else {
+    pub(crate) fn limit(&self, job: &Job, group: &TaskGroup, held: &[&Allocation], placing: usize) -> usize {
+        let Some(update) = group.update.as_ref().filter(|_| job.kind.rolls_out()) else {
             return usize::MAX;
         };
         if self.has_failed() {
@@ -89,14 +95,14 @@ impl Rollout<'_> {
 
 /// The groups of a deployment that begins.
 #[derive(Debug, Default)]
-pub(super) struct Created {
+pub(crate) struct Created {
     groups: BTreeMap<String, GroupRollout>,
 }
 
 impl Created {
     /// Enters a group if its changes are rolled out. `total`: all that will be placed or updated; `updating`: some of
     /// it replaces an older version.
-    pub(super) fn count(
+    pub(crate) fn count(
         &mut self,
         rollout: &Rollout<'_>,
         job: &Job,
@@ -106,7 +112,7 @@ impl Created {
         updating: bool,
     ) {
         let Some(update) = group.update.as_ref().filter(|update| update.max_parallel > 0) else { return };
-        if job.kind != JobType::Service || rollout.deployment.is_some() || total == 0 {
+        if !job.kind.rolls_out() || rollout.deployment.is_some() || total == 0 {
             return;
         }
         // The allocations may have been collected since; then the deployment is the witness.
@@ -124,6 +130,28 @@ impl Created {
             },
         );
     }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// The deployment of these groups.
+    pub(crate) fn begin(self, job: &Job, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Deployment {
+        Deployment {
+            id: DeploymentId(ids()),
+            job: job.key(),
+            job_version: job.version,
+            job_index: job.job_modify_index,
+            job_create_index: job.create_index,
+            groups: self.groups,
+            status: DeploymentStatus::Running,
+            status_description: description::RUNNING.into(),
+            create_time: now,
+            modify_time: now,
+            create_index: 0,
+            modify_index: 0,
+        }
+    }
 }
 
 /// Adds the deployment that begins, if one does.
@@ -135,28 +163,14 @@ pub(super) fn finish(
     ids: &mut dyn FnMut() -> u128,
     work: &mut Work<'_>,
 ) {
-    if created.groups.is_empty() || rollout.deployment.is_some() {
-        if let Some(deployment) = rollout.deployment.filter(|deployment| deployment.status.is_active()) {
+    if created.is_empty() || rollout.deployment.is_some() {
+        if let Some(deployment) = rollout.active_deployment() {
             mark_groups(deployment, work);
         }
         return;
     }
-    let id = DeploymentId(ids());
-    work.deployment_id = Some(id);
-    let deployment = Deployment {
-        id,
-        job: job.key(),
-        job_version: job.version,
-        job_index: job.job_modify_index,
-        job_create_index: job.create_index,
-        groups: created.groups,
-        status: DeploymentStatus::Running,
-        status_description: description::RUNNING.into(),
-        create_time: now,
-        modify_time: now,
-        create_index: 0,
-        modify_index: 0,
-    };
+    let deployment = created.begin(job, now, ids);
+    work.deployment_id = Some(deployment.id);
     mark_groups(&deployment, work);
     work.deployment = Some(deployment);
 }

@@ -25,7 +25,7 @@ fn running(disconnect: Option<Disconnect>) -> (World, AllocId) {
 
 impl World {
     /// The node registers and tells that `runs` runs there.
-    fn comes_back(&mut self, id: u128, runs: &[AllocId]) {
+    pub(super) fn comes_back(&mut self, id: u128, runs: &[AllocId]) {
         self.register(node(id));
         assert_eq!(self.root.nodes[&NodeId(id)].status, NodeStatus::Initializing);
         let updates = runs

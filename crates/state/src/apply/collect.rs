@@ -77,8 +77,7 @@ fn collect_jobs(root: &mut Root, before: Timestamp) -> u32 {
         .filter(|key| root.allocs_of_job(key).next().is_none() && root.evals_of_job(key).next().is_none())
         .collect();
     for key in &dead {
-        root.jobs.remove(key);
-        root.counters.remove(key);
+        root.forget_job(key);
     }
     // Versions nobody refers to any more: of jobs that are gone, by now or by an earlier purge.
     let orphans: Vec<(JobKey, u64)> =

@@ -14,6 +14,10 @@ use crate::{
 pub(super) fn put(root: &mut Root, index: u64, mut deployment: Deployment) {
     deployment.modify_index = index;
     if let Some(before) = root.deployments.get(&deployment.id) {
+        if !before.status.is_active() {
+            // It ended while the plan was on its way.
+            return;
+        }
         deployment.create_index = before.create_index;
         for (name, group) in &mut deployment.groups {
             if let Some(old) = before.groups.get(name) {

@@ -45,6 +45,7 @@ pub(super) fn set(
                 status: DrainStatus::Draining,
                 started_at: drain.started_at,
                 updated_at: now,
+                ignore_system: drain.ignore_system,
                 meta: drain.meta.clone(),
                 index,
             });
@@ -83,7 +84,7 @@ pub(super) fn set(
 pub(super) fn finish(root: &mut Root, index: u64, id: NodeId, forced: bool, now: Timestamp) -> Outcome {
     let Some(node) = root.nodes.get(&id) else { return Outcome::Refused(Refusal::UnknownNode(id)) };
     // A plan that was on its way when the node was seen empty may have come first: the drain goes on.
-    if node.drain.is_none() || root.allocs_of_node(id).any(|alloc| node.is_held_up_by(alloc)) {
+    if node.drain.is_none() || root.holding_up(node).next().is_some() {
         return Outcome::Done;
     }
     let mut node = Node::clone(node);
@@ -112,8 +113,8 @@ pub(super) fn reopen(root: &mut Root, index: u64, id: NodeId, snapshot: u64, now
     last.status = DrainStatus::Draining;
     last.updated_at = now;
     last.index = index;
-    let (started_at, meta) = (last.started_at, last.meta.clone());
-    node.drain = Some(Drain { started_at, meta, ..Drain::default() });
+    let (started_at, ignore_system, meta) = (last.started_at, last.ignore_system, last.meta.clone());
+    node.drain = Some(Drain { started_at, ignore_system, meta, ..Drain::default() });
     node.modify_index = index;
     put(root, index, node);
 }

@@ -31,6 +31,7 @@ pub(super) fn upsert_all(root: &mut Root, index: u64, evals: Vec<Evaluation>) {
                 .or_insert_with(|| Arc::new(JobCounters { create_index: index, ..JobCounters::default() })),
         );
         counters.evaluated = true;
+        counters.looked_index = counters.looked_index.max(eval.snapshot_index);
         match (was_open, is_open) {
             (false, true) => counters.open_evals += 1,
             (true, false) => counters.open_evals = counters.open_evals.saturating_sub(1),

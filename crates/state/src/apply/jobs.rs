@@ -105,8 +105,7 @@ pub(super) fn deregister(
         return Outcome::JobDeregistered { job_modify_index: index, existed: false };
     };
     if purge {
-        root.jobs.remove(key);
-        root.counters.remove(key);
+        root.forget_job(key);
         // Versions that allocations still run stay until those are collected.
         let referred: BTreeSet<u64> = root.allocs_of_job(key).map(|alloc| alloc.job_index).collect();
         let versions: Vec<u64> = root.versions_of_job(key).iter().map(|job| job.job_modify_index).collect();

@@ -15,7 +15,7 @@ mod reports; // what nodes say
 
 use std::sync::Arc;
 
-use model::{Allocation, ClientStatus, JobKey, JobStatus, Node};
+use model::{Allocation, ClientStatus, JobKey, JobStatus, JobType, Node};
 
 use crate::{
     catalog,
@@ -118,6 +118,12 @@ impl Root {
     /// Enters a node's row and what is derived from it.
     pub(crate) fn enter_node(&mut self, index: u64, node: Arc<Node>) {
         let is_new = self.usage.slot(node.id).is_none();
+        let before = self.nodes.get(&node.id);
+        if node.is_schedulable()
+            && before.is_none_or(|before| !before.is_schedulable() || !before.is_like(&node))
+        {
+            self.usage.turned_index = index;
+        }
         self.usage.put_node(index, &node);
         if node.drain.is_some() {
             self.draining.insert(node.id);
@@ -173,6 +179,9 @@ impl Root {
             JobStatus::Running
         } else if job.stop {
             JobStatus::Dead
+        } else if job.kind == JobType::System {
+            // Also where no node may run it yet: the next one may.
+            JobStatus::Running
         } else if counters.open_evals > 0 || !counters.evaluated {
             JobStatus::Pending
         } else if job.groups.iter().all(|group| group.count == 0) || counters.evaluated {
@@ -192,8 +201,8 @@ impl Root {
     /// Replaces the row of the newest version.
     pub(crate) fn put_job_row(&mut self, index: u64, job: Arc<model::Job>) {
         let key = job.key();
-        self.job_versions.insert((key.clone(), job.job_modify_index), job.clone());
-        self.jobs.insert(key, job);
+        self.job_versions.insert((key, job.job_modify_index), job.clone());
+        self.enter_job(job);
         self.indexes.jobs = index;
     }
 }

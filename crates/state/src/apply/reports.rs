@@ -79,7 +79,11 @@ fn may_return(root: &Root, alloc: &Allocation, update: &AllocUpdate) -> bool {
         && alloc.desired_description == LOST_WITH_NODE;
     let is_wanted =
         root.jobs.get(&alloc.job).is_some_and(|job| !job.stop && job.group(&alloc.group).is_some());
-    let is_emptied = root.nodes.get(&alloc.node).is_none_or(|node| node.drain.is_some() || node.is_drained());
+    let kind = root.kind_of(alloc);
+    let is_emptied = root
+        .nodes
+        .get(&alloc.node)
+        .is_none_or(|node| (node.drain.is_some() || node.is_drained()) && !node.leaves_alone(kind));
     if !runs || !is_lost || !is_wanted || is_emptied {
         return false;
     }
