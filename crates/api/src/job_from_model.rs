@@ -45,14 +45,13 @@ impl From<&model::Job> for Job {
 }
 
 fn task_group(group: &model::TaskGroup, kind: model::JobType) -> TaskGroup {
-    let is_service = kind == model::JobType::Service;
     TaskGroup {
         name: group.name.clone(),
         count: Some(i64::from(group.count)),
         // Left out it would mean the defaults: "none" has to be said.
         update: match &group.update {
             Some(update) => Some(update.into()),
-            None => is_service.then(UpdateStrategy::zero),
+            None => kind.rolls_out().then(UpdateStrategy::zero),
         },
         migrate: group.migrate.as_ref().map(Into::into),
         disconnect: group.disconnect.as_ref().map(Into::into),
@@ -263,6 +262,14 @@ impl ReschedulePolicy {
             max_delay: Some(0),
             unlimited: Some(false),
         }
+    }
+
+    /// Nothing is set, or only to zero.
+    pub(crate) fn says_nothing(&self) -> bool {
+        let zero = |value: Option<i64>| value.unwrap_or(0) == 0;
+        [self.attempts, self.interval, self.delay, self.max_delay].into_iter().all(zero)
+            && self.delay_function.as_deref().unwrap_or_default().is_empty()
+            && !self.unlimited.unwrap_or(false)
     }
 }
 

@@ -110,6 +110,11 @@ impl Reader {
         nanos.map_or(default, |nanos| self.duration(field, nanos))
     }
 
+    /// A policy that jobs of this type cannot have.
+    fn not_for(&mut self, field: &str, kind: JobType, what: &str) {
+        self.problem(format_args!("{field}: jobs of type {:?} do not allow {what}", kind.as_str()));
+    }
+
     fn number<T: TryFrom<i64> + Default>(&mut self, field: &str, number: i64) -> T {
         T::try_from(number).unwrap_or_else(|_| {
             self.problem(format_args!("{field} is out of range: {number}"));
@@ -126,12 +131,13 @@ impl Reader {
 
     fn job(&mut self, job: Job) -> model::Job {
         let kind = match job.kind.as_str() {
-            "" | "service" => JobType::Service,
-            "batch" => JobType::Batch,
-            other => {
-                self.problem(format_args!("Type {other:?} is not supported; use \"service\" or \"batch\""));
+            "" => JobType::Service,
+            text => JobType::parse(text).unwrap_or_else(|| {
+                self.problem(format_args!(
+                    "Type {text:?} is not supported; use \"service\", \"batch\", \"system\" or \"sysbatch\""
+                ));
                 JobType::Service
-            }
+            }),
         };
         self.only("NodePool", &job.node_pool, &[NODE_POOL]);
         self.absent("Multiregion", &job.multiregion);
@@ -145,8 +151,11 @@ impl Reader {
         self.never("ParentID", !job.parent_id.is_empty());
         self.absent("UI", &job.ui);
         self.absent("VersionTag", &job.version_tag);
-        if kind == JobType::Batch && job.update.as_ref().is_some_and(|update| !update.says_nothing()) {
-            self.problem("Update: jobs of type \"batch\" do not allow an update strategy");
+        if !kind.rolls_out() && job.update.as_ref().is_some_and(|update| !update.says_nothing()) {
+            self.not_for("Update", kind, "an update strategy");
+        }
+        if kind.is_per_node() && job.reschedule.as_ref().is_some_and(|policy| !policy.says_nothing()) {
+            self.not_for("Reschedule", kind, "a reschedule policy");
         }
 
         let defaults = model::Job::default();

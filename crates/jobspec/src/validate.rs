@@ -1,6 +1,7 @@
 //! The rules a job must keep, whether it came as a file or over HTTP.
 
 mod location; // constraints, affinities, spreads
+mod every_node; // what system and sysbatch jobs may not say
 mod policies; // restart, reschedule, update, migrate
 mod services; // services, checks
 
@@ -97,6 +98,9 @@ impl Checker {
         self.constraints(&job.constraints);
         self.affinities(&job.affinities);
         self.spreads(&job.spreads);
+        if job.kind.is_per_node() {
+            self.no_preferences(job.kind, &job.affinities, &job.spreads);
+        }
         if job.groups.is_empty() {
             let help = "write `group \"name\" { task \"name\" { .. } }` into the job";
             self.report(codes::EMPTY, "", "missing job task groups", help);
@@ -147,15 +151,16 @@ impl Checker {
         if let Some(policy) = &group.reschedule {
             self.reschedule(policy);
         }
-        match (&group.update, job.kind) {
-            (Some(update), model::JobType::Service) => self.update(update),
-            (Some(_), model::JobType::Batch) => self.report(
-                codes::NOT_FOR_TYPE,
-                "update",
-                "job type \"batch\" does not allow update block",
-                "remove `update`",
-            ),
-            (None, _) => {}
+        if job.kind.is_per_node() {
+            self.group_on_every_node(job.kind, group);
+        }
+        match &group.update {
+            Some(update) if job.kind.rolls_out() => self.update(update),
+            Some(_) => {
+                let message = format!("job type \"{}\" does not allow update block", job.kind.as_str());
+                self.report(codes::NOT_FOR_TYPE, "update", message, "remove `update`");
+            }
+            None => {}
         }
         if let Some(migrate) = &group.migrate {
             self.migrate(migrate);

@@ -47,6 +47,12 @@ impl Reader {
         own: Option<ReschedulePolicy>,
         upper: &FromJob,
     ) -> Option<model::ReschedulePolicy> {
+        if upper.kind.is_per_node() {
+            if own.is_some_and(|policy| !policy.says_nothing()) {
+                self.not_for("ReschedulePolicy", upper.kind, "a reschedule policy");
+            }
+            return None;
+        }
         let own = own.unwrap_or_default();
         let job = upper.reschedule.clone().unwrap_or_default();
         let default = model::ReschedulePolicy::for_type(upper.kind);
@@ -91,9 +97,9 @@ impl Reader {
         own: Option<UpdateStrategy>,
         upper: &FromJob,
     ) -> Option<model::UpdateStrategy> {
-        if upper.kind == JobType::Batch {
+        if !upper.kind.rolls_out() {
             if own.is_some_and(|update| !update.says_nothing()) {
-                self.problem("Update: jobs of type \"batch\" do not allow an update strategy");
+                self.not_for("Update", upper.kind, "an update strategy");
             }
             return None;
         }
@@ -135,9 +141,9 @@ impl Reader {
         own: Option<MigrateStrategy>,
         upper: &FromJob,
     ) -> Option<model::MigratePolicy> {
-        if upper.kind == JobType::Batch {
+        if upper.kind != JobType::Service {
             if own.is_some() || upper.migrate.is_some() {
-                self.problem("Migrate: jobs of type \"batch\" do not allow a migrate strategy");
+                self.not_for("Migrate", upper.kind, "a migrate strategy");
             }
             return None;
         }

@@ -41,7 +41,12 @@ fn unsupported_fields_are_refused_by_name() {
         "Affinities: operand \"distinct_hosts\" is not supported",
     );
     check("", "Affinities", json!([{"Weight": 1000}]), "Affinities.Weight is out of range: 1000");
-    check("", "Type", json!("system"), "Type \"system\" is not supported; use \"service\" or \"batch\"");
+    check(
+        "",
+        "Type",
+        json!("sytem"),
+        "Type \"sytem\" is not supported; use \"service\", \"batch\", \"system\" or \"sysbatch\"",
+    );
     check("", "NodePool", json!("gpu"), "NodePool \"gpu\" is not supported; use \"default\"");
     check("", "Priority", json!(-1), "Priority is out of range: -1");
     check(

@@ -242,12 +242,14 @@ fn task() -> impl Strategy<Value = Task> {
 }
 
 fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
-    let (update, migrate) = match kind {
-        JobType::Service => (option::of(update()).boxed(), migrate().prop_map(Some).boxed()),
-        JobType::Batch => (Just(None).boxed(), Just(None).boxed()),
+    let update = if kind.rolls_out() { option::of(update()).boxed() } else { Just(None).boxed() };
+    let migrate = match kind {
+        JobType::Service => migrate().prop_map(Some).boxed(),
+        _ => Just(None).boxed(),
     };
+    let reschedule = if kind.is_per_node() { Just(None).boxed() } else { reschedule().boxed() };
     (
-        (word(), any::<u16>(), texts(), location(), restart(), reschedule(), update, migrate),
+        (word(), any::<u16>(), texts(), location(), restart(), reschedule, update, migrate),
         (
             any::<u16>(),
             option::of(network()),
@@ -282,7 +284,7 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
 }
 
 fn job() -> impl Strategy<Value = Job> {
-    select(vec![JobType::Service, JobType::Batch]).prop_flat_map(|kind| {
+    select(JobType::ALL.to_vec()).prop_flat_map(|kind| {
         (
             (word(), word(), word(), word(), any::<u16>(), vec(word(), 1..3), any::<bool>(), texts()),
             (location(), vec(group(kind), 0..3), any::<(bool, bool)>()),

@@ -17,8 +17,6 @@ use crate::{
     syntax::{Block, Kind},
 };
 
-const JOB_TYPES: [&str; 4] = ["service", "batch", "system", "sysbatch"];
-
 /// What the job block hands down to its groups.
 struct JobRules {
     kind: JobType,
@@ -60,7 +58,7 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
     job.affinities = location::affinities(&mut fields, d);
     job.spreads = location::spreads(&mut fields, d);
     let rules = JobRules { kind: job.kind, inherited: Inherited::read(&mut fields, d) };
-    refuse_for_batch(rules.kind, &rules.inherited, d);
+    refuse_for_type(rules.kind, &rules.inherited, d);
     fields.refuse(
         d,
         "node_pool",
@@ -107,44 +105,32 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
 fn job_type(fields: &mut Fields<'_>, d: &mut Decoder) -> JobType {
     let Some(text) = fields.text(d, "type") else { return JobType::Service };
     let span = fields.span("type");
-    match text.as_str() {
-        "service" => JobType::Service,
-        "batch" => JobType::Batch,
-        "system" | "sysbatch" => {
-            d.report(
-                codes::JOB_TYPE,
-                span,
-                format!("jobs of type \"{text}\" are not supported yet"),
-                "use \"service\" or \"batch\" with a `count`, and `constraint { distinct_hosts = true }` for one per node",
-            );
-            JobType::Service
-        }
-        _ => {
-            let help = match nearest(&text, &JOB_TYPES) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => String::from("a service runs until it is stopped; a batch runs to completion"),
-            };
-            let message = format!("`type` must be {}, found \"{text}\"", one_of(&["service", "batch"]));
-            d.report(codes::JOB_TYPE, span, message, help);
-            JobType::Service
-        }
-    }
+    JobType::parse(&text).unwrap_or_else(|| {
+        let types = JobType::ALL.map(JobType::as_str);
+        let help = match nearest(&text, &types) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => String::from(
+                "a service runs until it is stopped, a batch to completion; system and sysbatch do so on every node",
+            ),
+        };
+        let message = format!("`type` must be {}, found \"{text}\"", one_of(&types));
+        d.report(codes::JOB_TYPE, span, message, help);
+        JobType::Service
+    })
 }
 
 impl JobRules {
     /// Sets what a group has from its job unless it says otherwise.
     fn fill(&self, group: &mut TaskGroup, own: &Inherited) {
         let base = ReschedulePolicy::for_type(self.kind);
-        group.reschedule = own.reschedule_over(self.inherited.reschedule_over(Some(base)));
-        match self.kind {
-            JobType::Service => {
-                group.update = own.update_over(&self.inherited);
-                group.migrate = Some(own.migrate_over(&self.inherited));
-            }
-            JobType::Batch => {
-                group.update = None;
-                group.migrate = None;
-            }
+        if !self.kind.is_per_node() {
+            group.reschedule = own.reschedule_over(self.inherited.reschedule_over(Some(base)));
+        }
+        if self.kind.rolls_out() {
+            group.update = own.update_over(&self.inherited);
+        }
+        if self.kind == JobType::Service {
+            group.migrate = Some(own.migrate_over(&self.inherited));
         }
     }
 }
@@ -161,7 +147,7 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
     group.affinities = location::affinities(&mut fields, d);
     group.spreads = location::spreads(&mut fields, d);
     let own = Inherited::read(&mut fields, d);
-    refuse_for_batch(rules.kind, &own, d);
+    refuse_for_type(rules.kind, &own, d);
     rules.fill(&mut group, &own);
     group.restart = policy::restart(&mut fields, d, RestartPolicy::for_type(rules.kind));
     if let Some(section) = fields.block(d, "ephemeral_disk") {
@@ -193,15 +179,24 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
     group
 }
 
-/// Batch jobs run to completion: nothing is rolled out or moved.
-fn refuse_for_batch(kind: JobType, own: &Inherited, d: &mut Decoder) {
+/// What runs to completion is not rolled out, and what runs on every node does not move.
+fn refuse_for_type(kind: JobType, own: &Inherited, d: &mut Decoder) {
     for (span, block) in own.spans() {
-        if kind == JobType::Batch && block != "reschedule" {
-            let message = format!("job type \"batch\" does not allow the block `{block}`");
-            let help =
-                format!("remove `{block}`, or write `type = \"service\"` for what runs until it is stopped");
-            d.report(codes::NOT_FOR_TYPE, span, message, help);
-        }
+        let help = match (block, kind) {
+            ("update", JobType::Service | JobType::System)
+            | ("reschedule", JobType::Service | JobType::Batch)
+            | ("migrate", JobType::Service) => continue,
+            (_, JobType::Service | JobType::Batch) | ("update", JobType::Sysbatch) => {
+                let other = if kind == JobType::Batch { "service" } else { "system" };
+                format!("remove `{block}`, or write `type = \"{other}\"` for what runs until it is stopped")
+            }
+            ("reschedule", _) => String::from(
+                "remove `reschedule`: there is no other node; `restart { mode = \"delay\" }` tries again and again",
+            ),
+            _ => format!("remove `{block}`: what runs on every node does not move to another one"),
+        };
+        let message = format!("job type \"{}\" does not allow the block `{block}`", kind.as_str());
+        d.report(codes::NOT_FOR_TYPE, span, message, help);
     }
 }
 

@@ -123,7 +123,7 @@ fn names_and_values() {
 fn unsupported() {
     let task_blocks = "artifact {\n  source = \"http://x\"\n}\ntemplate {\n  data = \"x\"\n}\nvault { }\nlifecycle { }\nvolume_mount { }";
     shows!(said(&[
-        ("types", in_job("type = \"system\"")),
+        ("no type at all", in_job("type = \"always\"")),
         ("type misspelt", in_job("type = \"servise\"")),
         ("job blocks", in_job("periodic {\n  cron = \"@daily\"\n}\nparameterized { }")),
         ("group blocks", in_group("volume \"v\" { }\nscaling { }\nmax_run_duration = \"1h\"")),
@@ -147,6 +147,42 @@ fn unsupported() {
             )
         ),
     ]));
+}
+
+#[test]
+fn what_does_not_go_with_jobs_on_every_node() {
+    let system = |text: &str| in_job(&format!("type = \"system\"\n{text}"));
+    let group = |kind: &str, text: &str| {
+        in_group(text).replacen("job \"j\" {", &format!("job \"j\" {{\ntype = \"{kind}\""), 1)
+    };
+    shows!(said(&[
+        ("count", group("system", "count = 2")),
+        ("count of a sysbatch", group("sysbatch", "count = 3")),
+        ("affinity", system("affinity {\n  attribute = \"${meta.a}\"\n  value = \"b\"\n}")),
+        (
+            "affinity of a task",
+            in_task("affinity {\n  attribute = \"${meta.a}\"\n  value = \"b\"\n}").replacen(
+                "job \"j\" {",
+                "job \"j\" {\ntype = \"sysbatch\"",
+                1
+            )
+        ),
+        ("spread", group("system", "spread {\n  attribute = \"${node.datacenter}\"\n}")),
+        ("reschedule and migrate", system("reschedule {\n  attempts = 1\n}\nmigrate { }")),
+        (
+            "reschedule and migrate in the group",
+            group("sysbatch", "reschedule {\n  attempts = 1\n}\nmigrate { }")
+        ),
+        ("update of a sysbatch", group("sysbatch", "update {\n  max_parallel = 1\n}")),
+        ("canaries", group("system", "update {\n  canary = 20\n}")),
+        ("disconnect", group("system", "disconnect {\n  stop_on_client_after = \"1m\"\n}")),
+    ]));
+    let mut job = super::job(&system(""));
+    job.groups[0].reschedule = Some(model::ReschedulePolicy::default());
+    job.groups[0].migrate = Some(model::MigratePolicy::default());
+    job.kind = model::JobType::Sysbatch;
+    let problems: Vec<String> = crate::validate(&job).iter().map(ToString::to_string).collect();
+    insta::assert_debug_snapshot!("every_node_over_http", problems);
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn example(name: &str) -> Job {
 
 #[test]
 fn the_job_files_people_learn_with() {
-    for name in ["redis", "http-echo", "whoami", "microservice", "todo", "sleep", "batch"] {
+    for name in ["redis", "http-echo", "whoami", "microservice", "todo", "sleep", "batch", "system"] {
         insta::assert_json_snapshot!(name, example(&format!("{name}.nomad")));
     }
 }
@@ -25,6 +25,25 @@ fn the_job_files_people_learn_with() {
 #[test]
 fn defaults_of_a_service() {
     insta::assert_json_snapshot!(job(&around("", "", "service { }")));
+}
+
+#[test]
+fn defaults_of_jobs_on_every_node() {
+    let group = |kind: &str| job(&around(&format!("type = \"{kind}\""), "", "")).groups.remove(0);
+    let system = group("system");
+    assert_eq!(system.restart, model::RestartPolicy::for_type(JobType::Service));
+    assert_eq!(system.update, Some(model::UpdateStrategy::default()));
+    let sysbatch = group("sysbatch");
+    assert_eq!(sysbatch.restart, model::RestartPolicy::for_type(JobType::Batch));
+    assert_eq!(sysbatch.update, None);
+    for group in [system, sysbatch] {
+        assert_eq!((group.count, group.reschedule, group.migrate), (1, None, None));
+    }
+    let at_once =
+        job(&around("type = \"system\"", "count = 0\nupdate {\n  max_parallel = 0\n}", "")).groups.remove(0);
+    assert_eq!((at_once.count, at_once.update), (0, None));
+    let old = job(&around("type = \"system\"\nupdate {\n  stagger = \"5s\"\n  max_parallel = 2\n}", "", ""));
+    assert_eq!(old.groups[0].update.as_ref().map(|update| update.max_parallel), Some(2));
 }
 
 #[test]
