@@ -16,6 +16,7 @@ use logic::{
     node_gateway::{evals_for_lost, overdue},
     node_loss::commands_for_gone,
     node_watch::{Checked, Effect, NodeWatch, Reason, Settings},
+    per_node_jobs::evals_for_turned_nodes,
 };
 use model::{NodeId, NodeStatus};
 use state::Command;
@@ -163,7 +164,8 @@ impl NodeWatcher {
         }));
     }
 
-    /// Writes verdicts, and evaluations for what was lost without anybody looking; one proposal at a time.
+    /// Writes verdicts, and evaluations for what was lost without anybody looking and for jobs that want to be on nodes
+    /// that came; one proposal at a time.
     fn write(&mut self, context: &mut Context<Self>) {
         if self.writing {
             return;
@@ -182,6 +184,11 @@ impl NodeWatcher {
             let evals = evals_for_lost(&root, now, &mut || self.ids.uuid());
             if !evals.is_empty() {
                 info!(evals = evals.len(), "allocations landed on lost nodes, their jobs are looked at");
+                commands.push(Command::UpdateEvals { evals });
+            }
+            let evals = evals_for_turned_nodes(&root, now, &mut || self.ids.uuid());
+            if !evals.is_empty() {
+                debug!(evals = evals.len(), "nodes came or changed, jobs on every node are looked at");
                 commands.push(Command::UpdateEvals { evals });
             }
         }

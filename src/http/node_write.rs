@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::{NodeDrainRequest, NodeEligibilityRequest, NodeModifyResponse, NodeUpdateResponse};
-use model::{Drain, DrainDeadline, Eligibility, Evaluation, JobKey, Node, NodeId, Trigger};
-use state::Command;
+use model::{Drain, DrainDeadline, Eligibility, Evaluation, Job, JobKey, Node, NodeId, Trigger};
+use state::{Command, Root};
 
 use super::{
     Context,
@@ -26,14 +26,19 @@ fn same_node(in_body: &str, node: &Node) -> Result<(), Failure> {
     if same { Ok(()) } else { Err(Failure::bad("Node ID does not match")) }
 }
 
-/// One evaluation for each job that has something on the node.
-fn evals_of(ctx: &Context, node: NodeId) -> Vec<Evaluation> {
-    let root = ctx.state.root();
+/// One evaluation for each job that has something on the node, or that `wants` to.
+fn evals_of<'a>(
+    ctx: &Context,
+    root: &'a Root,
+    node: NodeId,
+    wants: impl Iterator<Item = &'a Arc<Job>>,
+) -> Vec<Evaluation> {
+    let allocs = root.allocs_of_node(node).filter(|alloc| !alloc.is_terminal());
+    let jobs = allocs.filter_map(|alloc| root.jobs.get(&alloc.job)).chain(wants);
     let mut evals: BTreeMap<JobKey, Evaluation> = BTreeMap::new();
-    for alloc in root.allocs_of_node(node).filter(|alloc| !alloc.is_terminal()) {
-        let Some(job) = root.jobs.get(&alloc.job) else { continue };
-        evals.entry(alloc.job.clone()).or_insert_with(|| {
-            let mut eval = evaluation(ctx, alloc.job.clone(), job.kind, job.priority, Trigger::NodeUpdate);
+    for job in jobs {
+        evals.entry(job.key()).or_insert_with(|| {
+            let mut eval = evaluation(ctx, job.key(), job.kind, job.priority, Trigger::NodeUpdate);
             eval.node = Some(node);
             eval.job_index = job.job_modify_index;
             eval
@@ -106,18 +111,19 @@ async fn modified(ctx: &Context, call: &Call, command: Command) -> Answer {
 pub(super) async fn purge(ctx: &Context, call: &Call, id: &str) -> Answer {
     call.only_write()?;
     let node = find(ctx, id)?;
-    let evals = evals_of(ctx, node.id);
+    let evals = evals_of(ctx, &ctx.state.root(), node.id, std::iter::empty());
     let eval_ids = ids(&evals);
     let command = Command::PurgeNode { node: node.id, evals, now: ctx.clock.now() };
     let (index, _) = propose(ctx, command).await?;
     Ok(written(call, index, &updated(eval_ids, index, index)))
 }
 
-/// Lets the scheduler look again at all jobs that have something on the node.
+/// Lets the scheduler look again at all jobs that have something on the node, or run on every node.
 pub(super) async fn evaluate(ctx: &Context, call: &Call, id: &str) -> Answer {
     call.only_write()?;
     let node = find(ctx, id)?;
-    let evals = evals_of(ctx, node.id);
+    let root = ctx.state.root();
+    let evals = evals_of(ctx, &root, node.id, root.per_node_jobs());
     let eval_ids = ids(&evals);
     if evals.is_empty() {
         return Ok(written(call, node.modify_index, &updated(eval_ids, 0, node.modify_index)));

@@ -111,8 +111,8 @@ impl World {
             DrainDeadline::After(time) => Some(now.plus(time)),
             _ => None,
         };
-        let drain =
-            Some(Drain { deadline, force_at, ignore_system: false, started_at: now, meta: BTreeMap::new() });
+        let ignore_system = self.one_in(4);
+        let drain = Some(Drain { deadline, force_at, ignore_system, started_at: now, meta: BTreeMap::new() });
         let command = Command::SetNodeDrain { node: id, drain, mark_eligible: false, evals: vec![], now };
         self.propose(vec![command], After::Nothing);
     }

@@ -7,8 +7,8 @@ use std::{
 
 use logic::node_gateway::{evals_for_node, evals_for_report};
 use model::{
-    AllocHealth, AllocId, AllocUpdate, Allocation, ClientStatus, DesiredStatus, JobType, Node, NodeId,
-    NodeStatus, Timestamp,
+    AllocHealth, AllocId, AllocUpdate, Allocation, ClientStatus, DesiredStatus, Node, NodeId, NodeStatus,
+    Timestamp,
 };
 use state::Command;
 
@@ -156,8 +156,7 @@ impl World {
             ClientStatus::Running => {
                 let since = *machine.running.entry(alloc.id).or_insert(self.now);
                 let ran = self.now.since(since);
-                let is_batch = self.root.job_of(alloc).is_some_and(|job| job.kind == JobType::Batch);
-                if is_batch {
+                if self.root.kind_of(alloc).completes() {
                     let needs = Duration::from_secs(20 + (alloc.id.0 % 100) as u64);
                     if ran >= needs {
                         machine.running.remove(&alloc.id);

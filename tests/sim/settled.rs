@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use model::{AllocId, EvalId, Evaluation, JobKey, Trigger};
+use model::{
+    AllocId, ClientStatus, DesiredStatus, EvalId, EvalStatus, Evaluation, Job, JobKey, Node, Operand,
+    TaskGroup, Trigger,
+};
 use scheduler::{Input, schedule};
 use state::invariants;
 
@@ -40,6 +43,7 @@ impl World {
         invariants::nothing_is_left_undecided(&self.root)?;
         invariants::nothing_stays_on_a_drained_node(&self.root)?;
         self.nothing_is_left_to_do()?;
+        self.every_node_has_its_own()?;
         self.machines_run_what_they_shall()
     }
 
@@ -73,6 +77,49 @@ impl World {
         Ok(())
     }
 
+    /// Each node that takes allocations has one of each group of each job that runs on every node, unless the group's
+    /// constraints leave it out or the job waits for room on it.
+    fn every_node_has_its_own(&self) -> Result<(), String> {
+        for job in self.root.per_node_jobs() {
+            let waits_for: BTreeSet<_> = self
+                .root
+                .evals_of_job(&job.key())
+                .filter(|eval| eval.status == EvalStatus::Blocked)
+                .flat_map(|eval| eval.full_nodes.iter().copied())
+                .collect();
+            for node in self.root.nodes.values().filter(|node| node.is_schedulable()) {
+                for group in job.groups.iter().filter(|group| group.count > 0 && may_run(group, node)) {
+                    let found = self.holders(job, group, node);
+                    if found == 0 && !waits_for.contains(&node.id) {
+                        return Err(format!("node {} has none of {} of {}", node.id, group.name, job.id));
+                    }
+                    if found > 1 {
+                        return Err(format!("node {} has {found} of {} of {}", node.id, group.name, job.id));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Allocations on the node that run, or that fill their place for good.
+    fn holders(&self, job: &Job, group: &TaskGroup, node: &Node) -> usize {
+        let of_group = self.root.allocs_of_node(node.id).filter(|alloc| {
+            alloc.job == job.key() && *alloc.group == *group.name && alloc.desired == DesiredStatus::Run
+        });
+        let fills = |client: ClientStatus| match client {
+            ClientStatus::Complete => job.kind.completes(),
+            ClientStatus::Failed => true,
+            _ => false,
+        };
+        let of_group: Vec<_> = of_group.collect();
+        let live = of_group.iter().filter(|alloc| !alloc.is_terminal()).count();
+        let over = of_group.iter().any(|alloc| {
+            alloc.job_index == job.job_modify_index && alloc.next.is_none() && fills(alloc.client)
+        });
+        if live > 0 { live } else { usize::from(over) }
+    }
+
     fn machines_run_what_they_shall(&self) -> Result<(), String> {
         for (id, machine) in self.machines.iter().filter(|(_, machine)| machine.online) {
             let runs: BTreeSet<AllocId> = machine.runs().collect();
@@ -88,4 +135,10 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The only constraint of jobs here that tells nodes apart.
+fn may_run(group: &TaskGroup, node: &Node) -> bool {
+    let mut racks = group.constraints.iter().filter(|rule| rule.operand == Operand::Equal);
+    racks.all(|rule| node.attributes.get("rack") == Some(&rule.right))
 }

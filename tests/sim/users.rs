@@ -18,6 +18,11 @@ use crate::{
 const NODES: u128 = 5;
 const JOBS: usize = 6;
 
+/// The highest count that a group may have.
+fn most_of(kind: JobType) -> u32 {
+    if kind.is_per_node() { 1 } else { u32::MAX }
+}
+
 impl World {
     /// So many acts, with some time between them: often none, sometimes minutes.
     pub(crate) fn disturb(&mut self, acts: usize) -> Result<(), String> {
@@ -67,7 +72,13 @@ impl World {
     }
 
     fn any_job(&mut self) -> Job {
-        let kind = if self.one_in(3) { JobType::Batch } else { JobType::Service };
+        let kind = match self.rng.random_range(0..12) {
+            0..3 => JobType::Batch,
+            3..6 => JobType::System,
+            6 => JobType::Sysbatch,
+            _ => JobType::Service,
+        };
+        let most = most_of(kind);
         let mut ports: Vec<Port> = (0..self.rng.random_range(0..3))
             .map(|at| Port { label: format!("p{at}"), ..Port::default() })
             .collect();
@@ -85,9 +96,9 @@ impl World {
         }
         let mut group = TaskGroup {
             name: "group".into(),
-            count: self.rng.random_range(0..7),
+            count: if kind.is_per_node() { most } else { self.rng.random_range(0..7) },
             network: Some(NetworkAsk { ports, ..NetworkAsk::default() }),
-            reschedule: Some(ReschedulePolicy::for_type(kind)),
+            reschedule: (!kind.is_per_node()).then(|| ReschedulePolicy::for_type(kind)),
             ephemeral_disk: EphemeralDisk { size_mb: 10 },
             tasks: vec![Task {
                 name: "task".into(),
@@ -102,7 +113,7 @@ impl World {
             }],
             ..TaskGroup::default()
         };
-        if kind == JobType::Service && !self.one_in(3) {
+        if kind.rolls_out() && !self.one_in(3) {
             let max_parallel = self.rng.random_range(1..4);
             group.update = Some(UpdateStrategy { max_parallel, ..UpdateStrategy::default() });
         }
@@ -135,7 +146,7 @@ impl World {
         if self.one_in(4) {
             let mut second = groups[0].clone();
             second.name = "second".into();
-            second.count = self.rng.random_range(0..3);
+            second.count = self.rng.random_range(0..3).min(most);
             groups.push(second);
         }
         let id = format!("job{}", self.rng.random_range(0..JOBS));
@@ -169,7 +180,7 @@ impl World {
 
     fn scale(&mut self) {
         let Some(mut job) = self.known_job() else { return };
-        job.groups[0].count = self.rng.random_range(0..9);
+        job.groups[0].count = self.rng.random_range(0..9).min(most_of(job.kind));
         self.register(job);
     }
 

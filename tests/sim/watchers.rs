@@ -1,6 +1,6 @@
 //! What the leader watches besides evaluations: roll-outs, and what was lost without anybody looking.
 
-use logic::{deployment_watcher, node_gateway::evals_for_lost};
+use logic::{deployment_watcher, node_gateway::evals_for_lost, per_node_jobs::evals_for_turned_nodes};
 use model::{EvalId, Evaluation, Trigger};
 use state::{Command, Root};
 
@@ -12,7 +12,8 @@ impl World {
             return;
         }
         let (root, now) = (self.root.clone(), self.now);
-        let evals = evals_for_lost(&root, now, &mut || self.id());
+        let mut evals = evals_for_lost(&root, now, &mut || self.id());
+        evals.extend(evals_for_turned_nodes(&root, now, &mut || self.id()));
         if !evals.is_empty() {
             self.gateway_busy = true;
             self.propose(vec![Command::UpdateEvals { evals }], After::Gateway);
