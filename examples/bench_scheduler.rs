@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release --example bench_scheduler [-- nodes jobs count runs] [-alone]`: first what each demand of a job
 //! costs the scheduler alone, then through the log. With any of `-constraint`, `-affinity`, `-spread`, `-unique` (spread
-//! over all nodes), `-preempt` (nodes are full of less important tasks, ten on each, of ten jobs), `-ports N` only jobs with those demands are placed. `-alone` leaves the log out.
+//! over all nodes), `-preempt` (nodes are full of less important tasks, ten on each, of ten jobs), `-system` (one on each
+//! node, whatever the count says), `-ports N` only jobs with those demands are placed. `-alone` leaves the log out.
 //!
 //! Nodes are rows without agents (32,000 MHz, 128 GiB); a task asks for 100 MHz and 100 MiB, the sizes that the
 //! table in docs/benchmarks.md compares with. Every run is checked: all placements there, no invariant broken.
@@ -16,7 +17,7 @@ use std::{
 
 use actix::Arbiter;
 use model::{
-    Affinity, Capacity, Constraint, DriverInfo, EvalId, EvalStatus, Evaluation, Job, MigratePolicy,
+    Affinity, Capacity, Constraint, DriverInfo, EvalId, EvalStatus, Evaluation, Job, JobType, MigratePolicy,
     NetworkAsk, Node, NodeId, NodeStatus, Operand, Port, Preemption, Resources, SchedulerSettings, Spread,
     Task, TaskGroup, Trigger,
 };
@@ -45,6 +46,8 @@ struct Demands {
     unique: bool,
     /// On nodes that are full: one less important task goes for each.
     preempt: bool,
+    /// One on each node, instead of a count.
+    system: bool,
     /// Dynamic ones.
     ports: usize,
 }
@@ -89,6 +92,7 @@ fn job(number: usize, count: u32, demands: Demands) -> Job {
     let port = |number| Port { label: format!("p{number}"), ..Port::default() };
     Job {
         id: format!("job-{number}"),
+        kind: if demands.system { JobType::System } else { JobType::Service },
         name: format!("job-{number}"),
         datacenters: vec!["dc1".into()],
         priority: if demands.preempt { 70 } else { 50 },
@@ -96,7 +100,7 @@ fn job(number: usize, count: u32, demands: Demands) -> Job {
         affinities: demands.affinity.then(like).into_iter().collect(),
         groups: vec![TaskGroup {
             name: "g".into(),
-            count,
+            count: if demands.system { 1 } else { count },
             spreads: spreads
                 .iter()
                 .filter(|(asked, _)| *asked)
@@ -195,12 +199,18 @@ fn alone(nodes: usize, jobs: usize, count: u32, demands: Demands) -> f64 {
     }
     let took = start.elapsed();
     check(&root, jobs, count, demands);
-    (jobs * count as usize) as f64 / took.as_secs_f64()
+    total(nodes, jobs, count, demands) as f64 / took.as_secs_f64()
+}
+
+/// How many allocations there will be.
+fn total(nodes: usize, jobs: usize, count: u32, demands: Demands) -> usize {
+    let halves = if demands.constraint { 2 } else { 1 };
+    if demands.system { jobs * nodes / halves } else { jobs * count as usize }
 }
 
 fn check(root: &Root, jobs: usize, count: u32, demands: Demands) {
     let placed = root.allocs.values().filter(|alloc| !alloc.job.id.starts_with("low-")).count();
-    assert_eq!(placed, jobs * count as usize, "all placements are there");
+    assert_eq!(placed, total(root.nodes.len(), jobs, count, demands), "all placements are there");
     let evicted = root.allocs.values().filter(|alloc| alloc.preempted_by.is_some()).count();
     assert_eq!(evicted, if demands.preempt { placed } else { 0 }, "as few go as can");
     if let Err(broken) = invariants::check(root) {
@@ -218,6 +228,7 @@ fn check(root: &Root, jobs: usize, count: u32, demands: Demands) {
         }
         let (least, most) = (racks.iter().min().copied(), racks.iter().max().copied());
         assert!(!demands.spread || most.unwrap_or(0) - least.unwrap_or(0) <= 1, "skew: {racks:?}");
+        assert!(!demands.system || nodes.values().all(|&on| on == 1), "one on each node");
         let fair = (count as usize).div_ceil(root.nodes.len() / if demands.constraint { 2 } else { 1 });
         assert!(!demands.unique || nodes.values().all(|&on| on as usize <= fair), "no node has too many");
     }
@@ -294,7 +305,7 @@ async fn through_the_log(
     }
     let mut changes = state.changes();
     let all = |root: &Root| {
-        root.allocs.len() == jobs * count as usize
+        root.allocs.len() == total(nodes, jobs, count, demands)
             && root.evals.values().all(|eval| eval.status == EvalStatus::Complete)
     };
     while !all(&state.root()) {
@@ -309,7 +320,7 @@ async fn through_the_log(
     raft.shutdown().await;
     arbiter.stop();
     let _ = std::fs::remove_dir_all(&dir);
-    let placed = jobs * count as usize;
+    let placed = total(nodes, jobs, count, demands);
     (placed as f64 / took.as_secs_f64(), grown / placed as u64)
 }
 
@@ -321,8 +332,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Each demand by itself, and all together.
 fn variants() -> Vec<(&'static str, Demands)> {
     let none = Demands::default();
-    let all =
-        Demands { constraint: true, affinity: true, spread: true, unique: false, preempt: false, ports: 1 };
+    let all = Demands { constraint: true, affinity: true, spread: true, ports: 1, ..none };
     vec![
         ("plain", none),
         ("constraint", Demands { constraint: true, ..none }),
@@ -330,6 +340,7 @@ fn variants() -> Vec<(&'static str, Demands)> {
         ("spread", Demands { spread: true, ..none }),
         ("spread over nodes", Demands { unique: true, ..none }),
         ("spread over both", Demands { spread: true, unique: true, ..none }),
+        ("on every node", Demands { system: true, ..none }),
         ("one port", Demands { ports: 1, ..none }),
         ("all but nodes", all),
     ]
@@ -347,6 +358,7 @@ fn main() -> io::Result<()> {
         spread: has("spread"),
         unique: has("unique"),
         preempt: has("preempt"),
+        system: has("system"),
         ports,
     };
     let numbers = words.iter().enumerate().filter(|(at, _)| Some(*at) != ports_at);

@@ -78,8 +78,10 @@ pub struct NodeWatcher {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     started: Instant,
+    /// Index of the table of nodes when the brain was told of it.
+    synced: u64,
     /// Indexes of the tables of nodes and allocations at the last look.
-    seen: (u64, u64),
+    looked: (u64, u64),
     asking: Arc<Semaphore>,
     /// To be written.
     verdicts: Vec<(NodeId, Reason)>,
@@ -105,7 +107,8 @@ impl NodeWatcher {
             clock,
             ids,
             started: Instant::now(),
-            seen: (0, 0),
+            synced: 0,
+            looked: (0, 0),
             asking: Arc::new(Semaphore::new(ASKED_AT_ONCE)),
             verdicts: Vec::new(),
             writing: false,
@@ -121,7 +124,7 @@ impl NodeWatcher {
     /// Takes over which nodes the state counts on.
     fn sync(&mut self, context: &mut Context<Self>) {
         let root = self.state.root();
-        self.seen.0 = root.indexes.nodes;
+        self.synced = root.indexes.nodes;
         let live = root.nodes.values().filter(|node| !node.status.is_gone()).map(|node| node.id);
         let effects = self.brain.sync(self.now(), live);
         self.perform(effects, context);
@@ -239,6 +242,9 @@ impl Actor for NodeWatcher {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.sync(context);
+        // What an earlier leader left undone.
+        self.look_again = true;
+        self.write(context);
         kit::watch_state(context, self.state.changes());
         context.add_stream(self.senses.witness.words());
         context.run_interval(TICK, |actor, context| {
@@ -270,11 +276,11 @@ impl Handler<StateChanged> for NodeWatcher {
     fn handle(&mut self, _: StateChanged, context: &mut Self::Context) {
         let root = self.state.root();
         let now = (root.indexes.nodes, root.indexes.allocs);
-        if now.0 != self.seen.0 {
+        if now.0 != self.synced {
             self.sync(context);
         }
-        if now != self.seen {
-            self.seen = now;
+        if now != self.looked {
+            self.looked = now;
             self.look_again = true;
             self.write(context);
         }

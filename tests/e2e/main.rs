@@ -12,6 +12,7 @@ mod ran; // what a command did
 mod web; // a small HTTP client
 
 mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program
+mod every_node; // system and sysbatch jobs, and a drain of their node
 mod first_steps; // the tutorial of redis, and raw processes
 mod refusals; // bad job files, bad bodies, garbage
 mod simulating; // troupe sim

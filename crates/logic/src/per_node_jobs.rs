@@ -27,3 +27,6 @@ fn is_up_to_date(root: &Root, job: &Job, now: Timestamp) -> bool {
             eval.status == EvalStatus::Pending && eval.create_index >= turned && is_due
         })
 }
+
+#[cfg(test)]
+mod tests;

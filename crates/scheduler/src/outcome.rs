@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    AllocId, AllocMetric, EvalId, EvalStatus, Evaluation, Job, JobKey, NodeId, Plan, Timestamp,
-    Trigger,
+    AllocId, AllocMetric, EvalId, EvalStatus, Evaluation, Job, JobKey, NodeId, Plan, Timestamp, Trigger,
     plan::Annotations,
 };
 use state::Root;

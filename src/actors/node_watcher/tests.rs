@@ -239,3 +239,56 @@ fn what_lands_on_a_dead_node_is_looked_at() {
         assert_eq!(lost, ClientStatus::Pending);
     });
 }
+
+#[test]
+fn a_node_that_comes_is_offered_to_jobs_that_run_on_every_node() {
+    paused(async {
+        let world = World::new(2);
+        let job = model::Job { id: "everywhere".into(), kind: model::JobType::System, ..web() };
+        let key = job.key();
+        let now = model::Timestamp(2);
+        world.log.apply(vec![Command::RegisterJob {
+            job: Box::new(job),
+            enforce_index: None,
+            eval: None,
+            now,
+        }]);
+        let evals = || -> Vec<model::Evaluation> {
+            let root = world.log.state.root();
+            root.evals_of_job(&key).map(|eval| model::Evaluation::clone(eval)).collect()
+        };
+        let look = |evals: Vec<model::Evaluation>| {
+            let index = world.log.state.root().index;
+            let done = evals.into_iter().map(|mut eval| {
+                eval.status = model::EvalStatus::Complete;
+                eval.snapshot_index = index;
+                eval
+            });
+            world.log.apply(vec![Command::UpdateEvals { evals: done.collect() }]);
+        };
+        world.log.apply(vec![Command::RegisterNode { node: node(3), evals: vec![], now }]);
+        until("it is looked at", || !evals().is_empty()).await;
+        let [eval] = &evals()[..] else { panic!("{:?}", evals()) };
+        assert_eq!((eval.trigger, eval.kind), (model::Trigger::NodeUpdate, model::JobType::System));
+        // While that one waits there is no need for another.
+        world.log.apply(vec![Command::UpdateAllocs {
+            updates: vec![update(10, ClientStatus::Running)],
+            evals: vec![],
+            synced: None,
+            now,
+        }]);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(evals().len(), 1);
+
+        look(evals());
+        let close = |eligibility| {
+            let (node, evals) = (NodeId(2), vec![]);
+            world.log.apply(vec![Command::SetNodeEligibility { node, eligibility, evals, now }]);
+        };
+        close(model::Eligibility::Ineligible);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(evals().len(), 1, "a node that is closed offers nothing");
+        close(model::Eligibility::Eligible);
+        until("it is looked at again", || evals().len() == 2).await;
+    });
+}

@@ -2,7 +2,7 @@ use actix_web::http::Method;
 use model::JobKey;
 use serde_json::json;
 
-use super::world::{World, request};
+use super::world::{NODE, World, request};
 use crate::actors::ports::StateReader;
 
 fn key() -> JobKey {
@@ -190,4 +190,55 @@ async fn the_rules_for_jobs_hold_over_http() {
     let reply = world.put("/v1/jobs", &bad).await;
     assert_eq!(reply.status, 500);
     assert!(reply.text().starts_with("2 errors occurred:\n\t* job ID contains a space"), "{}", reply.text());
+}
+
+#[actix_web::test]
+async fn jobs_that_run_on_every_node() {
+    let world = World::new();
+    let of_type = |kind: &str| {
+        let mut request = request();
+        request["Job"]["Type"] = json!(kind);
+        request["Job"]["ID"] = json!(kind);
+        request["Job"]["TaskGroups"][0]["Count"] = json!(1);
+        request
+    };
+    for kind in ["system", "sysbatch"] {
+        world.put("/v1/jobs", &of_type(kind)).await.json();
+        let read = world.get(&format!("/v1/job/{kind}")).await.json();
+        assert_eq!(read["Type"], kind);
+        assert!(read["TaskGroups"][0]["Migrate"].is_null());
+        world.put("/v1/jobs", &json!({ "Job": read })).await.json();
+        assert_eq!(world.get(&format!("/v1/job/{kind}")).await.json()["Version"], 0, "{kind} changed");
+    }
+    // Without any node a system job is there all the same; a sysbatch job waits for its evaluation.
+    assert_eq!(world.get("/v1/job/system").await.json()["Status"], "running");
+    assert_eq!(world.get("/v1/job/sysbatch").await.json()["Status"], "pending");
+
+    let mut many = of_type("system");
+    many["Job"]["TaskGroups"][0]["Count"] = json!(3);
+    many["Job"]["TaskGroups"][0]["ReschedulePolicy"] = json!({ "Attempts": 2 });
+    let reply = world.put("/v1/jobs", &many).await;
+    assert_eq!(reply.status, 500);
+    assert!(reply.text().contains("do not allow a reschedule policy"), "{}", reply.text());
+    many["Job"]["TaskGroups"][0].as_object_mut().unwrap().remove("ReschedulePolicy");
+    let reply = world.put("/v1/jobs", &many).await;
+    assert!(reply.text().contains("has count 3: count cannot exceed 1 with system scheduler"));
+}
+
+#[actix_web::test]
+async fn evaluating_a_node_asks_for_jobs_on_every_node() {
+    let world = World::new().with_alloc();
+    let mut system = request();
+    system["Job"]["Type"] = json!("system");
+    system["Job"]["ID"] = json!("everywhere");
+    world.put("/v1/jobs", &system).await.json();
+    let answer = world.call(Method::PUT, &format!("/v1/node/{NODE}/evaluate"), "").await.json();
+    let ids = answer["EvalIDs"].as_array().unwrap();
+    let root = world.log.root();
+    let mut jobs: Vec<String> = ids
+        .iter()
+        .map(|id| root.evals[&id.as_str().unwrap().parse::<model::EvalId>().unwrap()].job.id.to_string())
+        .collect();
+    jobs.sort();
+    assert_eq!(jobs, ["everywhere", "web"]);
 }

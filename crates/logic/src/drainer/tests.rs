@@ -59,6 +59,33 @@ impl World {
         self.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
     }
 
+    /// A job of that type beside the others, with allocation `alloc` on node 1.
+    fn beside(&mut self, kind: JobType, alloc: u128) {
+        let resources = model::Resources { cpu_mhz: 10, memory_mb: 10, ..model::Resources::default() };
+        let tasks = vec![Task { name: "task".into(), resources, ..Task::default() }];
+        let ephemeral_disk = model::EphemeralDisk { size_mb: 10 };
+        let group =
+            TaskGroup { name: "group".into(), count: 1, tasks, ephemeral_disk, ..TaskGroup::default() };
+        let job = Job { id: kind.as_str().into(), kind, groups: vec![group], ..Job::default() };
+        let (key, now) = (job.key(), self.now);
+        self.apply(Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: None, now });
+        let mut plan = Plan::new(EvalId(2), key, 50, 1, now);
+        plan.job_index = self.root.index;
+        plan.placements.push(Placement {
+            id: AllocId(alloc),
+            node: NodeId(1),
+            group: "group".into(),
+            index: 0,
+            ports: vec![],
+            deployment: None,
+            previous: None,
+            reschedules: vec![],
+            metric: None,
+        });
+        self.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
+        self.report(alloc, ClientStatus::Running, None);
+    }
+
     /// The scheduler does what it was asked to: `old` stops, `new` is placed on node 2.
     fn migrate(&mut self, old: u128, new: u128) {
         self.stop(old);
@@ -93,11 +120,15 @@ impl World {
     }
 
     fn drain(&mut self, deadline: DrainDeadline) {
+        self.drain_but(deadline, false);
+    }
+
+    fn drain_but(&mut self, deadline: DrainDeadline, ignore_system: bool) {
         let force_at = match deadline {
             DrainDeadline::After(time) => Some(self.now.plus(time)),
             _ => None,
         };
-        let drain = Drain { deadline, force_at, started_at: self.now, ..Drain::default() };
+        let drain = Drain { deadline, force_at, ignore_system, started_at: self.now, ..Drain::default() };
         let (node, now) = (NodeId(1), self.now);
         self.apply(Command::SetNodeDrain {
             node,
@@ -229,4 +260,81 @@ fn what_comes_before_the_end_of_a_drain_is_written_keeps_it_open() {
     over.into_iter().for_each(|command| world.apply(command));
     assert!(world.root.nodes[&NodeId(1)].drain.is_some());
     assert!(!world.look(120).1);
+}
+
+#[test]
+fn system_jobs_leave_when_nothing_else_is_left() {
+    let mut world = World::new(JobType::Service);
+    world.beside(JobType::System, 7);
+    world.beside(JobType::Sysbatch, 8);
+    world.drain(DrainDeadline::Never);
+    for (secs, alloc) in [(60, 1), (90, 2), (120, 3)] {
+        assert_eq!(world.look(secs).0, [alloc]);
+        world.migrate(alloc, alloc + 30);
+    }
+    assert_eq!(world.look(150), (vec![], false, None), "they are still stopping");
+    for alloc in 1..=3 {
+        world.report(alloc, ClientStatus::Complete, None);
+    }
+    assert_eq!(world.look(151), (vec![], false, None), "the sysbatch job has time to end");
+    world.report(8, ClientStatus::Complete, None);
+    assert_eq!(world.look(152).0, [7]);
+    assert_eq!(world.look(153).0, [] as [u128; 0]);
+    world.stop(7);
+    world.report(7, ClientStatus::Complete, None);
+    assert!(world.look(154).1);
+    state::invariants::nothing_stays_on_a_drained_node(&world.root).unwrap();
+}
+
+#[test]
+fn the_deadline_counts_for_system_jobs_too() {
+    let mut world = World::new(JobType::Batch);
+    world.beside(JobType::System, 7);
+    world.beside(JobType::Sysbatch, 8);
+    world.drain(DrainDeadline::After(Duration::from_secs(100)));
+    assert_eq!(world.look(60).0, [] as [u128; 0]);
+    assert_eq!(world.look(100).0, [1, 2, 3, 7, 8]);
+}
+
+#[test]
+fn a_drain_may_leave_system_jobs_alone() {
+    let mut world = World::new(JobType::Service);
+    world.beside(JobType::System, 7);
+    world.beside(JobType::Sysbatch, 8);
+    world.drain_but(DrainDeadline::Force, true);
+    assert_eq!(world.look(1).0, [1, 2, 3]);
+    for alloc in 1..=3 {
+        world.stop(alloc);
+        world.report(alloc, ClientStatus::Complete, None);
+    }
+    assert!(world.look(2).1, "the drain is over");
+    for alloc in [7, 8] {
+        assert!(!world.root.allocs[&AllocId(alloc)].is_terminal());
+    }
+    state::invariants::nothing_stays_on_a_drained_node(&world.root).unwrap();
+    // Also when the node is away for a while.
+    let (node, status, now) = (NodeId(1), NodeStatus::Down, at(3));
+    world.apply(Command::SetNodeStatus { node, status, event: None, evals: vec![], now });
+    let mut plan = Plan::new(EvalId(1), JobKey::new("default", "system"), 50, 1, now);
+    plan.stops.push(model::AllocStop {
+        id: AllocId(7),
+        node,
+        description: model::alloc::LOST_WITH_NODE.into(),
+        client: Some(ClientStatus::Lost),
+    });
+    world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
+    let back = Node { status: NodeStatus::Ready, ..Node::clone(&world.root.nodes[&node]) };
+    world.apply(Command::RegisterNode { node: back, evals: vec![], now });
+    let update = AllocUpdate {
+        id: AllocId(7),
+        client: ClientStatus::Running,
+        client_description: String::new(),
+        tasks: BTreeMap::new(),
+        services: vec![],
+        health: None,
+        deployment: None,
+        time: now,
+    };
+    world.apply(Command::UpdateAllocs { updates: vec![update], evals: vec![], synced: Some(node), now });
+    assert!(world.root.allocs[&AllocId(7)].returned);
 }
