@@ -415,6 +415,22 @@ fn a_service_becomes_a_system_job_and_back() {
     world.is_settled();
 }
 
+#[test]
+fn a_late_plan_is_held_against_the_names_of_its_nodes_only() {
+    let mut world = World::new(2);
+    world.submit(&system());
+    let eval = world.eval("web");
+    let late = world.decide(&eval).plan;
+    // Another plan was first on node 1.
+    let mut first = world.decide(&eval).plan;
+    first.placements.retain(|placement| placement.node == NodeId(1));
+    world.apply(Command::ApplyPlan { plan: Box::new(first), evals: vec![] });
+    let verified = verify(&world.root, late);
+    assert!(!verified.complete);
+    let nodes: Vec<NodeId> = verified.plan.placements.iter().map(|placement| placement.node).collect();
+    assert_eq!(nodes, [NodeId(2)]);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Submit { sysbatch: bool, memory: u32, env: u8, parallel: Option<u32>, fixed: bool, odd_only: bool },
