@@ -329,7 +329,7 @@ fn a_drain_may_leave_system_jobs_alone() {
         id: AllocId(7),
         client: ClientStatus::Running,
         client_description: String::new(),
-        tasks: BTreeMap::new(),
+        tasks: Default::default(),
         services: vec![],
         health: None,
         deployment: None,

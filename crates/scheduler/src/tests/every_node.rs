@@ -431,6 +431,43 @@ fn a_late_plan_is_held_against_the_names_of_its_nodes_only() {
     assert_eq!(nodes, [NodeId(2)]);
 }
 
+#[test]
+fn less_important_allocations_give_way_on_each_node() {
+    let mut world = World::new(2);
+    world.submit(&job("filler", JobType::Service, 20));
+    world.run("filler");
+    let mut important = system();
+    important.priority = 70;
+    important.groups[0].tasks[0].resources.memory_mb = 150;
+    world.submit(&important);
+    let decision = world.ask();
+    assert_eq!(world.nodes(), [1, 2]);
+    let (evictions, placements) = (&decision.plan.evictions, &decision.plan.placements);
+    assert_eq!(evictions.len(), 4, "two on each node: {evictions:?}");
+    for eviction in evictions {
+        let winner = placements.iter().find(|placement| placement.id == eviction.by).unwrap();
+        assert_eq!(eviction.node, winner.node);
+        assert_eq!(world.root.allocs[&eviction.id].desired, DesiredStatus::Evict);
+    }
+    assert_eq!(decision.annotations["group"].preemptions, 4);
+    world.is_settled();
+    // Not for one that is hardly more important, and not where operators do not want it.
+    for (priority, system) in [(55, true), (70, false)] {
+        let mut world = World::new(1);
+        world.submit(&job("filler", JobType::Service, 10));
+        world.run("filler");
+        let preemption = model::Preemption { system, ..model::Preemption::default() };
+        let settings = model::SchedulerSettings { preemption, ..model::SchedulerSettings::default() };
+        world.apply(Command::SetScheduler { settings, enforce_index: None });
+        let mut other = important.clone();
+        other.priority = priority;
+        world.submit(&other);
+        let decision = world.ask();
+        assert!(decision.plan.is_noop(), "{:?}", decision.plan);
+        assert_eq!(decision.new_evals[0].full_nodes, BTreeSet::from([NodeId(1)]));
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Submit { sysbatch: bool, memory: u32, env: u8, parallel: Option<u32>, fixed: bool, odd_only: bool },
