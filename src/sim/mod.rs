@@ -182,7 +182,7 @@ async fn one_run(
     let last = evals.iter().filter(|eval| eval.status == "complete").map(|eval| eval.modify_time).max();
     let placing =
         last.map_or(wall, |last| Duration::from_nanos(u64::try_from(last - begun_stored).unwrap_or(0)));
-    let placed = nodes.tally.placed();
+    let (placed, running) = (nodes.tally.placed(), nodes.tally.running());
     let per = |total: f64| total / placed.max(1) as f64;
     let used_nodes = nodes.tally.lock().values().filter(|allocs| !allocs.is_empty()).count();
     let problems = check::problems(args, &nodes, wanted);
@@ -210,7 +210,7 @@ async fn one_run(
         jobs: args.jobs,
         wanted,
         placed,
-        running: nodes.tally.running(),
+        running,
         nodes_used: used_nodes,
         wall_s: wall.as_secs_f64(),
         placing_s: placing.as_secs_f64(),

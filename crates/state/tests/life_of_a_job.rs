@@ -171,24 +171,23 @@ fn a_stop_takes_the_service_away_at_once_and_frees_the_room() {
 
 #[test]
 fn what_was_replaced_and_did_its_work_all_the_same_is_not_forgotten() {
-    let mut world = running();
-    let mut plan = Plan::new(EvalId(2), key(), 50, 5, Timestamp(6));
-    plan.job_index = 2;
-    plan.placements.push(Placement {
-        id: AllocId(11),
-        node: NODE,
-        group: "cache".into(),
-        index: 0,
-        ports: vec![],
-        deployment: None,
-        previous: Some(ALLOC),
-        reschedules: vec![],
-        metric: None,
-    });
-    world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![eval(2, EvalStatus::Complete)] });
     let forgotten = |client| {
-        let mut world = World { root: world.root.clone(), index: world.index };
+        let mut world = running();
         world.apply(reported(client));
+        let mut plan = Plan::new(EvalId(2), key(), 50, 5, Timestamp(6));
+        plan.job_index = 2;
+        plan.placements.push(Placement {
+            id: AllocId(11),
+            node: NODE,
+            group: "cache".into(),
+            index: 0,
+            ports: vec![],
+            deployment: None,
+            previous: Some(ALLOC),
+            reschedules: vec![],
+            metric: None,
+        });
+        world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![eval(2, EvalStatus::Complete)] });
         world.apply(Command::Collect { before: Timestamp(100) });
         !world.root.allocs.contains_key(&ALLOC)
     };
