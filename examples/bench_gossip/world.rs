@@ -60,6 +60,8 @@ pub(crate) struct Agent {
     life: u32,
     pub(crate) starved: bool,
     paused: bool,
+    /// When it last began to get no processor, and for how long.
+    pub(crate) last_pause: (Duration, Duration),
     datagrams: VecDeque<What>,
     waiting: VecDeque<What>,
 }
@@ -242,6 +244,7 @@ impl World {
         match what {
             What::Pauses(time) => {
                 agent.paused = true;
+                agent.last_pause = (self.now, time);
                 self.plan(self.now + time, whom, What::Resumes);
             }
             What::Resumes => {

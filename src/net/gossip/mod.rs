@@ -7,9 +7,11 @@ mod body; // the thread: sockets and clock
 mod complaints; // what was refused, counted and said now and then
 mod envelope; // pool, region and seal of every datagram
 mod key; // the shared key
+mod ledger; // what foca knows, by address
 mod letter; // what is in a datagram
 mod member; // a member, as others see it
 mod pace; // how patient members are
+mod news; // what waits to be passed on
 pub mod pools; // the brain: both pools of an agent
 mod rumour; // what members say about themselves
 mod stream; // exchanges over TCP

@@ -68,17 +68,22 @@ impl Pace {
         self.exchange_every * (doublings.saturating_sub(5) + 1)
     }
 
+    /// How often each passes on a piece of news: with the four times log(n) of SWIM's followers every tenth piece missed
+    /// somebody among 50.
+    #[expect(clippy::unused_self, reason = "it is a matter of the pace")]
+    pub(super) fn transmissions(&self, members: usize) -> u8 {
+        let size = u32::try_from(members.max(1)).unwrap_or(u32::MAX);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 60")]
+        let times = (f64::from(size) + 1.0).log10().mul_add(6.0, 1.0) as u8;
+        times
+    }
+
     pub(super) fn settings(&self, members: usize) -> foca::Config {
         let size = u32::try_from(members.max(1)).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
         let periodic = |frequency, members| PeriodicParams { frequency, num_members: members };
         let few = NonZeroUsize::new(3).expect("three");
-        // How often each passes on a piece of news: with the four times log(n) of SWIM's followers every tenth piece
-        // missed somebody among 50.
-        let transmissions = (f64::from(size.get()) + 1.0).log10().mul_add(6.0, 1.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 60")]
-        let transmissions = NonZeroU8::new(transmissions as u8).unwrap_or(NonZeroU8::MIN);
         foca::Config {
-            max_transmissions: transmissions,
+            max_transmissions: NonZeroU8::new(self.transmissions(members)).unwrap_or(NonZeroU8::MIN),
             probe_period: self.probe_every,
             probe_rtt: self.probe_timeout,
             suspect_to_down_after: self.patience(members),

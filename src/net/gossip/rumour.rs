@@ -1,19 +1,20 @@
 //! What members say about themselves, and what was heard of it.
 //!
-//! A rumour is one byte of version and a MessagePack map, wherever it rides. Foca spreads it once; who comes later
-//! or missed it gets it by push and pull.
+//! A rumour is one byte of version and a MessagePack map, wherever it rides. It is passed on with datagrams; who comes
+//! later or missed it gets it by push and pull.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::{Buf, BufMut};
-use foca::{BroadcastHandler, Invalidates};
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Garbage, Identity, read_identity, write_identity};
+use super::{
+    news::{Life, Topic},
+    wire::{Garbage, Identity, read_identity, write_identity},
+};
 
 /// First byte of a rumour.
 const RUMOUR: u8 = 1;
@@ -101,6 +102,10 @@ impl Rumour {
         bytes
     }
 
+    pub(super) fn topic(&self) -> (Topic, Life) {
+        (Topic::Rumour(self.node), (0, 0))
+    }
+
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Garbage> {
         match bytes.split_first() {
             Some((&RUMOUR, body)) if bytes.len() <= MAX_RUMOUR => {
@@ -142,8 +147,12 @@ impl Accusation {
     }
 
     /// Of several about one address, the greater is the later.
-    fn life(&self) -> (u64, u16) {
+    fn life(&self) -> Life {
         (self.identity.bump, self.incarnation)
+    }
+
+    pub(super) fn topic(&self) -> (Topic, Life) {
+        (Topic::Accusation { about: self.identity.addr, accuser: self.accuser }, self.life())
     }
 }
 
@@ -166,22 +175,17 @@ mod halves {
 /// datagram would be chosen from thousands, and comparing what is known spreads the rest.
 const MAX_BACKLOG: usize = 256;
 
-/// The newest rumour of each node. Shared between foca, which brings them, and the brain, which reads them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Rumours(Arc<Mutex<Heard>>);
-
+/// The newest rumour of each node, and who accuses whom.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Rumours {
     pub(super) newest: HashMap<u128, Rumour>,
     /// Nodes with news since this was last emptied.
     pub(super) fresh: Vec<u128>,
-    /// News that wait to be passed on.
-    pub(super) backlog: usize,
     /// By address: which life of the member is meant, and who accuses it.
-    pub(super) accused: HashMap<SocketAddr, ((u64, u16), BTreeSet<u128>)>,
+    pub(super) accused: HashMap<SocketAddr, (Life, BTreeSet<u128>)>,
 }
 
-impl Heard {
+impl Rumours {
     pub(super) fn version(&self, node: u128) -> u64 {
         self.newest.get(&node).map_or(0, |rumour| rumour.version)
     }
@@ -194,7 +198,7 @@ impl Heard {
     }
 
     /// Whether it shall be passed on: it was news, and not many have confirmed.
-    fn hear_accusation(&mut self, accusation: &Accusation) -> bool {
+    pub(super) fn hear_accusation(&mut self, accusation: &Accusation) -> bool {
         if self.accused.len() >= MAX_ACCUSED && !self.accused.contains_key(&accusation.identity.addr) {
             return false;
         }
@@ -225,51 +229,16 @@ impl Heard {
         self.newest.insert(rumour.node, rumour);
         Ok(true)
     }
-}
 
-impl Rumours {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A newer rumour of a node replaces the older, a newer accusation the one by the same accuser.
-#[derive(Debug)]
-pub(super) enum NewsKey {
-    Rumour { node: u128, version: u64 },
-    Accusation(Accusation),
-}
-
-impl Invalidates for NewsKey {
-    fn invalidates(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Rumour { node, version }, Self::Rumour { node: other, version: older }) => {
-                node == other && version >= older
-            }
-            (Self::Accusation(this), Self::Accusation(other)) => {
-                let about = (this.identity.addr, this.accuser) == (other.identity.addr, other.accuser);
-                about && this.life() >= other.life()
-            }
-            _ => false,
-        }
-    }
-}
-
-impl BroadcastHandler<Identity> for Rumours {
-    type Key = NewsKey;
-    type Error = Garbage;
-
-    fn receive_item(&mut self, data: &[u8], sender: Option<&Identity>) -> Result<Option<NewsKey>, Garbage> {
-        if let Some((&ACCUSATION, body)) = data.split_first() {
+    /// A rumour or an accusation came with a datagram. What it is about, if it was news and is to be passed on;
+    /// `backlog`: how much waits for that.
+    pub(super) fn receive(&mut self, item: &[u8], backlog: usize) -> Result<Option<(Topic, Life)>, Garbage> {
+        if let Some((&ACCUSATION, body)) = item.split_first() {
             let accusation = Accusation::decode(body)?;
-            let pass = self.lock().hear_accusation(&accusation);
-            return Ok(pass.then_some(NewsKey::Accusation(accusation)));
+            return Ok(self.hear_accusation(&accusation).then(|| accusation.topic()));
         }
-        let rumour = Rumour::decode(data)?;
-        let key = NewsKey::Rumour { node: rumour.node, version: rumour.version };
-        let mut heard = self.lock();
-        let pass = heard.hear(rumour)? && heard.backlog < MAX_BACKLOG;
-        // Without a sender it is our own, or one that we pass on.
-        Ok((pass || sender.is_none()).then_some(key))
+        let rumour = Rumour::decode(item)?;
+        let topic = rumour.topic();
+        Ok((self.hear(rumour)? && backlog < MAX_BACKLOG).then_some(topic))
     }
 }

@@ -3,23 +3,25 @@
 //! foca keeps the list of members and spreads news; around it are rumours (what members say about themselves).
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     time::Duration,
 };
 
-use foca::{AccumulatingRuntime, BroadcastHandler, Foca, OwnedNotification, Timer};
+use foca::{AccumulatingRuntime, Foca, NoCustomBroadcast, OwnedNotification, Timer};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     envelope::{ENVELOPE, Refused},
     letter::Letter,
     member::{Event, Member, Status},
+    news::News,
     pace::Pace,
     rumour::{MAX_RUMOUR, Rumour, Rumours, Tags},
-    wire::{Identity, PacketCodec, read_header},
+    wire::{Identity, PacketCodec},
 };
 
+mod datagrams; // what comes, and what goes
 mod health; // how far this member can trust itself
 mod suspicion; // from a probe without answer to a verdict
 mod upkeep; // now and then
@@ -88,10 +90,11 @@ pub struct TagsTooLong {
 
 /// One member's view of a pool. `now` is any clock that never goes back.
 pub(super) struct Swim {
-    foca: Foca<Identity, PacketCodec, StdRng, Rumours>,
+    foca: Foca<Identity, PacketCodec, StdRng, NoCustomBroadcast>,
     codec: PacketCodec,
     runtime: AccumulatingRuntime<Identity>,
     rumours: Rumours,
+    news: News,
     own: Rumour,
     others: BTreeMap<u128, Known>,
     pace: Pace,
@@ -104,7 +107,6 @@ pub(super) struct Swim {
     /// Size of the pool that foca is set for.
     size: usize,
     looked: Duration,
-    suspects: BTreeSet<u128>,
     /// Of those that this member probed in vain itself.
     suspicions: BTreeMap<SocketAddr, Suspicion>,
     health: Health,
@@ -141,15 +143,15 @@ impl Swim {
         let roles = u8::from(tags.is_server()) | u8::from(tags.is_client()) << 1;
         let identity = Identity { node, addr: address, bump: started, roles };
         let own = checked(Rumour { node, version: started, tags, ..Rumour::default() })?;
-        let (rumours, codec) = (Rumours::default(), PacketCodec::default());
+        let codec = PacketCodec::default();
         let random = StdRng::seed_from_u64(seed ^ 1);
-        let foca =
-            Foca::with_custom_broadcast(identity, pace.settings(1), random, codec.clone(), rumours.clone());
+        let foca = Foca::new(identity, pace.settings(1), random, codec.clone());
         let mut swim = Self {
             foca,
             codec,
             runtime: AccumulatingRuntime::default(),
-            rumours,
+            rumours: Rumours::default(),
+            news: News::new(),
             own,
             others: BTreeMap::new(),
             pace,
@@ -159,7 +161,6 @@ impl Swim {
             swallow: VecDeque::new(),
             size: 1,
             looked: now,
-            suspects: BTreeSet::new(),
             suspicions: BTreeMap::new(),
             health: Health::default(),
             prolonged: 0,
@@ -186,7 +187,7 @@ impl Swim {
 
     /// Whether somebody alive is at the address.
     pub(super) fn knows(&self, address: SocketAddr) -> bool {
-        self.foca.iter_members().any(|member| member.id().addr == address)
+        self.codec.overheard().ledger.is_alive(address)
     }
 
     /// Those alive, for whoever wants to talk to one of them.
@@ -225,46 +226,6 @@ impl Swim {
         (self.outcome(now), read)
     }
 
-    fn read(&mut self, from: SocketAddr, letter: Letter) -> Result<(), String> {
-        match letter {
-            Letter::Foca(packet) => {
-                let full = self.foca.iter_membership_state().len() >= MAX_MEMBERS;
-                self.codec.overheard().full = full;
-                if full {
-                    let header = read_header(&mut packet.as_slice()).map_err(|error| error.to_string())?;
-                    if !self.foca.iter_membership_state().any(|member| member.id().addr == header.src.addr) {
-                        return Err("there are too many members already".into());
-                    }
-                }
-                match self.foca.handle_data(&packet, &mut self.runtime) {
-                    Ok(()) | Err(foca::Error::DataFromOurselves) => Ok(()),
-                    Err(error) => Err(error.to_string()),
-                }
-            }
-            // Only for those who take part: nobody shall make us write to a stranger.
-            _ if !self.knows(from) => Ok(()),
-            Letter::Rumour(rumour) => {
-                let identity = *self.foca.identity();
-                // It need not be spread further: whoever misses it is written to, too.
-                self.rumours
-                    .receive_item(&rumour, Some(&identity))
-                    .map(drop)
-                    .map_err(|error| error.to_string())
-            }
-            Letter::Digest(known) => {
-                let heard = self.rumours.lock();
-                let newer = known
-                    .iter()
-                    .filter_map(|(node, version)| {
-                        heard.newest.get(node).filter(|rumour| rumour.version > *version)
-                    })
-                    .map(|rumour| (from, Letter::Rumour(rumour.encode())));
-                self.letters.extend(newer);
-                Ok(())
-            }
-        }
-    }
-
     /// `late`: how long ago it was due.
     pub(super) fn woken(&mut self, now: Duration, late: Duration, alarm: Alarm) -> Outcome {
         self.health.woke(now, late, 2 * self.pace.probe_every);
@@ -289,6 +250,12 @@ impl Swim {
                 self.outcome(now)
             }
             Alarm::Foca(timer) => {
+                if matches!(timer, Timer::PeriodicGossip(_))
+                    && self.foca.updates_backlog() == 0
+                    && !self.news.is_empty()
+                {
+                    self.gossip();
+                }
                 if let Err(error) = self.foca.handle_timer(timer, &mut self.runtime) {
                     tracing::debug!(%error, "a timer of the membership came late");
                 }
@@ -382,7 +349,7 @@ impl Swim {
         }
         // There is no second chance to tell it.
         for _ in 0..3 {
-            let _ = self.foca.gossip(&mut self.runtime);
+            self.gossip();
         }
         self.outcome(now)
     }
@@ -391,7 +358,7 @@ impl Swim {
     pub(super) fn dismiss(&mut self, now: Duration, node: u128, prune: bool) -> Option<Outcome> {
         let known = *self.others.get(&node)?;
         let rumour = {
-            let heard = self.rumours.lock();
+            let heard = &self.rumours;
             let before = heard.newest.get(&node).cloned().unwrap_or(Rumour { node, ..Rumour::default() });
             Rumour { version: before.version + 1, leaving: Some(known.identity.bump), prune, ..before }
         };
@@ -425,14 +392,6 @@ impl Swim {
         self.spread(&self.own.clone());
     }
 
-    fn spread(&mut self, rumour: &Rumour) {
-        let sent =
-            self.foca.add_broadcast(&rumour.encode()).and_then(|_| self.foca.broadcast(&mut self.runtime));
-        if let Err(error) = sent {
-            tracing::warn!(%error, "the tags of a member cannot be spread");
-        }
-    }
-
     fn outcome(&mut self, now: Duration) -> Outcome {
         let mut outcome = Outcome::default();
         while let Some(notification) = self.runtime.to_notify() {
@@ -446,7 +405,6 @@ impl Swim {
         }
         self.listen(&mut outcome.events);
         self.look(now, &mut outcome.events);
-        self.rumours.lock().backlog = self.foca.custom_broadcast_backlog();
         let incarnation = self.codec.overheard().incarnation;
         if incarnation > self.incarnation {
             // Others waited for this member in vain.
@@ -459,10 +417,9 @@ impl Swim {
                 tracing::warn!(%error, "the pace of the membership cannot follow its size");
             }
         }
-        while let Some((to, packet)) = self.runtime.to_send() {
-            outcome.send.push((to.addr, Letter::Foca(packet.to_vec()).encode()));
-        }
-        outcome.send.extend(self.letters.drain(..).map(|(to, letter)| (to, letter.encode())));
+        let packets = self.packets();
+        let letters = packets.into_iter().chain(self.letters.drain(..));
+        outcome.send.extend(letters.map(|(to, letter)| (to, letter.encode())));
         while let Some((after, timer)) = self.runtime.to_schedule() {
             match timer {
                 // One per address, however often it dies.

@@ -11,6 +11,8 @@ use std::{
 use bytes::{Buf, BufMut, TryGetError};
 use foca::{Codec, Header, Message, State};
 
+use super::ledger::Ledger;
+
 /// Bytes that no member of this version sends.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -179,10 +181,10 @@ pub(super) struct Overheard {
     /// The last `Ping` of the current probe: whom, and its number.
     pub(super) probe: Option<(Identity, u8)>,
     pub(super) answered: bool,
-    /// Somebody is called suspect or down.
-    pub(super) bad_news: bool,
     /// Nobody new is let in.
     pub(super) full: bool,
+    /// All that foca knows.
+    pub(super) ledger: Ledger,
 }
 
 /// Foca's messages as bytes.
@@ -228,14 +230,14 @@ impl Codec<Identity> for PacketCodec {
         member: &foca::Member<Identity>,
         mut buf: impl BufMut,
     ) -> Result<(), Garbage> {
+        // Every change comes this way, to be passed on.
+        self.overheard().ledger.note(member);
         write_member(member, &mut buf)
     }
 
     fn decode_member(&mut self, mut buf: impl Buf) -> Result<foca::Member<Identity>, Garbage> {
         let member = read_member(&mut buf)?;
-        let mut overheard = self.overheard();
-        overheard.bad_news |= member.state() != State::Alive;
-        if overheard.full {
+        if self.overheard().full {
             return Err(Garbage("there are too many members already".into()));
         }
         Ok(member)

@@ -152,6 +152,9 @@ impl Network {
             }
         }
         self.now = end;
+        for (address, pools) in &self.members {
+            assert!(pools.lan.ledger_agrees(), "the ledger of {address} differs from foca's list");
+        }
     }
 
     fn reach(&mut self, whom: SocketAddr, what: What) {

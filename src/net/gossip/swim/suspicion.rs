@@ -4,7 +4,7 @@
 //! probe in vain, too, confirm: each confirmation brings the end nearer. A suspicion that nobody shares lasts longest,
 //! and a member that does not trust itself keeps it until it does.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use bytes::BufMut;
 use foca::{Header, Message, State, Timer};
@@ -55,7 +55,6 @@ impl Swim {
     /// A probe of one's own stayed without answer: foca counts the member as a suspect from now on.
     pub(super) fn suspect(&mut self, now: Duration, verdict: Timer<Identity>, outcome: &mut Outcome) {
         let Timer::ChangeSuspectToDown { member_id: identity, incarnation, .. } = verdict else { return };
-        self.codec.overheard().bad_news = true;
         let known = self.suspicions.get(&identity.addr);
         if known.is_some_and(|known| known.identity == identity && known.incarnation == incarnation) {
             return;
@@ -68,10 +67,8 @@ impl Swim {
         let accuser = self.foca.identity().node;
         let accusation = Accusation { identity, incarnation, accuser };
         // As many as each of the first accusers needs beside itself.
-        if self.rumours.lock().accusers(&accusation, Some(accuser)) <= CONFIRMATIONS
-            && let Err(error) = self.foca.add_broadcast(&accusation.encode())
-        {
-            tracing::debug!(%error, "a suspicion is not told");
+        if self.rumours.accusers(&accusation, Some(accuser)) <= CONFIRMATIONS {
+            self.accuse(&accusation);
         }
     }
 
@@ -81,13 +78,14 @@ impl Swim {
 
     /// Asks the suspects whether they are there, and gives up those who had their time.
     pub(super) fn ask(&mut self, now: Duration) -> Outcome {
-        let states: BTreeMap<SocketAddr, (State, u16)> = self
-            .foca
-            .iter_members()
-            .filter(|member| self.suspicions.contains_key(&member.id().addr))
-            .map(|member| (member.id().addr, (member.state(), member.incarnation())))
-            .collect();
-        self.suspicions.retain(|addr, known| states.get(addr) == Some(&(State::Suspect, known.incarnation)));
+        {
+            let overheard = self.codec.overheard();
+            self.suspicions.retain(|address, known| {
+                overheard.ledger.get(*address).is_some_and(|member| {
+                    (member.state(), member.incarnation()) == (State::Suspect, known.incarnation)
+                })
+            });
+        }
         let mut given_up = Vec::new();
         let asked: Vec<_> = self.suspicions.values().cloned().collect();
         for suspicion in asked {
@@ -121,7 +119,7 @@ impl Swim {
             incarnation: suspicion.incarnation,
             accuser: self.foca.identity().node,
         };
-        let confirmed = self.rumours.lock().accusers(&accusation, Some(accusation.accuser));
+        let confirmed = self.rumours.accusers(&accusation, Some(accusation.accuser));
         let others = self.size().saturating_sub(1);
         let patience = self.pace.patience(self.size() + 1);
         let time = time_to_refute(patience, confirmed, others);

@@ -112,7 +112,7 @@ impl Swim {
         for (member, version) in theirs {
             let mine = ours.get(&member.id().addr);
             missing.remove(&member.id().addr);
-            let known = self.rumours.lock().version(member.id().node);
+            let known = self.rumours.version(member.id().node);
             if version > known {
                 wanted.put_u128(member.id().node);
             } else if known > version {
@@ -151,11 +151,11 @@ impl Swim {
         let decoded: Vec<Rumour> =
             rumours.iter().map(|bytes| Rumour::decode(bytes)).collect::<Result<_, _>>()?;
         for rumour in decoded {
-            let is_new = rumour.version > self.rumours.lock().version(rumour.node);
+            let is_new = rumour.version > self.rumours.version(rumour.node);
             if is_new && rumour.node == teller {
                 self.spread(&rumour);
             } else if is_new {
-                self.rumours.lock().hear(rumour)?;
+                self.rumours.hear(rumour)?;
             }
         }
         let room = MAX_MEMBERS.saturating_sub(self.foca.iter_membership_state().len());
@@ -181,7 +181,7 @@ impl Swim {
 
     /// All that is known, this member first.
     fn rows(&self) -> Vec<Row> {
-        let heard = self.rumours.lock();
+        let heard = &self.rumours;
         let others =
             self.foca.iter_membership_state().map(|member| (member.clone(), heard.version(member.id().node)));
         std::iter::once(self.own_row()).chain(others).collect()
@@ -191,7 +191,7 @@ impl Swim {
         if node == self.own.node {
             return Some(self.own.encode().into());
         }
-        self.rumours.lock().newest.get(&node).map(|rumour| rumour.encode().into())
+        self.rumours.newest.get(&node).map(|rumour| rumour.encode().into())
     }
 
     fn rumours_of(&self, mut wanted: Bytes) -> Vec<Bytes> {

@@ -12,7 +12,7 @@ impl Swim {
     pub(super) fn ask_for_rumours(&mut self) {
         let peer = self.foca.iter_members().map(|member| member.id().addr).choose(&mut self.random);
         let Some(peer) = peer else { return };
-        let heard = self.rumours.lock();
+        let heard = &self.rumours;
         let known = self.others.keys().map(|node| (*node, heard.version(*node)));
         // In a large cluster the others have their turn another time.
         let known = known.sample(&mut self.random, MAX_DIGEST);
@@ -21,7 +21,7 @@ impl Swim {
 
     /// Rumours may come before the members that they are about, but not many and not for ever.
     pub(super) fn forget_strangers(&mut self) {
-        let mut heard = self.rumours.lock();
+        let heard = &mut self.rumours;
         heard.accused.retain(|address, _| self.suspicions.contains_key(address));
         if heard.newest.len() > 2 * (self.others.len() + SMALL) {
             heard.newest.retain(|node, _| *node == self.own.node || self.others.contains_key(node));

@@ -1,6 +1,6 @@
 //! What a member knows of the others, and which events that makes.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use foca::{OwnedNotification, State, Timer};
 
@@ -8,7 +8,7 @@ use super::{Event, Identity, Known, LOOK_EVERY, Member, Status, Swim, Tags};
 
 impl Swim {
     pub(super) fn member(&self, known: &Known) -> Member {
-        let heard = self.rumours.lock();
+        let heard = &self.rumours;
         let tags =
             heard.newest.get(&known.identity.node).map(|rumour| rumour.tags.clone()).unwrap_or_default();
         Member {
@@ -61,7 +61,6 @@ impl Swim {
         if known.identity.bump > identity.bump || known.status != Status::Alive {
             return;
         }
-        self.suspects.remove(&identity.node);
         known.suspected = false;
         known.status = status;
         let known = *known;
@@ -73,23 +72,23 @@ impl Swim {
     }
 
     fn said_goodbye(&self, identity: &Identity) -> bool {
-        let heard = self.rumours.lock();
+        let heard = &self.rumours;
         let leaving = heard.newest.get(&identity.node).and_then(|rumour| rumour.leaving);
         leaving.is_some_and(|bump| bump >= identity.bump)
     }
 
     fn to_be_pruned(&self, node: u128) -> bool {
-        self.rumours.lock().newest.get(&node).is_some_and(|rumour| rumour.prune)
+        self.rumours.newest.get(&node).is_some_and(|rumour| rumour.prune)
     }
 
     /// Looks at the rumours that came.
     pub(super) fn listen(&mut self, events: &mut Vec<Event>) {
-        let fresh = std::mem::take(&mut self.rumours.lock().fresh);
+        let fresh = std::mem::take(&mut self.rumours.fresh);
         for node in fresh {
             if node == self.own.node {
                 // Somebody knows more of this node than it does itself: a former life and a clock that went back, or
                 // an operator who gave it up too early.
-                let remembered = self.rumours.lock().version(node);
+                let remembered = self.rumours.version(node);
                 if remembered > self.own.version {
                     self.own.version = remembered + 1;
                     self.spread_own();
@@ -112,28 +111,25 @@ impl Swim {
         }
     }
 
-    /// Compares who is suspected with who was, when there may be news about it.
+    /// Tells who is suspected now and was not, and the other way round.
     pub(super) fn look(&mut self, now: Duration, events: &mut Vec<Event>) {
-        let news = self.codec.overheard().bad_news || !self.suspects.is_empty();
-        if !news || now < self.looked + LOOK_EVERY {
-            return;
-        }
-        self.looked = now;
-        self.codec.overheard().bad_news = false;
-        let suspects: BTreeSet<u128> = self
-            .foca
-            .iter_members()
-            .filter(|member| member.state() == State::Suspect)
-            .map(|member| (member.id().node, member.id().bump))
-            .filter(|(node, bump)| self.others.get(node).is_some_and(|known| known.identity.bump <= *bump))
-            .map(|(node, _)| node)
-            .collect();
-        let before = std::mem::replace(&mut self.suspects, suspects);
         let mut changed = Vec::new();
-        for node in before.symmetric_difference(&self.suspects) {
-            if let Some(known) = self.others.get_mut(node) {
-                known.suspected = self.suspects.contains(node);
-                changed.push(*known);
+        {
+            let mut overheard = self.codec.overheard();
+            if overheard.ledger.changed.is_empty() || now < self.looked + LOOK_EVERY {
+                return;
+            }
+            self.looked = now;
+            for address in std::mem::take(&mut overheard.ledger.changed) {
+                let Some(member) = overheard.ledger.get(address) else { continue };
+                let Some(known) = self.others.get_mut(&member.id().node) else { continue };
+                let suspected = member.state() == State::Suspect;
+                // Of a former life of the node nothing counts.
+                let counts = known.identity.bump <= member.id().bump && known.status == Status::Alive;
+                if counts && known.suspected != suspected {
+                    known.suspected = suspected;
+                    changed.push(*known);
+                }
             }
         }
         for known in changed {
@@ -145,6 +141,7 @@ impl Swim {
     pub(super) fn forget(&mut self, identity: Identity) -> Option<Event> {
         // foca forgets only those who are down.
         let _ = self.foca.handle_timer(Timer::RemoveDown(identity), &mut self.runtime);
+        self.codec.overheard().ledger.forget(&identity);
         let known = *self.others.get(&identity.node)?;
         if known.status == Status::Alive || known.identity.bump > identity.bump {
             return None;
@@ -152,7 +149,7 @@ impl Swim {
         let member = self.member(&known);
         self.graves.remove(&identity.addr);
         self.others.remove(&identity.node);
-        if let Some(rumour) = self.rumours.lock().newest.get_mut(&identity.node) {
+        if let Some(rumour) = self.rumours.newest.get_mut(&identity.node) {
             // Who asks is told that it is gone; `forget_strangers` takes the rest.
             rumour.tags = Tags::default();
         }
