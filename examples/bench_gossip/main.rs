@@ -1,6 +1,6 @@
 //! Membership in numbers: real brains of gossip in a simulated network, in virtual time, from a seed.
 //!
-//! `cargo run --release --example bench_gossip [-- --members 10,100,1000 --runs 3 --soak 60 --regions 1,10,100]`
+//! `cargo run --release --example bench_gossip [-- --members 10,100,1000 --runs 3 --soak 60 --crowd 10000]`
 //!
 //! | flag | default | |
 //! | --- | --- | --- |
@@ -8,6 +8,8 @@
 //! | `--runs` | 3 | seeds for each size; medians are printed |
 //! | `--soak` | 60 | minutes of virtual time with 10 % loss and 5 % of the members starved; 0: leave it out |
 //! | `--soak-members` | 1000 | |
+//! | `--crowd` | 10000 | size of a pool of which only some members are simulated in full; 0: leave it out |
+//! | `--whole` | 200 | so many of them |
 //! | `--regions` | 1,10,100 | regions of 3 servers each, federated; empty: leave this part out |
 //! | `--seed` | 1 | |
 //!
@@ -15,6 +17,7 @@
 //! 256 datagrams wait in its socket, its timers come late. CPU is that of the brains and their envelopes, without the
 //! system calls.
 
+mod stand_in; // members that are not simulated in full
 mod world; // the simulated network
 
 use std::{
@@ -98,16 +101,15 @@ fn size(members: usize, runs: u64, seed: u64) -> io::Result<()> {
         let (mut world, complete) = pool(members, if members > 200 { 5 * MS } else { MS }, seed + run);
         cold.push(complete.unwrap_or(Duration::MAX));
         world.run(Duration::from_secs(90));
-        world.load = Load::default();
         world.events.clear();
         let watched = if members >= 1000 { 30 * SECOND } else { 120 * SECOND };
-        world.run(watched);
+        let load = world.watch(watched);
         let per = watched.as_secs_f64() * members as f64;
         steady.push((
-            world.load.cpu.as_secs_f64() * 1e6 / per,
-            world.load.packets as f64 / per,
-            world.load.bytes as f64 / per,
-            world.load.stream_bytes as f64 / per,
+            load.cpu.as_secs_f64() * 1e6 / per,
+            load.packets as f64 / per,
+            load.bytes as f64 / per,
+            load.stream_bytes as f64 / per,
         ));
         false_alarms += world.events.iter().filter(|(_, _, _, seen)| *seen == Seen::Failed).count();
         for joins in 0..3 {
@@ -133,7 +135,9 @@ fn size(members: usize, runs: u64, seed: u64) -> io::Result<()> {
             let heard = world.events.iter().find(|(_, by, about, seen)| {
                 (*by, *about) == (0, whom) && matches!(seen, Seen::Suspected | Seen::Failed)
             });
-            given_up.push(heard.map_or(Duration::MAX, |(at, ..)| *at - begun + verdict(members, whom)));
+            given_up.push(
+                heard.map_or(Duration::MAX, |(at, ..)| (*at - begun).saturating_add(verdict(members, whom))),
+            );
             let suspicions = world.reached(begun, whom, Seen::Suspected);
             let failures = world.reached(begun, whom, Seen::Failed);
             suspected.push(suspicions.first().copied().unwrap_or(Duration::MAX));
@@ -165,6 +169,33 @@ fn size(members: usize, runs: u64, seed: u64) -> io::Result<()> {
     )
 }
 
+/// What members do in a large pool when nothing happens: those of `members` that are whole.
+fn crowd(whole: usize, members: usize, seed: u64) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let (mut world, complete) = stand_in::crowd(whole.min(members), members, seed);
+    let took = seconds(complete.unwrap_or(Duration::MAX));
+    writeln!(out, "members {members}, {whole} of them whole: these know all {took} after the first joined")?;
+    // Until all has been told that there is to tell.
+    for _ in 0..10 {
+        world.events.clear();
+        let watched = 60 * SECOND;
+        let load = world.watch(watched);
+        let per = watched.as_secs_f64() * whole as f64;
+        let alarms = world.events.iter().filter(|(_, _, _, seen)| *seen != Seen::Named).count();
+        writeln!(
+            out,
+            "  {}: each whole one: CPU {:.0} us/s, {:.1} packets/s, {:.0} B/s in datagrams, {:.0} B/s in streams; each half of an exchange {:.0} us; suspicions and failures {alarms}",
+            seconds(world.now),
+            load.cpu.as_secs_f64() * 1e6 / per,
+            load.packets as f64 / per,
+            load.bytes as f64 / per,
+            load.stream_bytes as f64 / per,
+            load.exchanging.as_secs_f64() * 1e6 / f64::from(load.exchanges.max(1)),
+        )?;
+    }
+    Ok(())
+}
+
 fn soak(members: usize, minutes: u64, seed: u64) -> io::Result<()> {
     let mut out = io::stdout().lock();
     // Slowly enough that each passes on all it hears at once: a backlog takes longer to simulate than the hour.
@@ -176,12 +207,12 @@ fn soak(members: usize, minutes: u64, seed: u64) -> io::Result<()> {
         world.plan_pause(whom);
     }
     world.events.clear();
-    world.load = Load::default();
+    let mut load = Load::default();
     let (mut failed, mut suspected) = (0, 0);
     // When each was last taken for dead by anybody: one verdict reaches all.
     let mut verdicts: BTreeMap<usize, Duration> = BTreeMap::new();
     for minute in 1..=minutes {
-        world.run(Duration::from_secs(60));
+        load.add(world.watch(Duration::from_secs(60)));
         for (at, by, about, seen) in std::mem::take(&mut world.events) {
             match seen {
                 Seen::Failed => {
@@ -208,9 +239,9 @@ fn soak(members: usize, minutes: u64, seed: u64) -> io::Result<()> {
                 out,
                 "soak {members} members, loss 10 %, 5 % starved: {minute} min, false verdicts {failed}, suspicions seen per member and min {:.1}, CPU {:.0} us/s, {:.1} packets/s, {:.0} B/s",
                 f64::from(suspected) / minute as f64 / members as f64,
-                world.load.cpu.as_secs_f64() * 1e6 / per,
-                world.load.packets as f64 / per,
-                world.load.bytes as f64 / per,
+                load.cpu.as_secs_f64() * 1e6 / per,
+                load.packets as f64 / per,
+                load.bytes as f64 / per,
             )?;
         }
     }
@@ -237,10 +268,8 @@ fn federation(regions: usize, seed: u64) -> io::Result<()> {
     let all: Vec<_> = (0..servers).collect();
     let complete = world.until_known(&all, servers, Duration::from_secs(600));
     world.run(Duration::from_secs(120));
-    world.load = Load::default();
-    world.run(Duration::from_secs(120));
+    let load = world.watch(Duration::from_secs(120));
     let per = 120.0 * servers as f64;
-    let load = world.load;
     world.events.clear();
     let begun = world.now;
     world.kill(servers - 1);
@@ -266,6 +295,8 @@ fn main() -> io::Result<()> {
         [
             ("members", "10,100,1000"),
             ("runs", "3"),
+            ("crowd", "10000"),
+            ("whole", "200"),
             ("soak", "60"),
             ("soak-members", "1000"),
             ("regions", "1,10,100"),
@@ -293,9 +324,13 @@ fn main() -> io::Result<()> {
     for regions in list("regions")? {
         federation(regions, seed)?;
     }
+    let size = |name: &str| number(name).and_then(|number| usize::try_from(number).map_err(io::Error::other));
+    if size("crowd")? > 0 {
+        crowd(size("whole")?, size("crowd")?, seed)?;
+    }
     let minutes = number("soak")?;
     if minutes > 0 {
-        soak(usize::try_from(number("soak-members")?).map_err(io::Error::other)?, minutes, seed)?;
+        soak(size("soak-members")?, minutes, seed)?;
     }
     Ok(())
 }

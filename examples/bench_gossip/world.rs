@@ -13,20 +13,26 @@ use troupe::net::gossip::{
     pools::{Alarm, Call, Effects, Pools, Round, Setup},
 };
 
+use super::stand_in::Name;
+
 pub(crate) const MS: Duration = Duration::from_millis(1);
 /// Datagrams that wait in the socket of a process that does not run.
 const SOCKET: usize = 256;
 /// Headers of IP and UDP.
 const HEADERS: u64 = 28;
 
-enum What {
+pub(crate) enum What {
     Arrives(SocketAddr, Vec<u8>),
     Wakes(Alarm),
-    Asks(SocketAddr, Round, Vec<u8>),
+    /// Who asks, and whom: a whole one may answer in the name of a stand-in.
+    Asks(SocketAddr, SocketAddr, Round, Vec<u8>),
     Answers(SocketAddr, Round, Result<Vec<u8>, String>),
     /// Gets no processor for so long.
     Pauses(Duration),
     Resumes,
+    /// A stand-in's turn.
+    Probes,
+    Repeats,
 }
 
 struct Planned {
@@ -57,6 +63,7 @@ impl Ord for Planned {
 #[derive(Default)]
 pub(crate) struct Agent {
     pub(crate) pools: Option<Pools>,
+    pub(crate) stand_in: bool,
     life: u32,
     pub(crate) starved: bool,
     paused: bool,
@@ -72,15 +79,30 @@ pub(crate) struct Load {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) stream_bytes: u64,
+    /// What of it went into exchanges, and how many acts these were.
+    pub(crate) exchanging: Duration,
+    pub(crate) exchanges: u32,
+}
+
+impl Load {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.cpu += other.cpu;
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.stream_bytes += other.stream_bytes;
+        self.exchanging += other.exchanging;
+        self.exchanges += other.exchanges;
+    }
 }
 
 pub(crate) struct World {
     pub(crate) agents: Vec<Agent>,
+    pub(crate) names: Vec<Name>,
     pub(crate) now: Duration,
     planned: BinaryHeap<Reverse<Planned>>,
     number: u64,
     pub(crate) loss: f64,
-    random: StdRng,
+    pub(crate) random: StdRng,
     /// When, by whom, about whom, what.
     pub(crate) events: Vec<(Duration, usize, usize, Seen)>,
     /// Of each agent: whom it knows by name.
@@ -101,16 +123,23 @@ pub(crate) fn address(index: usize) -> SocketAddr {
     (Ipv4Addr::new(10, a, b, c), 4648).into()
 }
 
-fn index(address: SocketAddr) -> usize {
+pub(crate) fn index(address: SocketAddr) -> usize {
     let SocketAddr::V4(v4) = address else { unreachable!("all have IPv4") };
     let [_, a, b, c] = v4.ip().octets();
     u32::from_be_bytes([0, a, b, c]) as usize
+}
+
+/// What this thread has had of the processor. (Linux: proc(5), schedstat)
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or_default())
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             agents: Vec::new(),
+            names: Vec::new(),
             now: Duration::ZERO,
             planned: BinaryHeap::new(),
             number: 0,
@@ -123,7 +152,7 @@ impl World {
     }
 
     /// Tags as long as those of a real agent.
-    pub(crate) fn add(&mut self, region: &str, server: bool) -> usize {
+    pub(crate) fn enlist(&mut self, region: &str, server: bool, stand_in: bool) -> (usize, Tags) {
         let at = self.agents.len();
         let ip = address(at).ip();
         let tags = Tags {
@@ -137,10 +166,19 @@ impl World {
             build: "0.1.0".into(),
             ..Tags::default()
         };
+        let started = 1_700_000_000_000 + u64::try_from(self.now.as_millis()).expect("short");
+        self.names.push(Name { at, started, server });
+        self.known.push(Vec::new());
+        self.agents.push(Agent { stand_in, ..Agent::default() });
+        (at, tags)
+    }
+
+    pub(crate) fn add(&mut self, region: &str, server: bool) -> usize {
+        let (at, tags) = self.enlist(region, server, false);
         let setup = Setup {
             node: at as u128 + 1,
             address: address(at),
-            started: 1_700_000_000_000 + u64::try_from(self.now.as_millis()).expect("short"),
+            started: self.names[at].started,
             tags,
             lan: Pace::lan(),
             wan: server.then(Pace::wan),
@@ -149,19 +187,18 @@ impl World {
             known: Vec::new(),
         };
         let (pools, effects) = Pools::new(self.now, setup).expect("the tags are short");
-        self.known.push(Vec::new());
-        self.agents.push(Agent { pools: Some(pools), ..Agent::default() });
+        self.agents[at].pools = Some(pools);
         self.perform(at, effects);
         at
     }
 
-    fn plan(&mut self, at: Duration, whom: usize, what: What) {
+    pub(crate) fn plan(&mut self, at: Duration, whom: usize, what: What) {
         let (number, life) = (self.number, self.agents[whom].life);
         self.number += 1;
         self.planned.push(Reverse(Planned { at: at.max(self.now), number, whom, life, what }));
     }
 
-    fn latency(&mut self) -> Duration {
+    pub(crate) fn latency(&mut self) -> Duration {
         Duration::from_micros(self.random.random_range(200..1000))
     }
 
@@ -180,8 +217,10 @@ impl World {
         for Call { peer, round, request } in effects.calls {
             self.load.stream_bytes += request.len() as u64;
             let way = self.way_of_stream();
-            if self.agents[index(peer)].pools.is_some() {
-                self.plan(self.now + way, index(peer), What::Asks(address(from), round, request));
+            let asked = &self.agents[index(peer)];
+            if asked.pools.is_some() || asked.stand_in {
+                let whom = if asked.stand_in { self.whole_but(from) } else { index(peer) };
+                self.plan(self.now + way, whom, What::Asks(address(from), peer, round, request));
             } else {
                 let nobody = Err("nobody listens".to_owned());
                 self.plan(self.now + way, from, What::Answers(peer, round, nobody));
@@ -239,6 +278,19 @@ impl World {
         self.run_until(self.now + time);
     }
 
+    /// Runs, and what that cost the agents. Others may use the processor in between: of the time that passed in the
+    /// brains as much counts as this thread got of all time.
+    pub(crate) fn watch(&mut self, time: Duration) -> Load {
+        self.load = Load::default();
+        let (begun, had) = (Instant::now(), processor_time());
+        self.run(time);
+        let got = processor_time().saturating_sub(had).as_secs_f64() / begun.elapsed().as_secs_f64();
+        let mut load = self.load;
+        load.cpu = load.cpu.mul_f64(got.min(1.0));
+        load.exchanging = load.exchanging.mul_f64(got.min(1.0));
+        load
+    }
+
     fn happens(&mut self, whom: usize, what: What) {
         let agent = &mut self.agents[whom];
         match what {
@@ -277,9 +329,15 @@ impl World {
 
     fn reaches(&mut self, whom: usize, what: What) {
         match what {
+            What::Arrives(from, bytes) if self.agents[whom].stand_in => {
+                self.stand_in_receives(whom, from, &bytes);
+            }
+            What::Probes => self.stand_in_probes(whom),
+            What::Repeats => self.stand_in_repeats(whom),
             What::Arrives(from, bytes) => self.with(whom, |pools, now| pools.received(now, from, &bytes)),
             What::Wakes(alarm) => self.with(whom, |pools, now| pools.woken(now, alarm)),
-            What::Asks(from, round, request) => {
+            What::Asks(from, name, round, request) => {
+                let before = self.load.cpu;
                 let mut answer = Err("nobody".to_owned());
                 self.with(whom, |pools, now| match pools.asked(now, from, &request) {
                     Ok((bytes, effects)) => {
@@ -291,15 +349,23 @@ impl World {
                         Effects::default()
                     }
                 });
+                self.count_exchange(before);
                 self.load.stream_bytes += answer.as_ref().map_or(0, Vec::len) as u64;
                 let way = self.way_of_stream();
-                self.plan(self.now + way, index(from), What::Answers(address(whom), round, answer));
+                self.plan(self.now + way, index(from), What::Answers(name, round, answer));
             }
             What::Answers(peer, round, answer) => {
+                let before = self.load.cpu;
                 self.with(whom, |pools, now| pools.answered(now, peer, round, answer).0);
+                self.count_exchange(before);
             }
             What::Pauses(_) | What::Resumes => {}
         }
+    }
+
+    fn count_exchange(&mut self, before: Duration) {
+        self.load.exchanging += self.load.cpu - before;
+        self.load.exchanges += 1;
     }
 
     pub(crate) fn kill(&mut self, whom: usize) {

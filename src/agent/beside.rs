@@ -65,7 +65,7 @@ impl Upstream for Offers {
         let value = told.join(",");
         let members = self.gossip.members();
         if let Some(me) = members.first().filter(|me| me.tags.more.get(TAG) != Some(&value)) {
-            let mut tags = me.tags.clone();
+            let mut tags = (*me.tags).clone();
             tags.more.insert(TAG.into(), value);
             let gossip = self.gossip.clone();
             tokio::spawn(async move {

@@ -9,6 +9,8 @@
 //! | then, sealed | nonce (24), secret text, tag (16); the bytes before and the region are authenticated, too |
 //! | then, not sealed | checksum (4), text |
 
+use std::borrow::Cow;
+
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sha2::{Digest, Sha256};
 
@@ -97,7 +99,7 @@ impl Envelope {
         bytes
     }
 
-    pub(super) fn open(&self, bytes: &[u8]) -> Result<(Pool, Vec<u8>), Refused> {
+    pub(super) fn open<'a>(&self, bytes: &'a [u8]) -> Result<(Pool, Cow<'a, [u8]>), Refused> {
         let Some((head @ &[b'T', 2, bits, a, b, c, d], body)) = bytes.split_first_chunk::<HEAD>() else {
             return Err(Refused::Garbage);
         };
@@ -115,7 +117,7 @@ impl Envelope {
                 return Err(Refused::KeyMissingThere);
             }
             return if region == self.region_of(pool) {
-                Ok((pool, text.to_vec()))
+                Ok((pool, Cow::Borrowed(text)))
             } else {
                 Err(Refused::Region)
             };
@@ -128,7 +130,7 @@ impl Envelope {
         }
         let about = self.about(pool);
         let text = self.keys.iter().find_map(|key| key.open(&about, body));
-        text.map(|text| (pool, text)).ok_or(Refused::Key)
+        text.map(|text| (pool, Cow::Owned(text))).ok_or(Refused::Key)
     }
 
     fn region_of(&self, pool: Pool) -> u32 {

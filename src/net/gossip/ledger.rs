@@ -12,30 +12,43 @@ use super::wire::Identity;
 /// The members of foca's list, by address.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    members: HashMap<SocketAddr, Member<Identity>>,
+    lines: HashMap<SocketAddr, Line>,
     /// Where anything changed since this was last emptied. Some may be there twice.
     pub(super) changed: Vec<SocketAddr>,
+}
+
+/// Who is at an address, without the address: most lines of a large pool are far from the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Line {
+    node: u128,
+    bump: u64,
+    incarnation: u16,
+    state: State,
+    roles: u8,
 }
 
 impl Ledger {
     /// foca took this over.
     pub(super) fn note(&mut self, member: &Member<Identity>) {
         let address = member.id().addr;
-        if self.members.insert(address, member.clone()).as_ref() != Some(member) {
+        let Identity { node, bump, roles, .. } = *member.id();
+        let line = Line { node, bump, incarnation: member.incarnation(), state: member.state(), roles };
+        if self.lines.insert(address, line) != Some(line) {
             self.changed.push(address);
         }
     }
 
     /// foca was told to forget this one.
     pub(super) fn forget(&mut self, identity: &Identity) {
-        let is_gone = |known: &Member<Identity>| known.id() == identity && known.state() == State::Down;
+        let is_gone = |known: Member<Identity>| known.id() == identity && known.state() == State::Down;
         if self.get(identity.addr).is_some_and(is_gone) {
-            self.members.remove(&identity.addr);
+            self.lines.remove(&identity.addr);
         }
     }
 
-    pub(super) fn get(&self, address: SocketAddr) -> Option<&Member<Identity>> {
-        self.members.get(&address)
+    pub(super) fn get(&self, address: SocketAddr) -> Option<Member<Identity>> {
+        let Line { node, bump, incarnation, state, roles } = *self.lines.get(&address)?;
+        Some(Member::new(Identity { node, addr: address, bump, roles }, incarnation, state))
     }
 
     /// Whether somebody there takes part.
@@ -71,8 +84,8 @@ impl Ledger {
         let same = list
             .filter(|member| member.id().addr != own)
             .inspect(|_| members += 1)
-            .all(|member| self.get(member.id().addr) == Some(member));
-        same && members == self.members.keys().filter(|address| **address != own).count()
+            .all(|member| self.get(member.id().addr).as_ref() == Some(member));
+        same && members == self.lines.keys().filter(|address| **address != own).count()
     }
 }
 

@@ -7,6 +7,9 @@ use super::{envelope::ENVELOPE, swim::MAX_DATAGRAM, wire::Garbage};
 /// Nodes in one digest.
 pub(super) const MAX_DIGEST: usize = (MAX_DATAGRAM - ENVELOPE - 1) / 24;
 
+/// First byte of what foca wrote.
+pub(super) const FOCA: u8 = 0;
+
 /// One datagram, unwrapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Letter {
@@ -27,7 +30,7 @@ impl Letter {
             bytes
         };
         match self {
-            Self::Foca(body) => with(0, body),
+            Self::Foca(body) => with(FOCA, body),
             Self::Rumour(body) => with(1, body),
             Self::Digest(known) => {
                 let mut bytes = vec![2];
@@ -42,7 +45,7 @@ impl Letter {
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Garbage> {
         match bytes.split_first() {
-            Some((0, body)) => Ok(Self::Foca(body.to_vec())),
+            Some((&FOCA, body)) => Ok(Self::Foca(body.to_vec())),
             Some((1, body)) => Ok(Self::Rumour(body.to_vec())),
             Some((2, body)) if body.len().is_multiple_of(24) => {
                 Ok(Self::Digest(body.chunks(24).map(|mut row| (row.get_u128(), row.get_u64())).collect()))

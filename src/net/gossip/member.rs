@@ -1,6 +1,6 @@
 //! A member, as others see it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub struct Member {
     pub status: Status,
     /// Somebody waits in vain for its answers. It is alive all the same until that has lasted.
     pub suspected: bool,
-    pub tags: Tags,
+    pub tags: Arc<Tags>,
 }
 
 impl Member {

@@ -18,6 +18,11 @@ const MISSES: usize = 4;
 /// No entry is shorter, with its length.
 const SHORTEST: usize = 34;
 
+/// How often each passes on an accusation, at most. It need not reach all, only others who probed in vain, and the few
+/// that it misses wait longer for their verdict. Told as often as rumours are, accusations of members that pause and
+/// come back filled every datagram in a pool of a thousand.
+const TELL_ACCUSATION: u32 = 6;
+
 /// What news are about. Newer ones replace older ones about the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Topic {
@@ -104,6 +109,10 @@ impl News {
         }
         for (often, number) in told {
             let Some(entry) = self.queue.remove(&(often, number)) else { continue };
+            let times = match entry.topic {
+                Topic::Rumour(_) => times,
+                Topic::Accusation { .. } => times.min(TELL_ACCUSATION),
+            };
             if often + 1 >= times {
                 self.places.remove(&entry.topic);
             } else {

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::SocketAddr,
+    sync::Arc,
 };
 
 use bytes::{Buf, BufMut};
@@ -20,9 +21,9 @@ use super::{
 const RUMOUR: u8 = 1;
 /// First byte of an accusation.
 const ACCUSATION: u8 = 2;
-/// Suspects about whom accusations are kept, and accusers of each.
+/// Suspects about whom accusations are kept, and accusers of each: with three, each of them knows two others.
 const MAX_ACCUSED: usize = 4096;
-const MAX_ACCUSERS: usize = 4;
+const MAX_ACCUSERS: usize = 3;
 /// Longest rumour. Longer ones may never find room in a datagram.
 pub(super) const MAX_RUMOUR: usize = 512;
 /// Nodes whose rumours are remembered: a bound for what strangers can make us keep.
@@ -92,7 +93,7 @@ pub(super) struct Rumour {
     #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) prune: bool,
     #[serde(rename = "t", default)]
-    pub(super) tags: Tags,
+    pub(super) tags: Arc<Tags>,
 }
 
 impl Rumour {

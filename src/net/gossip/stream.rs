@@ -59,7 +59,7 @@ fn wrap(envelope: &Mutex<Envelope>, text: &[u8]) -> Vec<u8> {
 }
 
 fn open(envelope: &Mutex<Envelope>, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
-    envelope.lock().unwrap_or_else(PoisonError::into_inner).open(bytes).map(|(_, text)| text)
+    envelope.lock().unwrap_or_else(PoisonError::into_inner).open(bytes).map(|(_, text)| text.into_owned())
 }
 
 #[async_trait]

@@ -103,7 +103,8 @@ pub(super) struct Swim {
     letters: Vec<(SocketAddr, Letter)>,
     /// When a dead one is forgotten, by address.
     graves: BTreeMap<SocketAddr, (Duration, Identity)>,
-    swallow: VecDeque<foca::Member<Identity>>,
+    /// Members that an exchange brought, and whether they are passed on.
+    swallow: VecDeque<(foca::Member<Identity>, bool)>,
     /// Size of the pool that foca is set for.
     size: usize,
     looked: Duration,
@@ -142,7 +143,7 @@ impl Swim {
     ) -> Result<(Self, Outcome), TagsTooLong> {
         let roles = u8::from(tags.is_server()) | u8::from(tags.is_client()) << 1;
         let identity = Identity { node, addr: address, bump: started, roles };
-        let own = checked(Rumour { node, version: started, tags, ..Rumour::default() })?;
+        let own = checked(Rumour { node, version: started, tags: tags.into(), ..Rumour::default() })?;
         let codec = PacketCodec::default();
         let random = StdRng::seed_from_u64(seed ^ 1);
         let foca = Foca::new(identity, pace.settings(1), random, codec.clone());
@@ -270,17 +271,7 @@ impl Swim {
                 outcome.wake.push((now + self.pace.repeat_every, Alarm::Repeat));
                 outcome
             }
-            Alarm::Swallow => {
-                let bite: Vec<_> = self.swallow.drain(..self.swallow.len().min(BITE)).collect();
-                if let Err(error) = self.foca.apply_many(bite.into_iter(), true, &mut self.runtime) {
-                    tracing::debug!(%error, "members of an exchange were not taken over");
-                }
-                let mut outcome = self.outcome(now);
-                if !self.swallow.is_empty() {
-                    outcome.wake.push((now + Duration::from_millis(1), Alarm::Swallow));
-                }
-                outcome
-            }
+            Alarm::Swallow => self.swallow(now),
         }
     }
 
@@ -329,7 +320,7 @@ impl Swim {
     /// # Errors
     /// The tags are too long; the old ones stay.
     pub(super) fn set_tags(&mut self, now: Duration, tags: Tags) -> Result<Outcome, TagsTooLong> {
-        self.own = checked(Rumour { version: self.own.version + 1, tags, ..self.own.clone() })?;
+        self.own = checked(Rumour { version: self.own.version + 1, tags: tags.into(), ..self.own.clone() })?;
         self.spread_own();
         Ok(self.outcome(now))
     }
@@ -417,9 +408,8 @@ impl Swim {
                 tracing::warn!(%error, "the pace of the membership cannot follow its size");
             }
         }
-        let packets = self.packets();
-        let letters = packets.into_iter().chain(self.letters.drain(..));
-        outcome.send.extend(letters.map(|(to, letter)| (to, letter.encode())));
+        outcome.send = self.packets();
+        outcome.send.extend(self.letters.drain(..).map(|(to, letter)| (to, letter.encode())));
         while let Some((after, timer)) = self.runtime.to_schedule() {
             match timer {
                 // One per address, however often it dies.

@@ -561,7 +561,7 @@ fn other_keys_and_regions_are_refused_and_say_why() {
     let check = |mine: Setup, theirs: Setup, wanted: Result<(), Refused>| {
         let sender = Envelope::new(&theirs.tags.region, theirs.keys, &[]).wrap(Pool::Lan, b"text");
         let read = Envelope::new(&mine.tags.region, mine.keys, &[]).open(&sender);
-        assert_eq!(read.map(|(_, text)| assert_eq!(text, b"text")), wanted);
+        assert_eq!(read.map(|(_, text)| assert_eq!(*text, *b"text")), wanted);
     };
     let with = |keys: &[&Key], region| Setup { keys: sealed(keys), ..setup(1, 1, region) };
     check(with(&[], "a"), with(&[], "a"), Ok(()));

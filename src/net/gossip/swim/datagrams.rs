@@ -9,6 +9,7 @@ use foca::{Header, Message};
 
 use super::{Identity, Letter, MAX_MEMBERS, MAX_PACKET, Rumour, Swim};
 use crate::net::gossip::{
+    letter::FOCA,
     news::{self, Life, Topic},
     rumour::Accusation,
     wire::{Garbage, read_header, read_member},
@@ -151,14 +152,16 @@ impl Swim {
         }
     }
 
-    /// The packets that foca wrote, with news behind them.
-    pub(super) fn packets(&mut self) -> Vec<(SocketAddr, Letter)> {
+    /// The packets that foca wrote, with news behind them, as letters.
+    pub(super) fn packets(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut packets = Vec::new();
         let times = self.pace.transmissions(self.size() + 1);
         while let Some((to, packet)) = self.runtime.to_send() {
-            let mut packet = packet.to_vec();
             let loads = !self.news.is_empty()
-                && read_header(&mut packet.as_slice()).is_ok_and(|header| !is_bare(&header.message));
+                && read_header(&mut packet.as_ref()).is_ok_and(|header| !is_bare(&header.message));
+            let mut text = Vec::with_capacity(1 + if loads { MAX_PACKET } else { packet.len() });
+            text.push(FOCA);
+            text.extend_from_slice(&packet);
             if loads {
                 let own = self.foca.identity().addr;
                 let overheard = self.codec.overheard();
@@ -174,9 +177,9 @@ impl Swim {
                         *about == own || later
                     }
                 };
-                self.news.ride(&mut packet, MAX_PACKET, times.into(), is_over);
+                self.news.ride(&mut text, 1 + MAX_PACKET, times.into(), is_over);
             }
-            packets.push((to.addr, Letter::Foca(packet)));
+            packets.push((to.addr, text));
         }
         packets
     }

@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut, Bytes};
 use foca::State;
 use serde::{Deserialize, Serialize};
 
-use super::{Alarm, Identity, MAX_MEMBERS, Outcome, Rumour, Swim};
+use super::{Alarm, BITE, Identity, MAX_MEMBERS, Outcome, Rumour, Swim};
 use crate::net::gossip::wire::{Garbage, read_member, write_member};
 
 /// What one of two members tells the other about a pool.
@@ -160,18 +160,50 @@ impl Swim {
         }
         let room = MAX_MEMBERS.saturating_sub(self.foca.iter_membership_state().len());
         let was_idle = self.swallow.is_empty();
-        for (member, _) in rows {
-            let known = self.others.contains_key(&member.id().node) || *member.id() == *self.foca.identity();
-            // The dead that we never knew, or forgot, stay forgotten.
-            let welcome = known || member.state() != State::Down && self.swallow.len() < room;
-            if welcome {
-                self.swallow.push_back(member);
+        let own = *self.foca.identity();
+        let mut welcome = Vec::new();
+        {
+            let overheard = self.codec.overheard();
+            for (member, _) in rows {
+                let is_news = member.id().addr == own.addr || overheard.ledger.is_news(&member);
+                let known = self.others.contains_key(&member.id().node) || *member.id() == own;
+                // The dead that we never knew, or forgot, stay forgotten.
+                let fits = member.state() != State::Down && self.swallow.len() + welcome.len() < room;
+                if is_news && (known || fits) {
+                    welcome.push(member);
+                }
             }
         }
+        // Who learns of more than it knew is new here: the others know them.
+        let tells = welcome.len() <= BITE.max(self.size());
+        self.swallow.extend(welcome.into_iter().map(|member| (member, tells)));
         if was_idle && !self.swallow.is_empty() {
             return Ok(self.woken(now, Duration::ZERO, Alarm::Swallow));
         }
         Ok(self.outcome(now))
+    }
+
+    /// Takes over some of what an exchange brought.
+    pub(super) fn swallow(&mut self, now: Duration) -> Outcome {
+        let own = self.foca.identity().addr;
+        for _ in 0..BITE {
+            let Some((member, tells)) = self.swallow.pop_front() else { break };
+            if member.id().addr != own && !self.codec.overheard().ledger.is_news(&member) {
+                continue;
+            }
+            let applied = self.foca.apply_many(std::iter::once(member.clone()), tells, &mut self.runtime);
+            if let Err(error) = applied {
+                tracing::debug!(%error, "a member of an exchange was not taken over");
+            } else if !tells && member.id().addr != own {
+                // foca makes no bytes of it then.
+                self.codec.overheard().ledger.note(&member);
+            }
+        }
+        let mut outcome = self.outcome(now);
+        if !self.swallow.is_empty() {
+            outcome.wake.push((now + Duration::from_millis(1), Alarm::Swallow));
+        }
+        outcome
     }
 
     fn own_row(&self) -> Row {

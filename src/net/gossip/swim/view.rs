@@ -1,6 +1,6 @@
 //! What a member knows of the others, and which events that makes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use foca::{OwnedNotification, State, Timer};
 
@@ -151,7 +151,7 @@ impl Swim {
         self.others.remove(&identity.node);
         if let Some(rumour) = self.rumours.newest.get_mut(&identity.node) {
             // Who asks is told that it is gone; `forget_strangers` takes the rest.
-            rumour.tags = Tags::default();
+            rumour.tags = Arc::new(Tags::default());
         }
         Some(Event::Forgotten(member))
     }
