@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn accusations_are_told_less_often_than_rumours() {
+        let mut news = with([(1, 48)]);
+        let about: SocketAddr = ([10, 0, 0, 1], 4648).into();
+        news.add(Topic::Accusation { about, accuser: 7 }, (5, 1), vec![9; 50]);
+        let mut told = [0, 0];
+        for _ in 0..40 {
+            for first in ride(&mut news, 1000, 19) {
+                told[usize::from(first == 9)] += 1;
+            }
+        }
+        assert_eq!(told, [19, TELL_ACCUSATION]);
+    }
+
+    #[test]
     fn news_that_are_cut_off_are_not_read() {
         let mut packet = Vec::new();
         with([(1, 40), (2, 50)]).ride(&mut packet, 1000, 9, NEVER);

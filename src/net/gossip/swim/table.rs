@@ -251,3 +251,40 @@ fn sum(rows: &[Row]) -> u64 {
     let alive = rows.iter().filter(|(member, _)| member.state() != State::Down);
     alive.map(hash).fold(1, u64::wrapping_add) | 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::gossip::{Pace, Tags};
+
+    fn address(node: u128) -> SocketAddr {
+        let [.., a, b] = u32::try_from(node).unwrap().to_be_bytes();
+        ([10, 0, a, b], 4648).into()
+    }
+
+    fn told(nodes: std::ops::Range<u128>) -> Part {
+        let identity = |node| Identity { node, addr: address(node), bump: 1, roles: 2 };
+        let rows: Vec<_> = nodes.map(|node| (foca::Member::alive(identity(node)), 1)).collect();
+        Part { rows: write(&rows), ..Part::default() }
+    }
+
+    fn hear(swim: &mut Swim, part: &Part) {
+        let (_, mut outcome) = swim.answer(Duration::ZERO, part, 2).unwrap();
+        while outcome.wake.iter().any(|(_, alarm)| *alarm == Alarm::Swallow) {
+            outcome = swim.woken(Duration::ZERO, Duration::ZERO, Alarm::Swallow);
+        }
+    }
+
+    #[test]
+    fn a_newcomer_keeps_what_the_others_know_for_itself() {
+        let tags = Tags { name: "one".into(), ..Tags::default() };
+        let (mut swim, _) = Swim::new(Duration::ZERO, 1, address(1), 1, tags, Pace::lan(), 1).unwrap();
+        hear(&mut swim, &told(2..400));
+        assert_eq!((swim.size(), swim.foca.updates_backlog()), (398, 0));
+        assert!(swim.ledger_agrees());
+        // The same again and a few more: these may be news to others, too.
+        hear(&mut swim, &told(2..410));
+        assert_eq!((swim.size(), swim.foca.updates_backlog()), (408, 10));
+        assert!(swim.ledger_agrees());
+    }
+}
