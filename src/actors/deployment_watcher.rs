@@ -9,8 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
-use logic::deployment_watcher::{DeploymentWatcher as Brain, Effect};
-use model::{EvalId, Evaluation, Trigger};
+use logic::deployment_watcher::{DeploymentWatcher as Brain, Effect, command};
 use state::{Command, Root};
 use tracing::{info, warn};
 
@@ -56,7 +55,7 @@ impl DeploymentWatcher {
             self.timer = Some(context.run_later(wait, Self::look));
         }
         let commands: Vec<Command> =
-            look.effects.into_iter().filter_map(|effect| self.command(&root, effect)).collect();
+            look.effects.iter().filter_map(|effect| self.command(&root, effect)).collect();
         if commands.is_empty() {
             return;
         }
@@ -77,38 +76,13 @@ impl DeploymentWatcher {
         }));
     }
 
-    fn command(&self, root: &Root, effect: Effect) -> Option<Command> {
-        let now = self.clock.now();
-        let id = match &effect {
-            Effect::Finish { deployment, .. } | Effect::Continue { deployment } => *deployment,
-        };
-        let deployment = root.deployments.get(&id)?;
-        let job = root.jobs.get(&deployment.job)?;
-        let mut eval = Evaluation::new(
-            EvalId(self.ids.uuid()),
-            deployment.job.clone(),
-            job.kind,
-            job.priority,
-            Trigger::DeploymentWatcher,
-            now,
-        );
-        eval.deployment = Some(id);
-        eval.job_index = job.job_modify_index;
-        Some(match effect {
-            Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
-            Effect::Finish { status, description, stable, evaluate, .. } => {
-                info!(deployment_id = %id, job = %deployment.job, status = status.as_str(), description, "deployment ended");
-                let evals = if evaluate { vec![eval] } else { Vec::new() };
-                Command::UpdateDeployment {
-                    deployment: id,
-                    status,
-                    description: description.into(),
-                    stable,
-                    evals,
-                    now,
-                }
-            }
-        })
+    fn command(&self, root: &Root, effect: &Effect) -> Option<Command> {
+        if let Effect::Finish { deployment: id, status, description, .. } = effect
+            && let Some(deployment) = root.deployments.get(id)
+        {
+            info!(deployment_id = %id, job = %deployment.job, status = status.as_str(), description, "deployment ended");
+        }
+        command(root, effect, self.clock.now(), &mut || self.ids.uuid())
     }
 }
 

@@ -11,9 +11,9 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use logic::{
     plan_applier::{Submission, Verdict},
-    scheduler_worker::{Next, after_plan},
+    scheduler_worker::{Next, after_plan, given_up, rng_seed},
 };
-use model::{EvalId, EvalStatus, Evaluation, Plan, Trigger};
+use model::{EvalId, Evaluation, Plan};
 use scheduler::{Decision, Input, schedule};
 use state::Root;
 use tokio::sync::Semaphore;
@@ -135,7 +135,7 @@ impl Tools {
 
     fn plan(&self, root: &Root, eval: &Evaluation) -> Decision {
         let mut ids = || self.ids.uuid();
-        let rng_seed = ids() as u64;
+        let rng_seed = rng_seed(root, &eval.job);
         schedule(Input { root, eval, now: self.clock.now(), ids: &mut ids, rng_seed })
     }
 
@@ -147,26 +147,10 @@ impl Tools {
     }
 
     async fn give_up(&self, eval: &Evaluation, attempts: u32) -> Result<(), ProposeError> {
-        let now = self.clock.now();
-        let mut failed = Evaluation::clone(eval);
-        failed.status = EvalStatus::Failed;
-        failed.status_description = format!("maximum attempts reached ({attempts})");
-        failed.modify_time = now;
-        let mut blocked = Evaluation::new(
-            EvalId(self.ids.uuid()),
-            eval.job.clone(),
-            eval.kind,
-            eval.priority,
-            Trigger::MaxPlanAttempts,
-            now,
-        );
-        blocked.status = EvalStatus::Blocked;
-        blocked.status_description = "created due to placement conflicts".into();
-        blocked.previous = Some(eval.id);
-        blocked.snapshot_index = self.state.root().index;
-        failed.blocked = Some(blocked.id);
+        let (now, seen) = (self.clock.now(), self.state.root().index);
+        let settles = given_up(eval, attempts, seen, now, EvalId(self.ids.uuid()));
         let plan = Plan::new(eval.id, eval.job.clone(), eval.priority, 0, now);
-        self.submit(Submission { plan, settles: vec![failed, blocked] }).await.map(|_| ())
+        self.submit(Submission { plan, settles: settles.into() }).await.map(|_| ())
     }
 }
 

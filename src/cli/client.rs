@@ -94,10 +94,7 @@ pub(super) struct Client {
 impl Client {
     /// A client of the Nomad or the Consul API, as flags and environment say.
     pub(super) fn new(ctx: &Context<'_>, flags: &Flags, tool: Tool) -> Result<Self, Failure> {
-        let (flag, default_port) = match tool {
-            Tool::Nomad | Tool::Own => ("address", 4646),
-            Tool::Consul => ("http-addr", 8500),
-        };
+        let flag = if tool == Tool::Consul { "http-addr" } else { "address" };
         let variables: &[&str] = match (tool, ctx.program) {
             (Tool::Consul, _) => &["CONSUL_HTTP_ADDR"],
             (_, super::Program::Troupe) => &["TROUPE_ADDR", "NOMAD_ADDR"],
@@ -109,8 +106,19 @@ impl Client {
             .text(flag)
             .map(|value| (format!("-{flag}"), value.to_owned()))
             .or(from_env)
-            .unwrap_or_else(|| (String::from("default"), format!("http://127.0.0.1:{default_port}")));
-        let base = base_url(&source, &address, default_port)?;
+            .unwrap_or_else(|| (String::from("default"), format!("http://127.0.0.1:{}", default_port(tool))));
+        Self::at(ctx, flags, tool, &source, &address)
+    }
+
+    /// A client of the agent at an address that `source` gave.
+    pub(super) fn at(
+        ctx: &Context<'_>,
+        flags: &Flags,
+        tool: Tool,
+        source: &str,
+        address: &str,
+    ) -> Result<Self, Failure> {
+        let base = base_url(source, address, default_port(tool))?;
         let setting = |flag: &str, variable: &str| {
             flags
                 .text(flag)
@@ -214,6 +222,27 @@ impl Client {
         })
     }
 
+    /// Writes an answer of any size to `out` as it comes. The inner error is that of `out`.
+    pub(super) fn download(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        out: &mut impl io::Write,
+    ) -> Result<io::Result<()>, ClientError> {
+        let url = self.url(path, query);
+        self.runtime.block_on(async {
+            let answer = checked(self.request(Method::GET, url.clone()).send().await, "Get", &url).await?;
+            let mut pieces = Box::pin(answer.bytes_stream());
+            while let Some(piece) = pieces.next().await {
+                let piece = piece.map_err(|error| transport("Get", &url, &error))?;
+                if let Err(error) = out.write_all(&piece) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(out.flush())
+        })
+    }
+
     /// Reads several answers as they come and hands each piece to `on`, until all of them end.
     pub(super) fn stream(
         &self,
@@ -291,6 +320,13 @@ pub(super) fn element(text: &str) -> String {
         }
     }
     escaped
+}
+
+fn default_port(tool: Tool) -> u16 {
+    match tool {
+        Tool::Nomad | Tool::Own => 4646,
+        Tool::Consul => 8500,
+    }
 }
 
 fn base_url(source: &str, address: &str, default_port: u16) -> Result<Url, Failure> {

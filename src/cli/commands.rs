@@ -7,7 +7,7 @@ use super::{
     flags::{Flag, Flags},
     job_file, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
     output::Outcome,
-    raft_recover, scheduler, server, sim, status,
+    raft_recover, scheduler, server, sim, snapshot, status, what_if,
 };
 
 /// One command.
@@ -243,6 +243,22 @@ pub(super) const COMMANDS: &[Command] = &[
         scheduler::SET_FLAGS,
         scheduler::set
     ),
+    command!(
+        "operator snapshot save" [],
+        "[options] [<file>]",
+        "Save the whole state in a file",
+        snapshot::SAVE_FLAGS,
+        snapshot::save
+    ),
+    Command {
+        name: "operator snapshot inspect",
+        aliases: &[],
+        tool: Tool::Nomad,
+        usage: "[options] <file>",
+        about: "Show what is in a saved state",
+        flags: &[snapshot::INSPECT_FLAGS],
+        run: snapshot::inspect,
+    },
     command!("agent-info" [], "[options]", "Show facts about the agent", agent_info::INFO_FLAGS, agent_info::info),
     command!("system gc" [], "[options]", "Forget what is over", &[], agent_info::collect),
     command!(
@@ -359,8 +375,8 @@ pub(super) const COMMANDS: &[Command] = &[
         aliases: &[],
         tool: Tool::Own,
         usage: "[options]",
-        about: "Simulate a cluster and measure it",
-        flags: &[sim::FLAGS],
+        about: "Simulate a cluster and measure it, or predict what would happen to one",
+        flags: &[sim::FLAGS, what_if::FLAGS],
         run: sim::run,
     },
     Command {

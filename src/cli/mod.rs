@@ -38,6 +38,8 @@ mod node_status; // node status: the list and one node
 mod operator; // operator raft, autopilot
 mod scheduler; // operator scheduler
 mod sim; // sim
+mod snapshot; // operator snapshot
+mod what_if; // sim -from
 mod server; // server members, join, force-leave, version
 mod status; // status: whatever the id belongs to
 
@@ -58,6 +60,7 @@ pub use agent_args::{AgentArgs, StartedAs};
 pub use output::Output;
 pub use raft_recover::RecoverArgs;
 pub use sim::SimArgs;
+pub use what_if::{Source, WhatIfArgs, reasons};
 
 use self::{
     commands::{Command, Found},
@@ -77,6 +80,8 @@ pub struct Hooks {
     pub recover: fn(&RecoverArgs) -> Result<String, String>,
     /// Runs a cluster with simulated nodes and prints figures.
     pub simulate: fn(SimArgs) -> ExitCode,
+    /// Predicts what would happen to a cluster and prints it.
+    pub predict: fn(WhatIfArgs) -> ExitCode,
     /// Runs the small process that holds a task's pipes and keeps its exit status, in that directory.
     pub supervise: fn(&Path) -> ExitCode,
 }
@@ -109,14 +114,19 @@ pub fn run(argv: impl IntoIterator<Item = OsString>, hooks: Hooks) -> ExitCode {
         poll: Duration::from_secs(1),
         agent: None,
         simulate: None,
+        predict: None,
         validate: hooks.validate,
         recover: hooks.recover,
     };
     let code = ctx.dispatch(argv.get(1..).unwrap_or_default());
-    match (ctx.agent.take(), ctx.simulate.take()) {
-        (Some(args), _) => (hooks.agent)(args),
-        (None, Some(args)) => (hooks.simulate)(args),
-        (None, None) => ExitCode::from(code),
+    if let Some(args) = ctx.agent.take() {
+        (hooks.agent)(args)
+    } else if let Some(args) = ctx.simulate.take() {
+        (hooks.simulate)(args)
+    } else if let Some(args) = ctx.predict.take() {
+        (hooks.predict)(args)
+    } else {
+        ExitCode::from(code)
     }
 }
 
@@ -177,6 +187,8 @@ struct Context<'a> {
     agent: Option<AgentArgs>,
     /// Set by `sim`, likewise.
     simulate: Option<SimArgs>,
+    /// Set by `sim -from`, likewise.
+    predict: Option<WhatIfArgs>,
     /// Checks configuration files, for the agent knows what they may say.
     validate: fn(&AgentArgs) -> Result<Vec<String>, Vec<String>>,
     /// Changes the files of a stopped server, for raft knows what they hold.

@@ -6,6 +6,7 @@ use super::{
     Context,
     flags::{Flag, Flags, number, span, switch, text},
     output::{Failure, Outcome},
+    what_if,
 };
 
 /// What shall be simulated.
@@ -126,7 +127,9 @@ pub(super) fn args(flags: &Flags) -> Result<SimArgs, Failure> {
 }
 
 pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
-    ctx.simulate = Some(args(flags)?);
+    if !what_if::run(ctx, flags, &[FLAGS])? {
+        ctx.simulate = Some(args(flags)?);
+    }
     Ok(0)
 }
 

@@ -24,6 +24,7 @@ mod register; // writes of jobs
 mod routes; // which path is answered by what
 mod scheduler; // how the scheduler works
 mod search; // ids by prefix
+mod snapshot; // the whole state
 mod spec; // job files and the rules for jobs
 mod write; // proposals, detached from the request
 
@@ -47,7 +48,7 @@ use crate::actors::ports::{
 /// Bodies beyond this are refused with 413.
 pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
 
-/// Blocking queries and log streams at a time, per agent; one more is refused with 429.
+/// Blocking queries, log streams and snapshots at a time, per agent; one more is refused with 429.
 const WATCHES: usize = 4096;
 
 /// The ports that requests are answered through.

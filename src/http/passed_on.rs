@@ -13,7 +13,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Context, call::Call, failure::Failure, logs, routes};
+use super::{Context, call::Call, failure::Failure, logs, routes, snapshot};
 use crate::actors::ports::{ClusterError, WebAnswer, WebRequest, WebStream};
 
 /// What an answer in one piece may hold; larger ones have to be streamed.
@@ -35,25 +35,32 @@ pub async fn stream_for(ctx: &Context, request: WebRequest) -> WebStream {
         Ok(call) => call,
         Err(failure) => return in_one_piece(taken_apart(failure.response())),
     };
-    match log_of(&call) {
-        Some(alloc) => match logs::open(ctx, &call, alloc).await {
-            Ok(stream) => stream,
-            Err(failure) => in_one_piece(taken_apart(failure.response())),
-        },
+    match flow(ctx, &call).await {
+        Some(Ok(stream)) => stream,
+        Some(Err(failure)) => in_one_piece(taken_apart(failure.response())),
         None => in_one_piece(answer(ctx, &call).await),
     }
 }
 
+/// The answer to a request whose answer comes bit by bit.
+async fn flow(ctx: &Context, call: &Call) -> Option<Result<WebStream, Failure>> {
+    if snapshot::is_asked_for(&call.path) {
+        return Some(snapshot::open_anywhere(ctx, call).await);
+    }
+    let alloc = log_of(call)?;
+    Some(logs::open(ctx, call, alloc).await)
+}
+
 async fn answer(ctx: &Context, call: &Call) -> WebAnswer {
-    let response = match log_of(call) {
-        Some(_) if call.flag("follow").unwrap_or(false) => {
-            Err(Failure::bad("output that is followed has no end; ask for a stream"))
+    let endless = log_of(call).is_some() && call.flag("follow").unwrap_or(false);
+    let response = if endless {
+        Err(Failure::bad("output that is followed has no end; ask for a stream"))
+    } else {
+        match flow(ctx, call).await {
+            Some(Ok(stream)) => return collected(stream).await,
+            Some(Err(failure)) => Err(failure),
+            None => routes::route(ctx, call).await,
         }
-        Some(alloc) => match logs::open(ctx, call, alloc).await {
-            Ok(stream) => return collected(stream).await,
-            Err(failure) => Err(failure),
-        },
-        None => routes::route(ctx, call).await,
     };
     taken_apart(response.unwrap_or_else(|failure| failure.response()))
 }
@@ -83,7 +90,7 @@ async fn collected(stream: WebStream) -> WebAnswer {
             }
             Some(Ok(_)) => Failure::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the answer is larger than {ANSWER_LIMIT} bytes; use `origin` and `offset`"),
+                format!("the answer is larger than {ANSWER_LIMIT} bytes; ask for a stream, or for output with `origin` and `offset`"),
             ),
             Some(Err(error)) => error.into(),
         };
@@ -106,7 +113,7 @@ fn taken_apart(response: HttpResponse) -> WebAnswer {
         .collect();
     match response.into_body().try_into_bytes() {
         Ok(body) => WebAnswer { status, headers, body },
-        // Only output of tasks is streamed, and that does not come here.
+        // What is streamed does not come here.
         Err(_) => WebAnswer {
             status: StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
             headers: Vec::new(),

@@ -9,6 +9,7 @@ use actix_web::{
 use super::{
     Context, agent, allocs, autopilot, call::Call, client, deployments, elsewhere, evals, failure::Failure,
     jobs, logs, metrics, node_write, nodes, operator, read::Answer, register, scheduler, search,
+    snapshot,
 };
 
 pub(super) async fn answer(
@@ -101,6 +102,7 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["operator", "raft", "transfer-leadership"] => operator::transfer_leadership(ctx, call).await,
         ["operator", "autopilot", "configuration"] => autopilot::configuration(ctx, call).await,
         ["operator", "autopilot", "health"] => autopilot::health(ctx, call).await,
+        ["operator", "snapshot"] => snapshot::save(ctx, call).await,
         ["operator", "scheduler", "configuration"] => scheduler::configuration(ctx, call).await,
 
         ["acl", ..] => Err(Failure::bad("ACL support disabled")),

@@ -6,5 +6,6 @@ mod jobs; // register, versions, stop
 mod logs; // frames, rotation, following
 mod passed_on; // what other agents have to answer
 mod reads; // lists, objects, blocking queries
+mod snapshot; // the whole state
 mod server; // on a socket; clients that go away
 mod world; // a state that commits at once, a node with files

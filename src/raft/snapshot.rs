@@ -1,8 +1,8 @@
 //! Snapshots: the whole state at one log entry, one file each.
 //!
-//! A file is eight bytes of magic, then frames of a length and a sealed record: first the head, then the rows of the
-//! state. It is written under another name, made durable, and only then renamed, so a file with the right name is
-//! whole unless the disk lost something; the file before it is kept for that case.
+//! A file is records as `state::records` writes them: first the head, then the rows of the state. It is written under
+//! another name, made durable, and only then renamed, so a file with the right name is whole unless the disk lost
+//! something; the file before it is kept for that case.
 
 use std::{
     fs::{self, File},
@@ -12,17 +12,15 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use state::{Root, snapshot::Row};
-
-use super::types::{
-    LogId, LogIdRecord, MembershipRecord, SnapshotMeta, StoredMembership, damaged, seal, unseal,
+use state::{
+    Root,
+    records::{LOG_MAGIC, next_record, read_rows, unseal, write_record},
 };
 
-const MAGIC: &[u8; 8] = b"troupe\0\x01";
+use super::types::{LogId, LogIdRecord, MembershipRecord, SnapshotMeta, StoredMembership, damaged};
+
 /// Files that are kept: the newest, and the one to fall back on.
 const KEPT: usize = 2;
-/// No row is larger; a length above it is damage.
-const MAX_RECORD: u32 = 256 << 20;
 
 /// A snapshot's file, open: it can be read to its end even when it is removed meanwhile.
 #[derive(Debug)]
@@ -98,7 +96,7 @@ impl SnapshotDir {
     pub(super) fn write(&self, meta: &SnapshotMeta, root: &Root) -> io::Result<SnapshotFile> {
         self.place(meta, |file| {
             let mut file = BufWriter::with_capacity(1 << 20, file);
-            file.write_all(MAGIC)?;
+            file.write_all(LOG_MAGIC)?;
             write_record(&mut file, &Head::from(meta))?;
             for row in root.rows() {
                 write_record(&mut file, &row)?;
@@ -186,20 +184,10 @@ impl SnapshotDir {
     }
 }
 
-fn write_record<T: Serialize>(file: &mut impl Write, record: &T) -> io::Result<()> {
-    let bytes = seal(record);
-    let length = u32::try_from(bytes.len())
-        .ok()
-        .filter(|length| *length <= MAX_RECORD)
-        .ok_or_else(|| io::Error::other("a row is too large for a snapshot"))?;
-    file.write_all(&length.to_le_bytes())?;
-    file.write_all(&bytes)
-}
-
 fn read_head(file: &mut impl Read) -> io::Result<Head> {
     let mut magic = [0; 8];
     file.read_exact(&mut magic)?;
-    if magic != *MAGIC {
+    if magic != *LOG_MAGIC {
         return Err(damaged("not a snapshot of this version"));
     }
     unseal(&next_record(file)?)
@@ -214,31 +202,8 @@ fn last_of(file: &File) -> io::Result<Option<LogId>> {
 fn read(file: &File) -> io::Result<(SnapshotMeta, Root)> {
     let mut file = BufReader::with_capacity(1 << 20, Rewound::new(file));
     let head = read_head(&mut file)?;
-    let mut failure = None;
-    let rows = std::iter::from_fn(|| match next_record(&mut file).and_then(|bytes| unseal::<Row>(&bytes)) {
-        Ok(row) => Some(row),
-        Err(error) => {
-            failure = Some(error);
-            None
-        }
-    });
-    let restored = state::snapshot::restore(rows);
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    Ok((head.meta()?, restored.map_err(damaged)?))
-}
-
-fn next_record(file: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut length = [0; 4];
-    file.read_exact(&mut length)?;
-    let length = u32::from_le_bytes(length);
-    if length > MAX_RECORD {
-        return Err(damaged("a row says it is larger than any row"));
-    }
-    let mut bytes = Vec::new();
-    file.take(u64::from(length)).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let root = read_rows(&mut file)?;
+    Ok((head.meta()?, root))
 }
 
 /// Reads a file from its start, whatever its shared position is.

@@ -11,8 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use openraft::{EntryPayload, impls::leader_id_std, type_config::alias};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use state::Outcome;
+
+pub(super) use state::records::{damaged, seal, unseal};
 
 openraft::declare_raft_types!(
     /// What openraft is generic over.
@@ -168,61 +170,12 @@ pub(super) fn decode_vote(bytes: &[u8]) -> io::Result<Vote> {
     })
 }
 
-/// Encodes with field names and puts the checksum in front.
-pub(super) fn seal<T: Serialize>(record: &T) -> Vec<u8> {
-    let mut bytes = vec![0; 4];
-    rmp_serde::encode::write_named(&mut bytes, record)
-        .expect("records hold no type that MessagePack cannot encode, and a vector takes any length");
-    let sum = checksum(&bytes[4..]);
-    bytes[..4].copy_from_slice(&sum.to_le_bytes());
-    bytes
-}
-
-pub(super) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    let Some((sum, body)) = bytes.split_first_chunk::<4>() else {
-        return Err(damaged("a record is shorter than its checksum"));
-    };
-    if u32::from_le_bytes(*sum) != checksum(body) {
-        return Err(damaged("the checksum does not fit"));
-    }
-    rmp_serde::from_slice(body).map_err(damaged)
-}
-
-pub(super) fn damaged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
-}
-
-/// CRC-32 (IEEE 802.3).
-fn checksum(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let mut sum = byte as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                sum = if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 };
-                bit += 1;
-            }
-            table[byte] = sum;
-            byte += 1;
-        }
-        table
-    };
-    !bytes.iter().fold(!0, |sum: u32, byte| TABLE[((sum ^ u32::from(*byte)) & 0xff) as usize] ^ (sum >> 8))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn entry(index: u64, payload: EntryPayload<Commands, u64, Peer>) -> Entry {
         Entry { log_id: LogIdRecord { term: 3, index }.into(), payload }
-    }
-
-    #[test]
-    fn the_checksum_is_the_usual_one() {
-        assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A whole cluster on one machine: real servers with log and fsync, and real node agents on simulated machines.
+//! A whole cluster on one machine: real servers with log and fsync, and real node agents on simulated machines. And
+//! what would happen to a cluster that is there, without touching it.
 //!
 //! `troupe sim` starts so many servers as processes of their own, connects thousands of nodes from this process, registers
 //! jobs over HTTP and tells what it took. Figures of the servers are read from `/proc`.
@@ -11,6 +12,7 @@ mod load; // who registers it
 mod check; // whether the placements are right
 mod report; // figures
 mod plot; // the picture
+mod what_if; // what would happen to a cluster
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -30,7 +32,10 @@ use self::{
     report::{Figures, Sample, grouped, percentile},
     servers::{Servers, Used, process},
 };
-use crate::{actors::kit::Fatal, cli::SimArgs};
+use crate::{
+    actors::kit::Fatal,
+    cli::{SimArgs, WhatIfArgs},
+};
 
 /// How often the run is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -67,6 +72,11 @@ pub fn run(args: SimArgs) -> ExitCode {
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
+}
+
+/// Predicts what would happen to a cluster and prints it. The exit code is 2 when something would find no room.
+pub fn predict(args: WhatIfArgs) -> ExitCode {
+    what_if::run(&args)
 }
 
 fn complain(words: &str) -> ExitCode {

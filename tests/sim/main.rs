@@ -13,6 +13,7 @@ mod settled; // what must be true when nothing moves any more
 mod trace; // commands in one line each
 mod users; // what people and faults do
 mod watchers; // roll-outs, and what was lost
+mod what_if; // what is predicted is what happens
 mod world; // the event queue, the log, and the leader
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +24,7 @@ use state::{Command, Root};
 use world::{Applier, World};
 
 /// Runs one test per seed; `TROUPE_SIM_SEED` picks a single one.
-fn for_seeds(test: &str, seeds: std::ops::Range<u64>, run: fn(u64)) {
+fn for_seeds(test: &str, seeds: std::ops::Range<u64>, run: impl Fn(u64)) {
     let only = std::env::var("TROUPE_SIM_SEED").ok().and_then(|seed| seed.parse().ok());
     let seeds = only.map_or(seeds, |seed: u64| seed..seed + 1);
     for seed in seeds {

@@ -71,7 +71,7 @@ impl World {
         Ok(())
     }
 
-    fn any_job(&mut self) -> Job {
+    pub(crate) fn any_job(&mut self) -> Job {
         let kind = match self.rng.random_range(0..12) {
             0..3 => JobType::Batch,
             3..6 => JobType::System,
@@ -154,7 +154,7 @@ impl World {
         Job { name: id.clone(), id, kind, priority, groups, all_at_once: self.one_in(10), ..Job::default() }
     }
 
-    fn register(&mut self, job: Job) {
+    pub(crate) fn register(&mut self, job: Job) {
         let mut eval = self.eval(job.key(), job.kind, Trigger::JobRegister);
         eval.priority = job.priority;
         let now = self.now;

@@ -1,8 +1,7 @@
 //! What the leader watches besides evaluations: roll-outs, and what was lost without anybody looking.
 
 use logic::{deployment_watcher, node_gateway::evals_for_lost, per_node_jobs::evals_for_turned_nodes};
-use model::{EvalId, Evaluation, Trigger};
-use state::{Command, Root};
+use state::Command;
 
 use crate::world::{After, Event, World};
 
@@ -32,37 +31,12 @@ impl World {
             self.watcher_wakes = at;
             self.after(at.since(self.now), Event::Watcher);
         }
-        let commands: Vec<Command> =
-            look.effects.into_iter().filter_map(|effect| self.deployment_command(&root, effect)).collect();
+        let now = self.now;
+        let of = |effect| deployment_watcher::command(&root, effect, now, &mut || self.id());
+        let commands: Vec<Command> = look.effects.iter().filter_map(of).collect();
         if !commands.is_empty() {
             self.watcher_busy = true;
             self.propose(commands, After::Watcher);
         }
-    }
-
-    fn deployment_command(&mut self, root: &Root, effect: deployment_watcher::Effect) -> Option<Command> {
-        use deployment_watcher::Effect;
-        let (Effect::Finish { deployment: id, .. } | Effect::Continue { deployment: id }) = effect;
-        let deployment = root.deployments.get(&id)?;
-        let job = root.jobs.get(&deployment.job)?;
-        let eval = Evaluation::new(
-            EvalId(self.id()),
-            deployment.job.clone(),
-            job.kind,
-            job.priority,
-            Trigger::DeploymentWatcher,
-            self.now,
-        );
-        Some(match effect {
-            Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
-            Effect::Finish { status, description, stable, evaluate, .. } => Command::UpdateDeployment {
-                deployment: id,
-                status,
-                description: description.into(),
-                stable,
-                evals: if evaluate { vec![eval] } else { Vec::new() },
-                now: self.now,
-            },
-        })
     }
 }

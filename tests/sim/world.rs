@@ -11,7 +11,7 @@ use logic::{
     deployment_watcher::DeploymentWatcher,
     eval_broker::{self, Broker, LeaseToken},
     plan_applier::{Batch, Submission, Verdict},
-    scheduler_worker::{Next, after_plan},
+    scheduler_worker::{Next, after_plan, given_up, rng_seed},
 };
 use model::{EvalId, EvalStatus, Evaluation, JobKey, NodeId, Plan, Timestamp, Trigger};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -80,6 +80,8 @@ pub(crate) struct World {
     pub(crate) rng: StdRng,
     /// Nothing fails and nobody acts: the world comes to rest.
     pub(crate) calm: bool,
+    /// One evaluation at a time, on the newest state: nothing races.
+    pub(crate) orderly: bool,
     pub(crate) machines: BTreeMap<NodeId, Machine>,
     pub(crate) steps: u64,
     /// What became true, in order.
@@ -114,6 +116,7 @@ impl World {
             now: Timestamp::from_secs(1_000_000),
             rng: StdRng::seed_from_u64(seed),
             calm: false,
+            orderly: false,
             machines: BTreeMap::new(),
             steps: 0,
             trace: Vec::new(),
@@ -148,6 +151,11 @@ impl World {
     /// Among `of`, or true once in so many times.
     pub(crate) fn one_in(&mut self, of: u32) -> bool {
         self.rng.random_range(0..of) == 0
+    }
+
+    /// A place in a list of that length; none in an empty one.
+    pub(crate) fn one_of(&mut self, length: usize) -> Option<usize> {
+        (length > 0).then(|| self.rng.random_range(0..length))
     }
 
     pub(crate) fn millis(&mut self, from: u64, to: u64) -> Duration {
@@ -310,7 +318,8 @@ impl World {
         let effects = self.broker.tick(self.now);
         self.perform(effects);
         if self.broker.depths().ready > 0 {
-            while let Some(worker) = self.idle.pop() {
+            while !self.orderly || self.idle.len() == WORKERS {
+                let Some(worker) = self.idle.pop() else { break };
                 let wait = self.millis(0, 3);
                 self.after(wait, Event::Ask { worker });
             }
@@ -364,14 +373,15 @@ impl World {
     /// Plans on some state that knows the evaluation, and thinks for a while; now and then for longer than a lease.
     fn plan(&mut self, worker: usize, work: Work) {
         let wanted = work.at_least.max(self.root.evals.get(&work.eval).map_or(0, |eval| eval.create_index));
-        let old: Vec<&Root> = self.history.iter().filter(|root| root.index >= wanted).collect();
+        let known = self.history.iter().filter(|root| root.index >= wanted && !self.orderly);
+        let old: Vec<&Root> = known.collect();
         let pick = self.rng.random_range(0..=old.len() * 2);
         let root = old.get(pick).map_or(&self.root, |root| root).clone();
         let Some(eval) = root.evals.get(&work.eval).filter(|eval| !eval.status.is_terminal()).cloned() else {
             self.acknowledge(worker, &work);
             return;
         };
-        let rng_seed = self.rng.random_range(0..1000);
+        let rng_seed = rng_seed(&root, &eval.job);
         let (now, next_id) = (self.now, &mut self.next_id);
         let mut ids = || {
             *next_id += 1;
@@ -418,22 +428,11 @@ impl World {
                 self.plan(worker, Work { attempt, at_least, ..work });
             }
             Next::GiveUp => {
-                let mut failed = Evaluation::clone(&eval);
-                failed.status = EvalStatus::Failed;
-                let mut blocked = Evaluation::new(
-                    EvalId(self.id()),
-                    eval.job.clone(),
-                    eval.kind,
-                    eval.priority,
-                    Trigger::MaxPlanAttempts,
-                    self.now,
-                );
-                blocked.status = EvalStatus::Blocked;
-                blocked.snapshot_index = self.root.index;
-                failed.blocked = Some(blocked.id);
+                let id = EvalId(self.id());
+                let evals = given_up(&eval, work.attempt, self.root.index, self.now, id);
                 let plan = Plan::new(eval.id, eval.job.clone(), eval.priority, 0, self.now);
                 debug_assert!(plan.is_noop());
-                let command = Command::UpdateEvals { evals: vec![failed, blocked] };
+                let command = Command::UpdateEvals { evals: evals.into() };
                 self.propose(vec![command], After::GaveUp { worker, work: Box::new(work) });
             }
         }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Allocation, ClientStatus, Deployment, DeploymentId, DeploymentStatus, DesiredStatus, Timestamp,
+    Allocation, ClientStatus, Deployment, DeploymentId, DeploymentStatus, DesiredStatus, Timestamp, Trigger,
     deployment::description,
 };
-use state::Root;
+use state::{Command, Root};
+
+use crate::node_gateway::eval_of;
 
 /// What should happen to a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +93,31 @@ impl DeploymentWatcher {
     }
 }
 
+/// What is written for an effect; nothing for a deployment or a job that is gone.
+pub fn command(
+    root: &Root,
+    effect: &Effect,
+    now: Timestamp,
+    ids: &mut dyn FnMut() -> u128,
+) -> Option<Command> {
+    let (Effect::Finish { deployment: id, .. } | Effect::Continue { deployment: id }) = effect;
+    let deployment = root.deployments.get(id)?;
+    root.jobs.get(&deployment.job)?;
+    let mut eval = eval_of(root, &deployment.job, Trigger::DeploymentWatcher, now, ids);
+    eval.deployment = Some(*id);
+    Some(match effect {
+        Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
+        Effect::Finish { status, description, stable, evaluate, .. } => Command::UpdateDeployment {
+            deployment: *id,
+            status: *status,
+            description: (*description).into(),
+            stable: *stable,
+            evals: if *evaluate { vec![eval] } else { Vec::new() },
+            now,
+        },
+    })
+}
+
 /// An older version that still holds its place: it was away while the others were replaced, and lost ones were placed in
 /// the roll-out instead.
 fn is_left_behind(alloc: &Allocation, deployment: &Deployment) -> bool {
@@ -110,7 +137,6 @@ mod tests {
     use std::time::Duration;
 
     use model::{AllocId, EvalId, GroupRollout, Job, JobKey, Node, NodeId, Placement, Plan, TaskGroup};
-    use state::Command;
 
     use super::*;
 

@@ -12,6 +12,7 @@ pub mod machines; // what the catalog calls a node
 pub mod mirror; // the catalog for agents without a log
 mod apply; // one command, one file
 pub mod snapshot; // the whole state as a stream of rows
+pub mod records; // how those rows lie on disk and travel
 pub mod invariants; // what must hold after every step
 
 pub use catalog::{Owner, ServiceInstance};

@@ -71,9 +71,9 @@ pub enum Error {
 impl Root {
     /// Every row, in an order that [`restore`] understands.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
-        let body = self
-            .nodes
-            .values()
+        // In the order of their slots: who restores the rows breaks ties between nodes as this server does.
+        let nodes = self.usage.slots.iter().filter_map(|slot| self.nodes.get(&slot.node));
+        let body = nodes
             .map(|node| Row::Node(node.clone()))
             .chain(self.agents.values().map(|agent| Row::Agent(agent.clone())))
             .chain(self.job_versions.values().map(|job| {

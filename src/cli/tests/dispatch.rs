@@ -73,7 +73,7 @@ fn what_is_not_there_yet_says_so() {
         (&["job", "plan", "x.nomad"], "job plan"),
         (&["alloc", "fs", "bc"], "alloc fs"),
         (&["exec", "bc", "sh"], "alloc exec"),
-        (&["operator", "snapshot", "save", "x"], "operator snapshot"),
+        (&["operator", "snapshot", "restore", "x"], "operator snapshot restore"),
         (&["deployment", "promote", "x"], "deployment promote"),
         (&["operator", "raft", "info"], "operator raft info"),
         (&["job", "periodic", "force", "x"], "job periodic force"),
@@ -224,6 +224,7 @@ fn a_reader_that_went_away_is_no_error() {
         poll: std::time::Duration::ZERO,
         agent: None,
         simulate: None,
+        predict: None,
         validate: |_| Ok(Vec::new()),
         recover: |_| Ok(String::from("recovered")),
     };
@@ -243,6 +244,7 @@ fn agent_hands_over_its_flags() {
         poll: std::time::Duration::ZERO,
         agent: None,
         simulate: None,
+        predict: None,
         validate: |_| Ok(Vec::new()),
         recover: |_| Ok(String::from("recovered")),
     };

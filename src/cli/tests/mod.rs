@@ -54,6 +54,7 @@ fn run_as(name: &str, env: &[(&str, &str)], input: &str, line: &[&str]) -> Ran {
         poll: Duration::from_millis(20),
         agent: None,
         simulate: None,
+        predict: None,
         validate: |_| Ok(Vec::new()),
         recover: |_| Ok(String::from("recovered")),
     };
