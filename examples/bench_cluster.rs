@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         validate: agent::validate,
         recover: agent::recover,
         simulate: sim::run,
+        predict: sim::predict,
         supervise: supervisor::supervise_main,
     };
     cli::run(words, hooks)

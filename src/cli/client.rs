@@ -102,11 +102,10 @@ impl Client {
         };
         let from_env =
             variables.iter().find_map(|&name| ctx.variable(name).map(|value| (name.to_owned(), value)));
-        let (source, address) = flags
-            .text(flag)
-            .map(|value| (format!("-{flag}"), value.to_owned()))
-            .or(from_env)
-            .unwrap_or_else(|| (String::from("default"), format!("http://127.0.0.1:{}", default_port(tool))));
+        let (source, address) =
+            flags.text(flag).map(|value| (format!("-{flag}"), value.to_owned())).or(from_env).unwrap_or_else(
+                || (String::from("default"), format!("http://127.0.0.1:{}", default_port(tool))),
+            );
         Self::at(ctx, flags, tool, &source, &address)
     }
 

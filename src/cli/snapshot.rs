@@ -40,14 +40,16 @@ pub(super) fn save(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     // Under its name only when it is whole.
     let unfinished = format!("{path}.unfinished");
-    let failed = |error: &dyn std::fmt::Display| Failure::message(format!("Error opening file {path:?}: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::message(format!("Error opening file {path:?}: {error}"));
     let saved = File::create(&unfinished).map_err(|error| failed(&error)).and_then(|file| {
         let mut file = BufWriter::new(file);
         fetch(&client, flags.on("stale"), &mut file)?;
         let file = file.into_inner().map_err(|error| failed(&error))?;
         file.sync_all().map_err(|error| failed(&error))?;
-        read(&unfinished)
-            .map_err(|why| Failure::message(format!("Error fetching snapshot: what the agent sent is {why}")))?;
+        read(&unfinished).map_err(|why| {
+            Failure::message(format!("Error fetching snapshot: what the agent sent is {why}"))
+        })?;
         fs::rename(&unfinished, &path).map_err(|error| failed(&error))
     });
     if saved.is_err() {
@@ -72,7 +74,8 @@ pub(super) fn inspect(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let [path] = flags.args.as_slice() else {
         return Err(Failure::usage("This command takes one argument: <file>"));
     };
-    let root = read(path).map_err(|why| Failure::message(format!("Error reading snapshot {path:?}: {why}")))?;
+    let root =
+        read(path).map_err(|why| Failure::message(format!("Error reading snapshot {path:?}: {why}")))?;
     let rows = [
         ("Index", root.index),
         ("Nodes", root.nodes.len() as u64),

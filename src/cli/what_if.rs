@@ -36,9 +36,17 @@ pub enum Source {
 }
 
 pub(super) const FLAGS: &[Flag] = &[
-    text("from", "address|file", "Simulate nothing: predict what would happen to the cluster at that address, or to the one that a file of `operator snapshot save` is of."),
+    text(
+        "from",
+        "address|file",
+        "Simulate nothing: predict what would happen to the cluster at that address, or to the one that a file of `operator snapshot save` is of.",
+    ),
     text("run", "path", "With -from: this job is registered. May be given again."),
-    text("fail-node", "node", "With -from: this node is lost, by id, beginning of an id, or name. May be given again."),
+    text(
+        "fail-node",
+        "node",
+        "With -from: this node is lost, by id, beginning of an id, or name. May be given again.",
+    ),
 ];
 
 /// Flags that mean something without `-from` as well.
@@ -85,7 +93,9 @@ pub(super) fn args(
         for warning in warnings {
             ctx.output.warn(format_args!("Job Warnings:\n{warning}\n"))?;
         }
-        if let Some((other, _)) = jobs.iter().find(|(_, other)| other.id == job.id && other.namespace == job.namespace) {
+        if let Some((other, _)) =
+            jobs.iter().find(|(_, other)| other.id == job.id && other.namespace == job.namespace)
+        {
             return Err(Failure::message(format!("{other} and {path} are both of the job {:?}", job.id)));
         }
         jobs.push((path.clone(), job));
@@ -135,7 +145,9 @@ mod tests {
 
     #[test]
     fn addresses_and_names_of_files() {
-        for address in ["http://10.0.0.1:4646", "10.0.0.1:4646", "10.0.0.1", ":4646", "server-1:4646", "[::1]:4646"] {
+        for address in
+            ["http://10.0.0.1:4646", "10.0.0.1:4646", "10.0.0.1", ":4646", "server-1:4646", "[::1]:4646"]
+        {
             assert!(is_address(address), "{address}");
         }
         for file in ["state.snap", "./a:4646", "a:b", "snapshots/1", "a:99999"] {

@@ -90,7 +90,9 @@ async fn collected(stream: WebStream) -> WebAnswer {
             }
             Some(Ok(_)) => Failure::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the answer is larger than {ANSWER_LIMIT} bytes; ask for a stream, or for output with `origin` and `offset`"),
+                format!(
+                    "the answer is larger than {ANSWER_LIMIT} bytes; ask for a stream, or for output with `origin` and `offset`"
+                ),
             ),
             Some(Err(error)) => error.into(),
         };

@@ -8,8 +8,7 @@ use actix_web::{
 
 use super::{
     Context, agent, allocs, autopilot, call::Call, client, deployments, elsewhere, evals, failure::Failure,
-    jobs, logs, metrics, node_write, nodes, operator, read::Answer, register, scheduler, search,
-    snapshot,
+    jobs, logs, metrics, node_write, nodes, operator, read::Answer, register, scheduler, search, snapshot,
 };
 
 pub(super) async fn answer(

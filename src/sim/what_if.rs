@@ -20,7 +20,7 @@ use crate::cli::{Source, WhatIfArgs, reasons};
 const BLOCKED: u8 = 2;
 
 /// Predicts and prints. The exit code is 2 when something would find no room.
-pub fn run(args: &WhatIfArgs) -> ExitCode {
+pub(super) fn run(args: &WhatIfArgs) -> ExitCode {
     match words_of(args) {
         Ok((text, blocked)) => {
             // Whoever reads it may have gone.
@@ -62,7 +62,10 @@ fn words_of(args: &WhatIfArgs) -> Result<(String, bool), Problem> {
         Error::Refused(why) => Problem(format!("the cluster would refuse this: {why}")),
         Error::GoneAlready(id, status) => {
             let name = Names(&root).of(id);
-            Problem(format!("-fail-node: node {name} is {} already: losing it changes nothing", status.as_str()))
+            Problem(format!(
+                "-fail-node: node {name} is {} already: losing it changes nothing",
+                status.as_str()
+            ))
         }
         error => Problem(error.to_string()),
     })?;
@@ -87,7 +90,8 @@ fn read(from: &str, source: &mut impl io::Read) -> Result<Root, Problem> {
 
 /// As the server takes it.
 fn accept(path: &str, job: api::Job) -> Result<Job, Problem> {
-    let refused = |problems: Vec<String>| Problem(format!("{path}: the job is not valid: {}", problems.join("; ")));
+    let refused =
+        |problems: Vec<String>| Problem(format!("{path}: the job is not valid: {}", problems.join("; ")));
     let mut job = job.into_model().map_err(|refusal| refused(refusal.problems))?;
     jobspec::canonicalize(&mut job);
     let problems = jobspec::validate(&job);
@@ -95,7 +99,10 @@ fn accept(path: &str, job: api::Job) -> Result<Job, Problem> {
         return Err(refused(problems.iter().map(ToString::to_string).collect()));
     }
     if job.namespace != "default" {
-        return Err(refused(vec![format!("namespace {:?} does not exist; only \"default\" does", job.namespace)]));
+        return Err(refused(vec![format!(
+            "namespace {:?} does not exist; only \"default\" does",
+            job.namespace
+        )]));
     }
     Ok(job)
 }
@@ -183,7 +190,8 @@ fn table(args: &WhatIfArgs, root: &Root, prediction: &Prediction, now: Timestamp
                 group.unchanged
             );
             for (node, indexes) in &group.placed {
-                let _ = writeln!(text, "    place {} on {}: {}", indexes.len(), names.of(*node), list(indexes));
+                let _ =
+                    writeln!(text, "    place {} on {}: {}", indexes.len(), names.of(*node), list(indexes));
             }
             let mut ways: BTreeMap<(NodeId, NodeId), Vec<u32>> = BTreeMap::new();
             for moved in &group.moved {
@@ -198,7 +206,12 @@ fn table(args: &WhatIfArgs, root: &Root, prediction: &Prediction, now: Timestamp
                 };
             }
             for (node, indexes) in &group.stopped {
-                let _ = writeln!(text, "    stop {} on {}: {}", indexes.len(), names.of(*node), list(indexes));
+                let _ =
+                    writeln!(text, "    stop {} on {}: {}", indexes.len(), names.of(*node), list(indexes));
+            }
+            if group.evicted > 0 {
+                let count = counted(group.evicted as usize, "allocation");
+                let _ = writeln!(text, "    {count} of these gave way to more important ones");
             }
             if let Some(blocked) = &group.blocked {
                 let before = match blocked.before {
@@ -219,8 +232,12 @@ fn table(args: &WhatIfArgs, root: &Root, prediction: &Prediction, now: Timestamp
     for wait in &report.waits {
         let span = wait.at.since(now).as_secs();
         let _ = match &wait.what {
-            Waiting::Job(job, why) => writeln!(text, "  in {span}s: job \"{}\" is looked at again ({why})", job.id),
-            Waiting::Node => writeln!(text, "  in {span}s: a disconnected node counts as down, unless it is back"),
+            Waiting::Job(job, why) => {
+                writeln!(text, "  in {span}s: job \"{}\" is looked at again ({why})", job.id)
+            }
+            Waiting::Node => {
+                writeln!(text, "  in {span}s: a disconnected node counts as down, unless it is back")
+            }
         };
     }
     text += &fullest(report, &names);
@@ -243,7 +260,8 @@ fn fullest(report: &Report, names: &Names<'_>) -> String {
     let widths: [usize; 5] = std::array::from_fn(width);
     let mut text = String::from("\n");
     for row in &rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text += cells.join("  ").trim_end();
         text.push('\n');
     }
@@ -274,6 +292,7 @@ fn object(args: &WhatIfArgs, root: &Root, report: &Report, now: Timestamp) -> Va
                         "placed": per_node(&group.placed),
                         "moved": moved,
                         "stopped": per_node(&group.stopped),
+                        "evicted": group.evicted,
                         "in_place": group.in_place,
                         "unchanged": group.unchanged,
                         "blocked": blocked,
@@ -291,8 +310,12 @@ fn object(args: &WhatIfArgs, root: &Root, report: &Report, now: Timestamp) -> Va
         })
         .collect();
     let waits = report.waits.iter().map(|wait| match &wait.what {
-        Waiting::Job(job, why) => json!({ "in_s": wait.at.since(now).as_secs(), "job": &*job.id, "why": why }),
-        Waiting::Node => json!({ "in_s": wait.at.since(now).as_secs(), "why": "a disconnected node counts as down" }),
+        Waiting::Job(job, why) => {
+            json!({ "in_s": wait.at.since(now).as_secs(), "job": &*job.id, "why": why })
+        }
+        Waiting::Node => {
+            json!({ "in_s": wait.at.since(now).as_secs(), "why": "a disconnected node counts as down" })
+        }
     });
     let fullest = report.fullest.iter().map(|fill| {
         let [cpu, memory, disk] = fill.before.percent();

@@ -173,7 +173,7 @@ impl World {
         Evaluation::new(EvalId(self.id()), job, kind, 50, trigger, self.now)
     }
 
-    fn known_job(&mut self) -> Option<Job> {
+    pub(crate) fn known_job(&mut self) -> Option<Job> {
         let jobs: Vec<_> = self.root.jobs.values().cloned().collect();
         (!jobs.is_empty()).then(|| Job::clone(&jobs[self.rng.random_range(0..jobs.len())]))
     }

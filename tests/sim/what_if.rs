@@ -37,6 +37,8 @@ pub(crate) enum Compared {
     Rolled,
     /// A node was lost.
     Lost,
+    /// Nothing changed its place, as predicted.
+    Stayed,
     /// Time would have decided, or batch jobs that end.
     Left,
 }
@@ -44,14 +46,22 @@ pub(crate) enum Compared {
 impl World {
     /// Predicts something, does it, and compares.
     pub(crate) fn foresee(&mut self) -> Result<Compared, String> {
-        let ready: Vec<NodeId> =
-            self.root.nodes.values().filter(|node| node.status == NodeStatus::Ready).map(|node| node.id).collect();
+        let ready: Vec<NodeId> = self
+            .root
+            .nodes
+            .values()
+            .filter(|node| node.status == NodeStatus::Ready)
+            .map(|node| node.id)
+            .collect();
         let fails = self.one_in(2).then(|| self.pick(&ready)).flatten();
         let change = match fails {
             Some(node) => Change::Fail(node),
             None => {
-                let mut job = self.any_job();
+                // A new version of one that runs is rolled out, if there is one.
+                let known = self.known_job().filter(|job| job.kind == JobType::Service && !job.stop);
+                let mut job = known.filter(|_| !self.one_in(3)).unwrap_or_else(|| self.any_job());
                 job.kind = JobType::Service;
+                job.groups[0].tasks[0].resources.cpu_mhz += 7;
                 Change::Register(Box::new(job))
             }
         };
@@ -67,7 +77,9 @@ impl World {
         if !prediction.report.complete {
             return Err(format!("{change:?}: no end was predicted"));
         }
-        let ends = |root: &Root| root.allocs.values().any(|alloc| !alloc.is_terminal() && is_batch(root, &alloc.job));
+        let ends = |root: &Root| {
+            root.allocs.values().any(|alloc| !alloc.is_terminal() && is_batch(root, &alloc.job))
+        };
         let waits = |root: &Root| root.open_evals_since(0).any(|eval| eval.kind == JobType::Batch);
         let until = prediction.report.waits.first().map_or(self.now.plus(LONG_ENOUGH), |wait| wait.at);
         let left = [&before, &prediction.root].into_iter().any(|root| ends(root) || waits(root))
@@ -81,8 +93,14 @@ impl World {
         self.run_until(model::Timestamp(until.as_nanos() - 1))?;
         let kind = match fails {
             _ if left => Compared::Left,
+            _ if places(&before) == places(&prediction.root) => Compared::Stayed,
             Some(_) => Compared::Lost,
-            None if prediction.report.jobs.iter().any(|job| job.groups.values().any(|group| !group.moved.is_empty())) => {
+            None if prediction
+                .report
+                .jobs
+                .iter()
+                .any(|job| job.groups.values().any(|group| !group.moved.is_empty())) =>
+            {
                 Compared::Rolled
             }
             None => Compared::Placed,

@@ -65,7 +65,8 @@ impl BlockedEvals {
             if other.status != EvalStatus::Blocked {
                 continue;
             }
-            if other.create_index > eval.create_index {
+            // One entry may hold two: then the ids decide, or each would give way to the other.
+            if (other.create_index, other.id) > (eval.create_index, eval.id) {
                 return vec![Effect::Cancel(eval.id)];
             }
             effects.push(Effect::Cancel(other.id));
@@ -250,6 +251,19 @@ mod tests {
         let mut evals = BlockedEvals::default();
         assert_eq!(evals.block(&root, &stored(&root, 2)), [Effect::Cancel(EvalId(1))]);
         assert_eq!(evals.block(&root, &stored(&root, 1)), [Effect::Cancel(EvalId(1))]);
+        assert_eq!(evals.len(), 1);
+    }
+
+    #[test]
+    fn of_two_in_one_entry_one_stays() {
+        let mut root = Root::default();
+        with_job(&mut root, vec![]);
+        let both = vec![blocked(1, 1, &[]), blocked(2, 1, &[])];
+        root.apply(root.index + 1, Command::UpdateEvals { evals: both });
+        let stored = |id| root.evals[&EvalId(id)].clone();
+        let mut evals = BlockedEvals::default();
+        assert_eq!(evals.block(&root, &stored(1)), [Effect::Cancel(EvalId(1))]);
+        assert_eq!(evals.block(&root, &stored(2)), [Effect::Cancel(EvalId(1))]);
         assert_eq!(evals.len(), 1);
     }
 

@@ -48,6 +48,10 @@ pub enum Error {
     GoneAlready(NodeId, NodeStatus),
     #[error("job registration is disabled by the scheduler configuration of the cluster")]
     NoRegistration,
+    #[error(
+        "evaluations are paused by the scheduler configuration of the cluster: nothing would happen until they go on"
+    )]
+    Paused,
     #[error("the state refuses the change")]
     Refused(#[from] Refusal),
 }
@@ -90,6 +94,9 @@ pub fn predict(
     }
     if !registered.is_empty() && root.scheduler.reject_job_registration {
         return Err(Error::NoRegistration);
+    }
+    if root.scheduler.pause_eval_broker {
+        return Err(Error::Paused);
     }
     let lost = commands_for_gone(&cluster.root, &gone, now, cluster.ids);
     cluster.write(lost)?;
@@ -309,7 +316,7 @@ impl<'a> Cluster<'a> {
     }
 
     fn update(&self, alloc: &Allocation) -> Option<AllocUpdate> {
-        let stops = alloc.desired == DesiredStatus::Stop;
+        let stops = alloc.desired != DesiredStatus::Run;
         if alloc.client.is_terminal() {
             return None;
         }

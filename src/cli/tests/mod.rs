@@ -8,6 +8,7 @@ mod fixtures; // the redis job of the tutorials as the API shows it
 mod jobs; // run, stop, status, monitor
 mod nodes; // nodes, servers, Consul's commands
 mod tasks; // alloc status, logs
+mod what_if; // predictions and saved states
 
 use std::{collections::BTreeMap, time::Duration};
 

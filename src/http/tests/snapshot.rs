@@ -7,7 +7,10 @@ use state::{
 };
 
 use super::world::World;
-use crate::{actors::ports::{StateReader as _, Target, WebRequest}, http::passed_on};
+use crate::{
+    actors::ports::{StateReader as _, Target, WebRequest},
+    http::passed_on,
+};
 
 fn rows(root: &Root) -> Vec<Vec<u8>> {
     root.rows().map(|row| seal(&row)).collect()
@@ -40,7 +43,8 @@ async fn an_agent_without_state_passes_it_on_bit_by_bit_and_whole() {
         hops: 1,
         ..WebRequest::default()
     };
-    let answer = tokio::time::timeout(Duration::from_secs(10), passed_on::answer_for(&server.ctx, request)).await;
+    let answer =
+        tokio::time::timeout(Duration::from_secs(10), passed_on::answer_for(&server.ctx, request)).await;
     assert_eq!(answer.unwrap().body, reply.body);
 }
 

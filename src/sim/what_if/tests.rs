@@ -28,7 +28,13 @@ fn job(count: u32) -> api::Job {
     let resources = Resources { cpu_mhz: 100, memory_mb: 600, ..Resources::default() };
     let task = Task { name: "t".into(), driver: "mock_driver".into(), resources, ..Task::default() };
     let group = TaskGroup { name: "g".into(), count, tasks: vec![task], ..TaskGroup::default() };
-    let job = Job { id: "web".into(), name: "web".into(), datacenters: vec!["dc1".into()], groups: vec![group], ..Job::default() };
+    let job = Job {
+        id: "web".into(),
+        name: "web".into(),
+        datacenters: vec!["dc1".into()],
+        groups: vec![group],
+        ..Job::default()
+    };
     api::Job::from(&job)
 }
 
@@ -52,11 +58,18 @@ fn refusal(args: &WhatIfArgs) -> String {
 fn what_is_placed_and_what_is_not() {
     let (text, blocked) = words_of(&args(Some(2), &[])).unwrap();
     assert!(!blocked);
-    assert!(text.contains("Job \"web\", registered") && text.contains("2 placed") && text.contains("place 1 on "), "{text}");
+    assert!(
+        text.contains("Job \"web\", registered") && text.contains("2 placed") && text.contains("place 1 on "),
+        "{text}"
+    );
     assert!(text.contains("0% -> 60%") && text.ends_with("\nEverything finds room.\n"), "{text}");
     let (text, blocked) = words_of(&args(Some(4), &["n1"])).unwrap();
     assert!(blocked);
-    assert!(text.contains("no room for 1 allocation\n") && text.contains("Dimension \"memory\" exhausted on 3 nodes"), "{text}");
+    assert!(
+        text.contains("no room for 1 allocation\n")
+            && text.contains("Dimension \"memory\" exhausted on 3 nodes"),
+        "{text}"
+    );
     assert!(!text.contains("on n1 "), "{text}");
 }
 
@@ -79,7 +92,9 @@ fn nodes_are_found_by_id_by_its_beginning_and_by_name() {
     for words in ["n2", "1b", "1B00", &full.to_string()] {
         assert_eq!(find_node(&root, words).unwrap(), full, "{words}");
     }
-    for (words, expected) in [("n3", "no such node"), ("1", "2 nodes match"), ("twin", "2 nodes match"), ("", "no such node")] {
+    for (words, expected) in
+        [("n3", "no such node"), ("1", "2 nodes match"), ("twin", "2 nodes match"), ("", "no such node")]
+    {
         let refused = find_node(&root, words).unwrap_err().to_string();
         assert!(refused.contains(expected) && refused.contains("n1") | refused.contains("twin"), "{refused}");
     }
@@ -92,7 +107,10 @@ fn what_cannot_be_predicted_is_told() {
         bytes.truncate(bytes.len() - 30);
     }
     let words = refusal(&cut);
-    assert!(words.starts_with("http://there:4646: ") && (words.contains("cut off") || words.contains("checksum")), "{words}");
+    assert!(
+        words.starts_with("http://there:4646: ") && (words.contains("cut off") || words.contains("checksum")),
+        "{words}"
+    );
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8]| {
         std::fs::write(dir.path().join(name), bytes).unwrap();

@@ -41,6 +41,8 @@ pub struct GroupReport {
     pub moved: Vec<Move>,
     /// Per node, the indexes of allocations that end without a successor.
     pub stopped: BTreeMap<NodeId, Vec<u32>>,
+    /// How many of those that moved or ended gave way to more important ones.
+    pub evicted: u32,
     /// Allocations that get the new version and run on.
     pub in_place: u32,
     /// Allocations that are as they were.
@@ -176,6 +178,9 @@ fn job_report(before: &Root, after: &Root, key: &JobKey, registered: bool) -> Jo
     let mut left: BTreeMap<(&str, u32), Vec<&Allocation>> = BTreeMap::new();
     for alloc in had.values().filter(|alloc| !has.contains_key(&alloc.id)) {
         left.entry((&alloc.group, alloc.index)).or_default().push(alloc);
+        if after.allocs.get(&alloc.id).is_some_and(|alloc| alloc.preempted_by.is_some()) {
+            groups.entry(alloc.group.to_string()).or_default().evicted += 1;
+        }
     }
     for alloc in has.values() {
         let group = groups.entry(alloc.group.to_string()).or_default();

@@ -170,6 +170,20 @@ fn what_waits_for_a_time_is_named_and_not_waited_for() {
 }
 
 #[test]
+fn less_important_jobs_give_way_where_operators_allow_it() {
+    let mut root = cluster(1);
+    let preemption = model::Preemption { service: true, ..Default::default() };
+    let settings = model::SchedulerSettings { preemption, ..Default::default() };
+    root.apply(9, Command::SetScheduler { settings, enforce_index: None });
+    let root = after(&root, &[register(&Job { priority: 20, ..job("low", 2, 450) })]).root;
+    let report = after(&root, &[register(&Job { priority: 80, ..job("high", 1, 450) })]).report;
+    let low = group(&report, "low");
+    assert_eq!((low.evicted, low.unchanged, low.blocked.map(|blocked| blocked.missing)), (1, 1, Some(1)));
+    assert_eq!(group(&report, "high").placed.len(), 1);
+    assert!(report.is_blocked());
+}
+
+#[test]
 fn changes_that_are_not_possible_are_refused() {
     let mut root = cluster(1);
     assert_eq!(run(&root, &[Change::Fail(NodeId(9))]).unwrap_err(), Error::NoNode(NodeId(9)));
@@ -179,6 +193,9 @@ fn changes_that_are_not_possible_are_refused() {
     let settings = model::SchedulerSettings { reject_job_registration: true, ..Default::default() };
     root.apply(9, Command::SetScheduler { settings, enforce_index: None });
     assert_eq!(run(&root, &[register(&job("web", 1, 1))]).unwrap_err(), Error::NoRegistration);
+    let settings = model::SchedulerSettings { pause_eval_broker: true, ..Default::default() };
+    root.apply(10, Command::SetScheduler { settings, enforce_index: None });
+    assert_eq!(run(&root, &[register(&job("web", 1, 1))]).unwrap_err(), Error::Paused);
 }
 
 #[test]
