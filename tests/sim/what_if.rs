@@ -58,9 +58,14 @@ impl World {
             Some(node) => Change::Fail(node),
             None => {
                 // A new version of one that runs is rolled out, if there is one.
-                let known = self.known_job().filter(|job| job.kind == JobType::Service && !job.stop);
+                let known = self.known_job().filter(|job| job.kind.rolls_out() && !job.stop);
                 let mut job = known.filter(|_| !self.one_in(3)).unwrap_or_else(|| self.any_job());
-                job.kind = JobType::Service;
+                // Those that end leave room at a time that nobody knows.
+                job.kind = match job.kind {
+                    JobType::Batch => JobType::Service,
+                    JobType::Sysbatch => JobType::System,
+                    kind => kind,
+                };
                 job.groups[0].tasks[0].resources.cpu_mhz += 7;
                 Change::Register(Box::new(job))
             }
@@ -80,7 +85,7 @@ impl World {
         let ends = |root: &Root| {
             root.allocs.values().any(|alloc| !alloc.is_terminal() && is_batch(root, &alloc.job))
         };
-        let waits = |root: &Root| root.open_evals_since(0).any(|eval| eval.kind == JobType::Batch);
+        let waits = |root: &Root| root.open_evals_since(0).any(|eval| eval.kind.completes());
         let until = prediction.report.waits.first().map_or(self.now.plus(LONG_ENOUGH), |wait| wait.at);
         let left = [&before, &prediction.root].into_iter().any(|root| ends(root) || waits(root))
             || until < self.now.plus(NOTICED);
@@ -93,7 +98,7 @@ impl World {
         self.run_until(model::Timestamp(until.as_nanos() - 1))?;
         let kind = match fails {
             _ if left => Compared::Left,
-            _ if places(&before) == places(&prediction.root) => Compared::Stayed,
+            Some(_) if places(&before) == places(&prediction.root) => Compared::Stayed,
             Some(_) => Compared::Lost,
             None if prediction
                 .report
@@ -103,6 +108,7 @@ impl World {
             {
                 Compared::Rolled
             }
+            None if places(&before) == places(&prediction.root) => Compared::Stayed,
             None => Compared::Placed,
         };
         let same = self.same_as(&prediction);
@@ -137,7 +143,7 @@ impl World {
 }
 
 fn is_batch(root: &Root, job: &model::JobKey) -> bool {
-    root.jobs.get(job).is_some_and(|job| job.kind == JobType::Batch)
+    root.jobs.get(job).is_some_and(|job| job.kind.completes())
 }
 
 /// Lives with a prediction at the end of each round, and how often which kind was compared.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use model::{
     AllocHealth, AllocUpdate, Allocation, ClientStatus, DesiredStatus, EvalId, EvalStatus, Evaluation, Job,
-    JobType, NodeId, NodeStatus, Timestamp, Trigger,
+    NodeId, NodeStatus, Timestamp, Trigger,
 };
 use scheduler::{Input, schedule};
 use state::{Command, Outcome, Refusal, Root};
@@ -24,6 +24,7 @@ use crate::{
     eval_broker::{self, Broker},
     node_gateway::{evals_for_lost, evals_for_report, overdue},
     node_loss::commands_for_gone,
+    per_node_jobs::evals_for_turned_nodes,
     plan_applier::{Submission, batch},
     scheduler_worker::{Next, after_plan, given_up, rng_seed},
 };
@@ -276,14 +277,15 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Roll-outs, drains, and what was lost without anybody looking.
+    /// Roll-outs, drains, jobs of every node, and what was lost without anybody looking.
     fn look(&mut self) -> Result<bool, Refusal> {
         let (root, now) = (self.root.clone(), self.now);
         let look = self.watcher.look(&root, now);
         let of = |effect| deployment_watcher::command(&root, effect, now, self.ids);
         let commands: Vec<Command> = look.effects.iter().filter_map(of).collect();
         let mut any = self.write(commands)?;
-        let evals = evals_for_lost(&self.root, now, self.ids);
+        let mut evals = evals_for_lost(&self.root, now, self.ids);
+        evals.extend(evals_for_turned_nodes(&self.root, now, self.ids));
         if !evals.is_empty() {
             any |= self.write(vec![Command::UpdateEvals { evals }])?;
         }
@@ -320,8 +322,8 @@ impl<'a> Cluster<'a> {
         if alloc.client.is_terminal() {
             return None;
         }
-        let is_batch = self.root.job_of(alloc).is_some_and(|job| job.kind == JobType::Batch);
-        let becomes_healthy = !stops && !is_batch && alloc.deployment.is_some() && alloc.health.is_none();
+        let completes = self.root.job_of(alloc).is_some_and(|job| job.kind.completes());
+        let becomes_healthy = !stops && !completes && alloc.deployment.is_some() && alloc.health.is_none();
         if !stops && alloc.client == ClientStatus::Running && !becomes_healthy {
             return None;
         }

@@ -174,10 +174,13 @@ fn job_report(before: &Root, after: &Root, key: &JobKey, registered: bool) -> Jo
         groups.extend(job.groups.iter().map(|group| (group.name.clone(), GroupReport::default())));
     }
     let (had, has) = (live(before, key), live(after, key));
-    // Per group and index, who left; each is followed by one that came.
-    let mut left: BTreeMap<(&str, u32), Vec<&Allocation>> = BTreeMap::new();
+    // Per group and index, who left; each is followed by one that came. Jobs of every node have one index everywhere.
+    let is_per_node = after.jobs.get(key).is_some_and(|job| job.kind.is_per_node());
+    let place =
+        |alloc: &Allocation| (alloc.group.to_string(), alloc.index, is_per_node.then_some(alloc.node));
+    let mut left: BTreeMap<(String, u32, Option<NodeId>), Vec<&Allocation>> = BTreeMap::new();
     for alloc in had.values().filter(|alloc| !has.contains_key(&alloc.id)) {
-        left.entry((&alloc.group, alloc.index)).or_default().push(alloc);
+        left.entry(place(alloc)).or_default().push(alloc);
         if after.allocs.get(&alloc.id).is_some_and(|alloc| alloc.preempted_by.is_some()) {
             groups.entry(alloc.group.to_string()).or_default().evicted += 1;
         }
@@ -187,7 +190,7 @@ fn job_report(before: &Root, after: &Root, key: &JobKey, registered: bool) -> Jo
         match had.get(&alloc.id) {
             Some(old) if old.job_index != alloc.job_index => group.in_place += 1,
             Some(_) => group.unchanged += 1,
-            None => match left.get_mut(&(&*alloc.group, alloc.index)).and_then(Vec::pop) {
+            None => match left.get_mut(&place(alloc)).and_then(Vec::pop) {
                 Some(old) => group.moved.push(Move { index: alloc.index, from: old.node, to: alloc.node }),
                 None => group.placed.entry(alloc.node).or_default().push(alloc.index),
             },

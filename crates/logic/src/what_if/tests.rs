@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use model::{
-    Capacity, Constraint, Disconnect, DriverInfo, NetworkAsk, Node, Operand, Port, Resources, Task,
+    Capacity, Constraint, Disconnect, DriverInfo, JobType, NetworkAsk, Node, Operand, Port, Resources, Task,
     TaskGroup, UpdateStrategy,
 };
 use proptest::prelude::*;
@@ -181,6 +181,18 @@ fn less_important_jobs_give_way_where_operators_allow_it() {
     assert_eq!((low.evicted, low.unchanged, low.blocked.map(|blocked| blocked.missing)), (1, 1, Some(1)));
     assert_eq!(group(&report, "high").placed.len(), 1);
     assert!(report.is_blocked());
+}
+
+#[test]
+fn a_job_of_every_node_is_replaced_where_it_is_and_lost_with_its_node() {
+    let everywhere = |mb| Job { kind: JobType::System, ..job("agent", 1, mb) };
+    let root = after(&cluster(3), &[register(&everywhere(100))]).root;
+    let agent = group(&after(&root, &[register(&everywhere(200))]).report, "agent");
+    assert_eq!(agent.moved.len(), 3, "{agent:?}");
+    assert!(agent.moved.iter().all(|moved| moved.from == moved.to), "{agent:?}");
+    let agent = group(&after(&root, &[Change::Fail(NodeId(2))]).report, "agent");
+    assert_eq!((agent.stopped.keys().copied().collect::<Vec<_>>(), agent.unchanged), (vec![NodeId(2)], 2));
+    assert!(agent.placed.is_empty() && agent.moved.is_empty(), "{agent:?}");
 }
 
 #[test]
