@@ -9,7 +9,7 @@
 //! | `--soak` | 60 | minutes of virtual time with 10 % loss and 5 % of the members starved; 0: leave it out |
 //! | `--soak-members` | 1000 | |
 //! | `--crowd` | 10000 | size of a pool of which only some members are simulated in full; 0: leave it out |
-//! | `--whole` | 200 | so many of them |
+//! | `--whole` | 100 | so many of them |
 //! | `--regions` | 1,10,100 | regions of 3 servers each, federated; empty: leave this part out |
 //! | `--seed` | 1 | |
 //!
@@ -296,7 +296,7 @@ fn main() -> io::Result<()> {
             ("members", "10,100,1000"),
             ("runs", "3"),
             ("crowd", "10000"),
-            ("whole", "200"),
+            ("whole", "100"),
             ("soak", "60"),
             ("soak-members", "1000"),
             ("regions", "1,10,100"),

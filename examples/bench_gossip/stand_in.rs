@@ -51,7 +51,7 @@ struct Rumour<'a> {
     tags: &'a Tags,
 }
 
-/// What has happened to a stand-in's message. The numbers are those of the wire.
+/// Kinds of messages, as on the wire.
 const PING: u8 = 0;
 const ACK: u8 = 1;
 const PING_REQ: u8 = 2;
@@ -161,8 +161,7 @@ impl World {
         });
     }
 
-    /// A whole one wrote to a stand-in. Whom it is asked to probe answers, if it is a stand-in, too, as from a whole
-    /// one it comes back as a packet.
+    /// A whole one wrote to a stand-in, or one stand-in asks another to probe: that one answers at once.
     pub(crate) fn stand_in_receives(&mut self, at: usize, from: SocketAddr, bytes: &[u8]) {
         const HEAD: usize = 7 + 4 + 1;
         const NAME: usize = 31;
