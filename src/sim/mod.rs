@@ -41,6 +41,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(50);
 /// Without any progress for so long, evaluations are looked at: perhaps nothing more will come.
 const STUCK: Duration = Duration::from_secs(5);
+/// Nodes that do not say for so long that what they were given runs will not say it any more.
+const SILENT: Duration = Duration::from_secs(60);
 /// Widest bar, in characters.
 const BAR: u64 = 40;
 
@@ -173,7 +175,8 @@ async fn one_run(
         if moved.0.elapsed() > STUCK && registered {
             // What is blocked stays so: nothing else happens in this cluster.
             let open = user.evals().await?.iter().any(|eval| eval.status == "pending");
-            if !open {
+            // Nodes that have much to start say nothing for a while.
+            if !open && (sample.running >= sample.placed || moved.0.elapsed() > SILENT) {
                 break;
             }
         }
@@ -243,7 +246,7 @@ async fn one_run(
 
 /// Waits until the servers have done what the last allocations left to do, a snapshot perhaps; not for ever.
 async fn at_rest(servers: &Servers) {
-    for _ in 0..30 {
+    for _ in 0..10 {
         let before = servers.used().cpu;
         tokio::time::sleep(Duration::from_secs(1)).await;
         if (servers.used().cpu - before).as_secs_f64() < 0.05 {
