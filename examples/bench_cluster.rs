@@ -4,25 +4,11 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use troupe::{
-    agent,
-    cli::{self, Hooks},
-    sim, supervisor,
-};
-
 fn main() -> ExitCode {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     // Started again as a server it has the command line of one.
     if words.get(1).is_none_or(|word| word != "agent") {
         words.insert(1.min(words.len()), "sim".into());
     }
-    let hooks = Hooks {
-        agent: agent::run,
-        validate: agent::validate,
-        recover: agent::recover,
-        simulate: sim::run,
-        predict: sim::predict,
-        supervise: supervisor::supervise_main,
-    };
-    cli::run(words, hooks)
+    troupe::program::run(words)
 }

@@ -12,3 +12,4 @@ pub mod supervisor; // the process that keeps raw processes alive while the agen
 pub mod cli; // commands, tables, diagnostics; talks only to the HTTP API
 pub mod agent; // the composition root: configuration, start order, stop order
 pub mod sim; // a whole cluster on one machine: real servers, simulated nodes
+pub mod program; // connects the command line with all of these

@@ -26,7 +26,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("agent", &["actors", "raft", "net", "dns", "http", "driver", "supervisor", "cli"]),
     // Connects node agents with simulated machines, as `agent` connects them with real ones.
     ("sim", &["actors", "net", "driver", "cli", "agent"]),
-    ("main", &["agent", "cli", "sim", "supervisor"]),
+    // Apart from `main`, so that an example can be the program, too.
+    ("program", &["agent", "cli", "sim", "supervisor"]),
+    ("main", &["program"]),
 ];
 
 /// Library, the rooms that may name it. What is not listed may be named anywhere.

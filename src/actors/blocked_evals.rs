@@ -102,11 +102,7 @@ impl Handler<StateChanged> for BlockedEvals {
 
     fn handle(&mut self, _: StateChanged, _: &mut Self::Context) {
         let root = self.state.root();
-        let mut effects = self.brain.drop_settled(&root);
-        effects.extend(self.brain.wake(&root));
-        for eval in root.open_evals_since(self.seen) {
-            effects.extend(self.brain.block(&root, eval));
-        }
+        let effects = self.brain.look(&root, self.seen);
         self.seen = root.index;
         self.perform(&root, effects);
     }

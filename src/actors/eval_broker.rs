@@ -175,9 +175,7 @@ impl Handler<StateChanged> for EvalBroker {
     fn handle(&mut self, _: StateChanged, context: &mut Self::Context) {
         let root = self.state.root();
         let now = self.clock.now();
-        for eval in root.open_evals_since(self.seen).filter(|eval| eval.status == EvalStatus::Pending) {
-            self.brain.enqueue(eval, now);
-        }
+        self.brain.look(&root, self.seen, now);
         self.seen = root.index;
         self.hand_out(context);
     }

@@ -255,11 +255,7 @@ pub(super) fn place(log: &Log, job: Job, alloc: u128, node: NodeId) {
         node,
         group: "group".into(),
         index: alloc as u32,
-        ports: vec![],
-        deployment: None,
-        previous: None,
-        reschedules: vec![],
-        metric: None,
+        ..Placement::default()
     });
     log.apply(vec![Command::ApplyPlan { plan: Box::new(plan), evals: vec![] }]);
 }

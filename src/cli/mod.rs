@@ -69,7 +69,7 @@ use self::{
     output::{Failure, Outcome},
 };
 
-/// What the binary does besides asking an agent: connected in `main.rs`.
+/// What the binary does besides asking an agent: connected in `program.rs`.
 #[derive(Debug, Clone, Copy)]
 pub struct Hooks {
     /// Runs an agent until it is told to stop.

@@ -1,4 +1,4 @@
-//! `sim`: a cluster with simulated nodes. Reads flags; what happens is wired in `main.rs`.
+//! `sim`: a cluster with simulated nodes. Reads flags; what happens is wired in `program.rs`.
 
 use std::{path::PathBuf, time::Duration};
 

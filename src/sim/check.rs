@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     jobs::{TASK_MB, TASK_MHZ, is_everywhere},
-    machine::{CAPACITY, RACKS},
+    machine::{CAPACITY, RACKS, WANTED_HALF, half_of},
     nodes::Nodes,
 };
 use crate::cli::SimArgs;
@@ -21,7 +21,7 @@ pub(super) fn problems(args: &SimArgs, nodes: &Nodes, wanted: u64) -> Vec<String
         if allocs.len() as u64 > fit {
             problems.push(format!("node {number} has {} allocations and room for {fit}", allocs.len()));
         }
-        if args.constraint && number / RACKS % 2 != 1 && !allocs.is_empty() {
+        if args.constraint && half_of(number) != WANTED_HALF && !allocs.is_empty() {
             problems.push(format!("node {number} has {} allocations that may not be there", allocs.len()));
         }
         let mut ports = HashSet::new();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::machine::WANTED_HALF;
 use crate::cli::SimArgs;
 
 /// What one task asks for.
@@ -39,7 +40,8 @@ pub(super) fn job(args: &SimArgs, name: &str, groups: usize, count: usize) -> Va
         job["Update"] = json!({ "MaxParallel": 0 });
     }
     if args.constraint {
-        job["Constraints"] = json!([{ "LTarget": "${meta.half}", "RTarget": "1", "Operand": "=" }]);
+        job["Constraints"] =
+            json!([{ "LTarget": "${meta.half}", "RTarget": WANTED_HALF.to_string(), "Operand": "=" }]);
     }
     if args.affinity {
         job["Affinities"] =

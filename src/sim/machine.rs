@@ -9,14 +9,21 @@ use crate::actors::ports::{AllocDisk, HostFacts, HostProbe, HostUsage, NodeStore
 
 /// Values of `meta.rack`.
 pub(super) const RACKS: usize = 20;
-/// Values of `meta.half` and `meta.tenth`.
+/// Values of `meta.half` and `meta.tenth`; rack by rack they change.
 const HALVES: usize = 2;
 const TENTHS: usize = 10;
+/// The `meta.half` that jobs with a constraint want.
+pub(super) const WANTED_HALF: usize = 1;
 
 /// What each simulated node has: 32,000 MHz, 128 GiB of memory, 1 TB of disk.
 pub(super) const CAPACITY: Capacity = Capacity { cpu_mhz: 32_000, memory_mb: 131_072, disk_mb: 1_000_000 };
 /// Ports that are given out.
 const PORTS: (u16, u16) = (20_000, 32_000);
+
+/// Which half of the nodes the node of that number is in.
+pub(super) fn half_of(number: usize) -> usize {
+    number / RACKS % HALVES
+}
 
 /// What the node of that number says of itself; drivers come later.
 pub(super) fn describe(id: NodeId, number: usize) -> Node {
@@ -27,8 +34,8 @@ pub(super) fn describe(id: NodeId, number: usize) -> Node {
         address: "127.0.0.1".into(),
         meta: [
             ("rack".to_owned(), format!("r{}", number % RACKS)),
-            ("half".to_owned(), format!("{}", number / RACKS % HALVES)),
-            ("tenth".to_owned(), format!("{}", number / RACKS % TENTHS)),
+            ("half".to_owned(), half_of(number).to_string()),
+            ("tenth".to_owned(), (number / RACKS % TENTHS).to_string()),
         ]
         .into(),
         attributes: [("kernel.name".to_owned(), "linux".to_owned())].into(),

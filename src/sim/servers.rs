@@ -25,7 +25,6 @@ struct Server {
 pub(super) struct Servers {
     servers: Vec<Server>,
     dir: PathBuf,
-    keep: bool,
 }
 
 /// What the servers have used so far, all together.
@@ -39,12 +38,12 @@ pub(super) struct Used {
 }
 
 impl Servers {
-    /// Starts them in `dir`, which must not exist. `keep` leaves the directory there at the end.
-    pub(super) fn start(count: usize, dir: PathBuf, keep: bool) -> Result<Self, Problem> {
+    /// Starts them in `dir`, which must not exist.
+    pub(super) fn start(count: usize, dir: PathBuf) -> Result<Self, Problem> {
         let words = |error: io::Error| Problem(format!("{} cannot be made: {error}", dir.display()));
         fs::create_dir_all(dir.parent().unwrap_or(Path::new("."))).map_err(words)?;
         fs::create_dir(&dir).map_err(words)?;
-        let mut servers = Self { servers: Vec::new(), dir, keep };
+        let mut servers = Self { servers: Vec::new(), dir };
         let ports = free_ports(3 * count)?;
         let gossip: Vec<SocketAddr> = ports.chunks(3).map(|ports| ports[2]).collect();
         for (number, ports) in ports.chunks(3).enumerate() {
@@ -132,9 +131,7 @@ impl Drop for Servers {
             let _ = server.child.kill();
             let _ = server.child.wait();
         }
-        if !self.keep {
-            let _ = fs::remove_dir_all(&self.dir);
-        }
+        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 

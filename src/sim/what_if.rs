@@ -13,7 +13,7 @@ use model::{Job, Node, NodeId, Timestamp};
 use serde_json::{Value, json};
 use state::{Root, records::read_state};
 
-use super::{Problem, complain, model_now};
+use super::{Problem, complain, wall_clock};
 use crate::cli::{Source, WhatIfArgs, reasons};
 
 /// Something would find no room.
@@ -34,7 +34,7 @@ pub(super) fn run(args: &WhatIfArgs) -> ExitCode {
 /// What is printed, and whether something would find no room.
 fn words_of(args: &WhatIfArgs) -> Result<(String, bool), Problem> {
     let (root, now) = match &args.state {
-        Source::Fetched(bytes) => (read(&args.from, &mut &bytes[..])?, Timestamp(model_now())),
+        Source::Fetched(bytes) => (read(&args.from, &mut &bytes[..])?, Timestamp(wall_clock())),
         Source::File(path) => {
             let file = File::open(path).map_err(|error| Problem(format!("{}: {error}", args.from)))?;
             let root = read(&args.from, &mut BufReader::new(file))?;

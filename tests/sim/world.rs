@@ -262,14 +262,8 @@ impl World {
     /// What the leader's actors do when the state changed.
     pub(crate) fn notice(&mut self) {
         let root = self.root.clone();
-        let mut effects = self.blocked.drop_settled(&root);
-        effects.extend(self.blocked.wake(&root));
-        for eval in root.open_evals_since(self.seen) {
-            if eval.status == EvalStatus::Pending {
-                self.broker.enqueue(eval, self.now);
-            }
-            effects.extend(self.blocked.block(&root, eval));
-        }
+        self.broker.look(&root, self.seen, self.now);
+        let effects = self.blocked.look(&root, self.seen);
         self.unblock(&root, effects);
         self.look_at_deployments();
         self.look_for_lost();

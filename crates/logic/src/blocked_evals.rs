@@ -50,6 +50,16 @@ pub struct BlockedEvals {
 }
 
 impl BlockedEvals {
+    /// Drops what is settled, wakes what may have room now, and takes in what was blocked after the index.
+    pub fn look(&mut self, root: &Root, after: u64) -> Vec<Effect> {
+        let mut effects = self.drop_settled(root);
+        effects.extend(self.wake(root));
+        for eval in root.open_evals_since(after) {
+            effects.extend(self.block(root, eval));
+        }
+        effects
+    }
+
     /// Takes in a blocked evaluation. Room may have appeared while the scheduler was thinking: then it is unblocked
     /// at once.
     pub fn block(&mut self, root: &Root, eval: &Evaluation) -> Vec<Effect> {

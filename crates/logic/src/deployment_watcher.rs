@@ -219,12 +219,7 @@ mod tests {
             id: AllocId(1),
             node: NodeId(1),
             group: "g".into(),
-            index: 0,
-            ports: vec![],
-            deployment: None,
-            previous: None,
-            reschedules: vec![],
-            metric: None,
+            ..Placement::default()
         });
         root.apply(4, Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
         assert!(evaluates(&root));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use model::{EvalId, EvalStatus, Evaluation, JobKey, Timestamp};
+use state::Root;
 
 /// A worker that does not answer for this long has lost its evaluation.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -79,6 +80,13 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// Takes in what is pending and changed after the index.
+    pub fn look(&mut self, root: &Root, after: u64, now: Timestamp) {
+        for eval in root.open_evals_since(after).filter(|eval| eval.status == EvalStatus::Pending) {
+            self.enqueue(eval, now);
+        }
+    }
+
     /// Takes in an evaluation that is pending, or blocked and now unblocked. One that is known is not taken twice.
     pub fn enqueue(&mut self, eval: &Evaluation, now: Timestamp) {
         if eval.status.is_terminal() || !self.known.insert(eval.id) {

@@ -216,12 +216,7 @@ mod tests {
             id: AllocId(1),
             node: NodeId(1),
             group: "group".into(),
-            index: 0,
-            ports: vec![],
-            deployment: None,
-            previous: None,
-            reschedules: vec![],
-            metric: None,
+            ..Placement::default()
         });
         root.apply(3, Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
         root

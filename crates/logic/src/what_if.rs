@@ -198,14 +198,8 @@ impl<'a> Cluster<'a> {
     /// Evaluations that are new, or may have room now.
     fn notice(&mut self) -> Result<bool, Refusal> {
         let root = self.root.clone();
-        let mut effects = self.blocked.drop_settled(&root);
-        effects.extend(self.blocked.wake(&root));
-        for eval in root.open_evals_since(self.seen) {
-            if eval.status == EvalStatus::Pending {
-                self.broker.enqueue(eval, self.now);
-            }
-            effects.extend(self.blocked.block(&root, eval));
-        }
+        self.broker.look(&root, self.seen, self.now);
+        let effects = self.blocked.look(&root, self.seen);
         self.seen = root.index;
         self.unblock(effects)
     }

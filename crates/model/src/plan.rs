@@ -114,7 +114,7 @@ pub struct Eviction {
 }
 
 /// A new allocation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Placement {
     pub id: AllocId,
     pub node: NodeId,

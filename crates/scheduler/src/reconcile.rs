@@ -154,7 +154,7 @@ pub(crate) fn reconcile<'a>(
         }
     }
     if job.kind.is_per_node() {
-        let task = every_node::Task::new(root, eval, job, feasibility, now);
+        let task = every_node::Task::new(root, eval, job, feasibility, &rollout, now);
         work.on_nodes = task.reconcile(&allocs, &mut work);
         work.rollout = rollout;
         return work;

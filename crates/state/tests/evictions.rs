@@ -35,12 +35,8 @@ fn plan(root: &Root, id: &str, alloc: AllocId) -> Plan {
         id: alloc,
         node: NODE,
         group: "g".into(),
-        index: 0,
         ports: vec![AssignedPort { label: "http".into(), task: None, value: 80, to: 0 }],
-        deployment: None,
-        previous: None,
-        reschedules: vec![],
-        metric: None,
+        ..Placement::default()
     });
     plan
 }

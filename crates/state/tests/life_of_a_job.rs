@@ -122,12 +122,8 @@ fn running() -> World {
         id: ALLOC,
         node: NODE,
         group: "cache".into(),
-        index: 0,
         ports: vec![AssignedPort { label: "db".into(), task: Some("redis".into()), value: 20001, to: 0 }],
-        deployment: None,
-        previous: None,
-        reschedules: vec![],
-        metric: None,
+        ..Placement::default()
     });
     world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![eval(1, EvalStatus::Complete)] });
     world.apply(reported(ClientStatus::Running));
@@ -180,12 +176,8 @@ fn what_was_replaced_and_did_its_work_all_the_same_is_not_forgotten() {
             id: AllocId(11),
             node: NODE,
             group: "cache".into(),
-            index: 0,
-            ports: vec![],
-            deployment: None,
             previous: Some(ALLOC),
-            reschedules: vec![],
-            metric: None,
+            ..Placement::default()
         });
         world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![eval(2, EvalStatus::Complete)] });
         world.apply(Command::Collect { before: Timestamp(100) });

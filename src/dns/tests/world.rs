@@ -143,11 +143,7 @@ impl World {
             node: NodeId(instance.node),
             group: "group".into(),
             index: (self.next - 101) as u32,
-            ports: vec![],
-            deployment: None,
-            previous: None,
-            reschedules: vec![],
-            metric: None,
+            ..Placement::default()
         });
         let mut done = Evaluation::new(eval, key(), JobType::Service, 50, Trigger::JobRegister, Timestamp(3));
         done.status = EvalStatus::Complete;

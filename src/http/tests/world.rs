@@ -378,12 +378,8 @@ impl World {
             id: ALLOC,
             node: NODE,
             group: Arc::from("front"),
-            index: 0,
-            ports: Vec::new(),
             deployment: None::<DeploymentId>,
-            previous: None,
-            reschedules: Vec::new(),
-            metric: None,
+            ..Placement::default()
         });
         self.log.apply(vec![Command::ApplyPlan { plan: Box::new(plan), evals: Vec::new() }]);
         self.report(TaskPhase::Running);

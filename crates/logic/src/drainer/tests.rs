@@ -50,11 +50,7 @@ impl World {
             node: NodeId(node),
             group: "group".into(),
             index: (alloc as u32 - 1) % 3,
-            ports: vec![],
-            deployment: None,
-            previous: None,
-            reschedules: vec![],
-            metric: None,
+            ..Placement::default()
         });
         self.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
     }
@@ -75,12 +71,7 @@ impl World {
             id: AllocId(alloc),
             node: NodeId(1),
             group: "group".into(),
-            index: 0,
-            ports: vec![],
-            deployment: None,
-            previous: None,
-            reschedules: vec![],
-            metric: None,
+            ..Placement::default()
         });
         self.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![] });
         self.report(alloc, ClientStatus::Running, None);

@@ -59,17 +59,7 @@ mod tests {
     use crate::{AllocId, EvalId, JobKey, NodeId, Plan, Timestamp};
 
     fn placement(id: u128, metric: Option<Arc<AllocMetric>>) -> Placement {
-        Placement {
-            id: AllocId(id),
-            node: NodeId(1),
-            group: "g".into(),
-            index: 0,
-            ports: vec![],
-            deployment: None,
-            previous: None,
-            reschedules: vec![],
-            metric,
-        }
+        Placement { id: AllocId(id), node: NodeId(1), group: "g".into(), metric, ..Placement::default() }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! None of them ever moves. A node that is gone takes its allocation along, and gets a new one when it is back; a node
 //! that takes nothing new keeps what it has for as long as the job stays the same. What failed for good, and for
 //! `sysbatch` what succeeded, holds its place until the job changes. Failed ones are also tried again when somebody
-//! registers or evaluates the job after they failed.
+//! registers or evaluates the job after they failed. A roll-out that failed changes nothing more of what runs.
 
 use std::{cell::RefCell, cmp::Reverse, collections::BTreeMap};
 
@@ -18,6 +18,7 @@ use super::{
     away::{self, Whereabouts},
     change::{self, Change},
     description,
+    rollout::Rollout,
 };
 use crate::{feasible::Feasibility, rank::Tally};
 
@@ -54,6 +55,7 @@ pub(super) struct Task<'a, 'w> {
     root: &'a Root,
     job: &'a Job,
     feasibility: &'w Feasibility<'a>,
+    rollout: &'w Rollout<'a>,
     now: Timestamp,
     /// The last time that somebody asked for the job; what had failed by then is tried again.
     asked_at: u64,
@@ -67,11 +69,12 @@ impl<'a, 'w> Task<'a, 'w> {
         eval: &Evaluation,
         job: &'a Job,
         feasibility: &'w Feasibility<'a>,
+        rollout: &'w Rollout<'a>,
         now: Timestamp,
     ) -> Self {
         let asked = root.evals_of_job(&eval.job).filter(|eval| eval.trigger == Trigger::JobRegister);
         let asked_at = asked.map(|eval| eval.create_index).max().unwrap_or(0);
-        Self { root, job, feasibility, now, asked_at, changes: RefCell::default() }
+        Self { root, job, feasibility, rollout, now, asked_at, changes: RefCell::default() }
     }
 
     pub(super) fn reconcile(&self, allocs: &[&'a Allocation], work: &mut Work<'a>) -> Vec<NodeGroup<'a>> {
@@ -206,7 +209,7 @@ impl<'a, 'w> Task<'a, 'w> {
                 result.updates.push(NodeWant { slot: at, replaces: Some(alloc), stop_with });
             }
             // Until it has told what it has, nothing is known of it.
-            Change::Destructive if node.status != NodeStatus::Initializing => {
+            Change::Destructive if node.status != NodeStatus::Initializing && !self.rollout.has_failed() => {
                 return stop(alloc, description::NOT_NEEDED, None, work);
             }
             Change::None | Change::Destructive => {

@@ -320,6 +320,26 @@ fn a_new_version_rolls_from_node_to_node() {
 }
 
 #[test]
+fn a_failed_rollout_stops_nothing_where_nothing_new_may_go() {
+    let mut world = World::new(2);
+    world.submit(&rolling(1));
+    world.ask();
+    world.report("web", ClientStatus::Running, Some(true));
+    world.submit(&changed(rolling(1), "2"));
+    let deployment = world.ask().plan.deployment.unwrap().id;
+    let old = world.live("web").into_iter().find(|(_, version, _)| *version == 0).unwrap().2;
+    let (status, description, now) = (DeploymentStatus::Failed, String::new(), world.now);
+    let failed =
+        |stable| Command::UpdateDeployment { deployment, status, description, stable, evals: vec![], now };
+    world.apply(failed(false));
+    world.is_settled();
+    let node = world.root.allocs[&old].node.0;
+    world.eligible(node, false);
+    world.is_settled();
+    assert_eq!(world.on(node), old);
+}
+
+#[test]
 fn a_node_without_room_for_the_new_version_holds_up_nobody() {
     let mut world = World::new(2);
     world.submit(&rolling(1));
