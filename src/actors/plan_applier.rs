@@ -2,7 +2,7 @@
 //!
 //! Lives:      on the leader only, an arbiter of its own
 //! Asked by:   SchedulerWorker (Submit)    Tells: nobody
-//! Owns:       the queue of plans; at most one batch is being written
+//! Owns:       plans on their way into the log; at most one batch is being written
 //! On restart: never: what was half done is only known to the log, so a panic ends the agent
 //! Brain:      logic::plan_applier
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
 use arc_swap::ArcSwapOption;
-use logic::plan_applier::{Submission, Verdict, batch};
+use logic::plan_applier::{Pipeline, Submission, Verdict};
 use state::Root;
 use tokio::sync::oneshot;
 
@@ -19,59 +19,66 @@ use super::{
     ports::{Committed, ProposeError, Proposer, StateReader},
 };
 
-/// The state with the room taken by the plans that are being written. Workers plan on it rather than collide.
+/// A state with the room taken by the plans that are on their way. Workers plan on its room rather than collide.
 pub type Optimistic = Arc<ArcSwapOption<Root>>;
 
 /// Verifies a plan, writes what fits, and answers when that is in the log.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Verdict, ProposeError>")]
-pub struct Submit(pub Submission);
+pub struct Submit {
+    pub submission: Submission,
+    /// Told as soon as [`Optimistic`] knows of the plan: whoever plans before then collides with it.
+    pub seen: oneshot::Sender<()>,
+}
+
+type Answer = oneshot::Sender<Result<Verdict, ProposeError>>;
 
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct Written {
     result: Result<Committed, ProposeError>,
-    answers: Vec<(oneshot::Sender<Result<Verdict, ProposeError>>, Verdict)>,
+    answers: Vec<(Answer, Verdict)>,
 }
 
 pub struct PlanApplier {
     state: Arc<dyn StateReader>,
     proposer: Arc<dyn Proposer>,
     optimistic: Optimistic,
-    queue: Vec<(Submission, oneshot::Sender<Result<Verdict, ProposeError>>)>,
+    pipeline: Pipeline<Answer>,
     writing: bool,
     batches: u64,
     plans: u64,
+    collided: u64,
 }
 
 impl PlanApplier {
     pub fn new(state: Arc<dyn StateReader>, proposer: Arc<dyn Proposer>, optimistic: Optimistic) -> Self {
-        Self { state, proposer, optimistic, queue: Vec::new(), writing: false, batches: 0, plans: 0 }
+        let pipeline = Pipeline::default();
+        Self { state, proposer, optimistic, pipeline, writing: false, batches: 0, plans: 0, collided: 0 }
     }
 
     fn write(&mut self, context: &mut Context<Self>) {
-        if self.writing || self.queue.is_empty() {
+        if self.writing || self.pipeline.is_empty() {
             return;
         }
-        // More urgent plans first; the sort is stable, so equals keep their order.
-        self.queue.sort_by_key(|(submission, _)| std::cmp::Reverse(submission.plan.priority));
-        let (submissions, senders): (Vec<_>, Vec<_>) = std::mem::take(&mut self.queue).into_iter().unzip();
-        self.plans += submissions.len() as u64;
+        let (commands, answers) = self.pipeline.take(&self.state.root());
         self.batches += 1;
-        let batch = batch(&self.state.root(), submissions);
-        let answers = senders.into_iter().zip(batch.verdicts).collect();
-        self.optimistic.store(Some(Arc::new(batch.optimistic)));
         self.writing = true;
         let proposer = self.proposer.clone();
         let address = context.address();
         actix::spawn(async move {
-            let result = if batch.commands.is_empty() {
+            let result = if commands.is_empty() {
                 Ok(Committed { index: 0, outcomes: Vec::new() })
             } else {
-                proposer.propose(batch.commands).await
+                proposer.propose(commands).await
             };
             address.do_send(Written { result, answers });
         });
+    }
+
+    /// Shows workers where they can plan.
+    fn publish(&self) {
+        self.optimistic.store(self.pipeline.ahead().cloned());
     }
 }
 
@@ -82,10 +89,18 @@ impl Actor for PlanApplier {
 impl Handler<Submit> for PlanApplier {
     type Result = ResponseFuture<Result<Verdict, ProposeError>>;
 
-    fn handle(&mut self, Submit(submission): Submit, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Submit { submission, seen }: Submit, context: &mut Self::Context) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
-        self.queue.push((submission, sender));
-        self.write(context);
+        self.plans += 1;
+        if let Some((sender, verdict)) = self.pipeline.submit(&self.state.root(), submission, sender) {
+            self.collided += 1;
+            let _ = sender.send(Ok(verdict));
+        } else {
+            self.write(context);
+            self.publish();
+        }
+        // A worker that does not wait for it is gone.
+        let _ = seen.send(());
         Box::pin(async move {
             receiver.await.unwrap_or_else(|_| Err(ProposeError::Unknown("the plan applier ended".into())))
         })
@@ -96,14 +111,14 @@ impl Handler<Written> for PlanApplier {
     type Result = ();
 
     fn handle(&mut self, message: Written, context: &mut Self::Context) {
-        // Also after an unknown outcome: what was derived is dropped, the state itself is read again.
-        self.optimistic.store(None);
+        self.pipeline.written();
         self.writing = false;
+        self.write(context);
+        self.publish();
         for (answer, verdict) in message.answers {
             // A worker that is gone has lost its lease as well: nothing to tell it.
             let _ = answer.send(message.result.as_ref().map(|_| verdict).map_err(Clone::clone));
         }
-        self.write(context);
     }
 }
 
@@ -112,7 +127,8 @@ impl Handler<Observe> for PlanApplier {
 
     fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
         actix::MessageResult(serde_json::json!({
-            "queued": self.queue.len(), "writing": self.writing, "plans": self.plans, "batches": self.batches,
+            "queued": self.pipeline.len(), "writing": self.writing, "plans": self.plans, "batches": self.batches,
+            "collided": self.collided,
         }))
     }
 }

@@ -6,17 +6,20 @@
 //! On restart: its leases run out and the broker hands the evaluations out again
 //! Brain:      scheduler::schedule, logic::scheduler_worker
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use logic::{
     plan_applier::{Submission, Verdict},
-    scheduler_worker::{Next, after_plan, given_up, rng_seed},
+    scheduler_worker::{Next, after_plan, decide, given_up, rng_seed},
 };
 use model::{EvalId, Evaluation, Plan};
 use scheduler::{Decision, Input, schedule};
 use state::Root;
-use tokio::sync::Semaphore;
+use tokio::sync::{
+    Semaphore,
+    oneshot::{self, error::TryRecvError},
+};
 use tracing::{Instrument, debug, info_span, warn};
 
 use super::{
@@ -41,12 +44,19 @@ pub struct Tools {
 }
 
 pub struct SchedulerWorker {
-    tools: Rc<Tools>,
+    desk: Rc<Desk>,
+}
+
+/// What the tasks of a worker share.
+struct Desk {
+    tools: Tools,
+    /// Plans that [`Optimistic`] may not know of yet: the worker's next plan takes their room into account.
+    unseen: RefCell<Vec<(Plan, oneshot::Receiver<()>)>>,
 }
 
 impl SchedulerWorker {
     pub fn new(tools: Tools) -> Self {
-        Self { tools: Rc::new(tools) }
+        Self { desk: Rc::new(Desk { tools, unseen: RefCell::default() }) }
     }
 }
 
@@ -54,18 +64,18 @@ impl Actor for SchedulerWorker {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let tools = self.tools.clone();
+        let desk = self.desk.clone();
         let in_hand = Arc::new(Semaphore::new(IN_HAND));
         let pull = async move {
             loop {
                 let permit = in_hand.clone().acquire_owned().await.expect("the semaphore is never closed");
-                match tools.broker.ask(Dequeue).await {
+                match desk.tools.broker.ask(Dequeue).await {
                     Ok(Some(leased)) => {
-                        let tools = tools.clone();
+                        let desk = desk.clone();
                         let span = info_span!("scheduler_worker", eval_id = %leased.eval);
                         actix::spawn(
                             async move {
-                                tools.process(leased).await;
+                                desk.process(leased).await;
                                 drop(permit);
                             }
                             .instrument(span),
@@ -83,14 +93,14 @@ impl Actor for SchedulerWorker {
     }
 }
 
-impl Tools {
+impl Desk {
     async fn process(&self, leased: Leased) {
         let Leased { eval, token } = leased;
         match self.settle(eval).await {
-            Ok(()) => self.broker.tell(Ack { eval, token }),
+            Ok(()) => self.tools.broker.tell(Ack { eval, token }),
             Err(error) => {
                 warn!(%error, "the plan could not be written");
-                self.broker.tell(Nack { eval, token });
+                self.tools.broker.tell(Nack { eval, token });
             }
         }
     }
@@ -99,15 +109,14 @@ impl Tools {
     async fn settle(&self, id: EvalId) -> Result<(), ProposeError> {
         let mut attempt = 1;
         loop {
-            let root = self.newest(id);
-            let Some(eval) = root.evals.get(&id).filter(|eval| !eval.status.is_terminal()).cloned() else {
+            let committed = self.tools.state.root();
+            let Some(eval) = committed.evals.get(&id).filter(|eval| !eval.status.is_terminal()).cloned()
+            else {
                 return Ok(());
             };
-            let decision = self.plan(&root, &eval);
-            drop(root);
-            let mut settles = vec![decision.eval];
-            settles.extend(decision.new_evals);
-            let verdict = self.submit(Submission { plan: decision.plan, settles }).await?;
+            let Decision { plan, eval: settled, new_evals, .. } = self.decide(&eval);
+            let settles = [settled].into_iter().chain(new_evals).collect();
+            let verdict = self.submit(Submission { plan, settles }).await?;
             match after_plan(verdict.complete, verdict.progress, attempt, eval.kind) {
                 Next::Done => return Ok(()),
                 Next::Retry => {
@@ -119,36 +128,42 @@ impl Tools {
         }
     }
 
-    /// The optimistic state where it knows the evaluation, else the committed one.
-    fn newest(&self, eval: EvalId) -> Arc<Root> {
-        let committed = self.state.root();
-        match self.optimistic.load_full() {
-            Some(optimistic)
-                if committed.evals.get(&eval).is_some_and(|row| row.modify_index <= optimistic.index)
-                    && committed.indexes.nodes <= optimistic.index =>
-            {
-                optimistic
-            }
-            _ => committed,
-        }
+    /// Plans on the committed state with the room that plans on their way leave.
+    fn decide(&self, eval: &Evaluation) -> Decision {
+        // In this order: what is unseen no more is on its way, what is on its way no more is committed.
+        let mut unseen = self.unseen.borrow_mut();
+        unseen.retain_mut(|(_, seen)| matches!(seen.try_recv(), Err(TryRecvError::Empty)));
+        let ahead = self.tools.optimistic.load_full();
+        let committed = self.tools.state.root();
+        let room = match ahead {
+            Some(ahead) => committed.with_room_of(&ahead),
+            None => (!unseen.is_empty()).then(|| Root::clone(&committed)),
+        };
+        let room = room.map(|mut root| {
+            unseen.iter().for_each(|(plan, _)| root.reserve(plan));
+            root
+        });
+        decide(room.as_ref(), &committed, |root| self.plan(root, eval))
     }
 
     fn plan(&self, root: &Root, eval: &Evaluation) -> Decision {
-        let mut ids = || self.ids.uuid();
+        let mut ids = || self.tools.ids.uuid();
         let rng_seed = rng_seed(root, &eval.job);
-        schedule(Input { root, eval, now: self.clock.now(), ids: &mut ids, rng_seed })
+        schedule(Input { root, eval, now: self.tools.clock.now(), ids: &mut ids, rng_seed })
     }
 
     async fn submit(&self, submission: Submission) -> Result<Verdict, ProposeError> {
-        match self.applier.ask_within(Submit(submission), Duration::from_secs(30)).await {
+        let (seen, is_seen) = oneshot::channel();
+        self.unseen.borrow_mut().push((submission.plan.clone(), is_seen));
+        match self.tools.applier.ask_within(Submit { submission, seen }, Duration::from_secs(30)).await {
             Ok(answer) => answer,
             Err(error) => Err(ProposeError::Unknown(error.to_string())),
         }
     }
 
     async fn give_up(&self, eval: &Evaluation, attempts: u32) -> Result<(), ProposeError> {
-        let (now, seen) = (self.clock.now(), self.state.root().index);
-        let settles = given_up(eval, attempts, seen, now, EvalId(self.ids.uuid()));
+        let (now, seen) = (self.tools.clock.now(), self.tools.state.root().index);
+        let settles = given_up(eval, attempts, seen, now, EvalId(self.tools.ids.uuid()));
         let plan = Plan::new(eval.id, eval.job.clone(), eval.priority, 0, now);
         self.submit(Submission { plan, settles: settles.into() }).await.map(|_| ())
     }

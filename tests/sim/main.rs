@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use logic::plan_applier::{Batch, Submission, Verdict, batch};
 use model::Evaluation;
 use state::{Command, Root};
-use world::{Applier, World};
+use world::{Bug, World};
 
 /// Runs one test per seed; `TROUPE_SIM_SEED` picks a single one.
 fn for_seeds(test: &str, seeds: std::ops::Range<u64>, run: impl Fn(u64)) {
@@ -37,8 +37,8 @@ fn for_seeds(test: &str, seeds: std::ops::Range<u64>, run: impl Fn(u64)) {
 }
 
 /// `rounds` times: `steps` of what users and faults do, then quiet.
-fn live(seed: u64, applier: Applier, rounds: usize, steps: usize) -> Result<World, String> {
-    let mut world = World::new(seed, applier);
+fn live(seed: u64, bug: Option<Bug>, rounds: usize, steps: usize) -> Result<World, String> {
+    let mut world = World::new(seed, bug);
     for _ in 0..rounds {
         if let Err(broken) = world.disturb(steps).and_then(|()| world.settle()) {
             let trace =
@@ -50,7 +50,7 @@ fn live(seed: u64, applier: Applier, rounds: usize, steps: usize) -> Result<Worl
 }
 
 fn must(seed: u64, rounds: usize, steps: usize) {
-    if let Err(broken) = live(seed, batch, rounds, steps) {
+    if let Err(broken) = live(seed, None, rounds, steps) {
         panic!("seed {seed}: {broken}");
     }
 }
@@ -67,7 +67,7 @@ fn long_lives() {
 
 #[test]
 fn the_same_seed_gives_the_same_life() {
-    let index = |seed| live(seed, batch, 2, 40).map(|world| (world.root.index, world.steps)).unwrap();
+    let index = |seed| live(seed, None, 2, 40).map(|world| (world.root.index, world.steps)).unwrap();
     assert_eq!(index(7), index(7));
 }
 
@@ -75,7 +75,7 @@ fn the_same_seed_gives_the_same_life() {
 #[test]
 fn some_are_evicted() {
     let evicts = |world: &World| world.root.allocs.values().any(|alloc| alloc.preempted_by.is_some());
-    let lives = (0..60).filter(|&seed| evicts(&live(seed, batch, 2, 40).unwrap())).count();
+    let lives = (0..60).filter(|&seed| evicts(&live(seed, None, 2, 40).unwrap())).count();
     assert!(lives >= 10, "in {lives} of 60 lives");
 }
 
@@ -131,9 +131,9 @@ fn forgetful(root: &Root, submissions: Vec<Submission>) -> Batch {
 /// What the simulation is worth: each injected bug is found, and by the right check.
 #[test]
 fn injected_bugs_are_found() {
-    let check = |what: &str, applier: Applier, words: &[&str]| {
+    let check = |what: &str, bug: Bug, words: &[&str]| {
         let found: Vec<String> =
-            (0..200u64).filter_map(|seed| live(seed, applier, 2, 30).err()).take(3).collect();
+            (0..200u64).filter_map(|seed| live(seed, Some(bug), 2, 30).err()).take(3).collect();
         assert!(!found.is_empty(), "{what}: nobody noticed");
         for broken in &found {
             assert!(words.iter().any(|words| broken.contains(words)), "{what}: {broken}");

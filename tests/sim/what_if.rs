@@ -151,7 +151,7 @@ fn is_batch(root: &Root, job: &model::JobKey) -> bool {
 fn what_is_predicted_happens() {
     let counts = std::cell::RefCell::new(BTreeMap::<Compared, u32>::new());
     crate::for_seeds("what_is_predicted_happens", 5000..5120, |seed| {
-        let mut world = World::new(seed, logic::plan_applier::batch);
+        let mut world = World::new(seed, None);
         for _ in 0..3 {
             let done = world
                 .disturb(14)

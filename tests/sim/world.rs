@@ -10,8 +10,8 @@ use logic::{
     blocked_evals::{self, BlockedEvals},
     deployment_watcher::DeploymentWatcher,
     eval_broker::{self, Broker, LeaseToken},
-    plan_applier::{Batch, Submission, Verdict},
-    scheduler_worker::{Next, after_plan, given_up, rng_seed},
+    plan_applier::{Batch, Pipeline, Submission, Verdict},
+    scheduler_worker::{Next, after_plan, decide, given_up, rng_seed},
 };
 use model::{EvalId, EvalStatus, Evaluation, JobKey, NodeId, Plan, Timestamp, Trigger};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -21,7 +21,8 @@ use state::{Command, Outcome, Refusal, Root, invariants};
 use crate::nodes::Machine;
 
 /// What verifies and commits plans: the real one, or one with a hole.
-pub(crate) type Applier = fn(&Root, Vec<Submission>) -> Batch;
+/// An applier with a bug, in place of the real one.
+pub(crate) type Bug = fn(&Root, Vec<Submission>) -> Batch;
 
 pub(crate) const WORKERS: usize = 3;
 /// Earlier states that a worker may still plan on.
@@ -90,7 +91,7 @@ pub(crate) struct World {
     queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
     pub(crate) events: BTreeMap<(Timestamp, u64), Event>,
     history: VecDeque<Root>,
-    applier: Applier,
+    bug: Option<Bug>,
     pub(crate) broker: Broker,
     pub(crate) blocked: BlockedEvals,
     pub(crate) watcher: DeploymentWatcher,
@@ -106,11 +107,12 @@ pub(crate) struct World {
     acknowledged: BTreeMap<JobKey, u64>,
     idle: Vec<usize>,
     submitted: Vec<(usize, Work, Submission)>,
+    pipeline: Pipeline<(usize, Work)>,
     writing: bool,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, applier: Applier) -> Self {
+    pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
         Self {
             root: Root::default(),
             now: Timestamp::from_secs(1_000_000),
@@ -124,7 +126,7 @@ impl World {
             queue: BinaryHeap::new(),
             events: BTreeMap::new(),
             history: VecDeque::new(),
-            applier,
+            bug,
             broker: Broker::default(),
             blocked: BlockedEvals::default(),
             watcher: DeploymentWatcher::default(),
@@ -139,6 +141,7 @@ impl World {
             acknowledged: BTreeMap::new(),
             idle: (0..WORKERS).collect(),
             submitted: Vec::new(),
+            pipeline: Pipeline::default(),
             writing: false,
         }
     }
@@ -185,7 +188,13 @@ impl World {
             Event::Commit(commands, after) => self.commit(commands, after)?,
             Event::Ask { worker } => self.ask(worker),
             Event::Submit { worker, work, submission } => {
-                self.submitted.push((worker, *work, *submission));
+                if self.bug.is_some() {
+                    self.submitted.push((worker, *work, *submission));
+                } else if let Some(((worker, work), verdict)) =
+                    self.pipeline.submit(&self.root, *submission, (worker, *work))
+                {
+                    self.plan_answered(worker, work, verdict);
+                }
                 self.write_plans();
             }
             Event::Broker => self.tick_broker(),
@@ -247,11 +256,12 @@ impl World {
             After::Drainer => self.drainer_busy = false,
             After::Node(node) => self.node_reported(node),
             After::Plans(plans) => {
+                self.pipeline.written();
                 self.writing = false;
+                self.write_plans();
                 for (worker, work, verdict) in plans {
                     self.plan_answered(worker, work, verdict);
                 }
-                self.write_plans();
             }
             After::GaveUp { worker, work } => self.acknowledge(worker, &work),
         }
@@ -371,6 +381,8 @@ impl World {
         let old: Vec<&Root> = known.collect();
         let pick = self.rng.random_range(0..=old.len() * 2);
         let root = old.get(pick).map_or(&self.root, |root| root).clone();
+        let ahead = self.pipeline.ahead().filter(|_| pick >= old.len());
+        let ahead = ahead.and_then(|ahead| root.with_room_of(ahead));
         let Some(eval) = root.evals.get(&work.eval).filter(|eval| !eval.status.is_terminal()).cloned() else {
             self.acknowledge(worker, &work);
             return;
@@ -381,7 +393,9 @@ impl World {
             *next_id += 1;
             *next_id
         };
-        let decision = schedule(Input { root: &root, eval: &eval, now, ids: &mut ids, rng_seed });
+        let decision = decide(ahead.as_ref(), &root, |root| {
+            schedule(Input { root, eval: &eval, now, ids: &mut ids, rng_seed })
+        });
         let mut settles = vec![decision.eval];
         settles.extend(decision.new_evals);
         let submission = Box::new(Submission { plan: decision.plan, settles });
@@ -391,22 +405,28 @@ impl World {
     }
 
     fn write_plans(&mut self) {
-        if self.writing || self.submitted.is_empty() {
+        if self.writing {
             return;
         }
-        let mut waiting = std::mem::take(&mut self.submitted);
-        waiting.sort_by_key(|(_, _, submission)| Reverse(submission.plan.priority));
-        let mut works = Vec::new();
-        let mut submissions = Vec::new();
-        for (worker, work, submission) in waiting {
-            works.push((worker, work));
-            submissions.push(submission);
-        }
-        let batch = (self.applier)(&self.root, submissions);
-        let plans =
-            works.into_iter().zip(batch.verdicts).map(|((worker, work), verdict)| (worker, work, verdict));
+        let plans = match self.bug {
+            Some(_) if self.submitted.is_empty() => return,
+            None if self.pipeline.is_empty() => return,
+            Some(bug) => {
+                let mut waiting = std::mem::take(&mut self.submitted);
+                waiting.sort_by_key(|(_, _, submission)| Reverse(submission.plan.priority));
+                let (works, submissions): (Vec<_>, Vec<_>) = waiting
+                    .into_iter()
+                    .map(|(worker, work, submission)| ((worker, work), submission))
+                    .unzip();
+                let batch = bug(&self.root, submissions);
+                (batch.commands, works.into_iter().zip(batch.verdicts).collect())
+            }
+            None => self.pipeline.take(&self.root),
+        };
+        let (commands, answers) = plans;
         self.writing = true;
-        self.propose(batch.commands, After::Plans(plans.collect()));
+        let answers = answers.into_iter().map(|((worker, work), verdict)| (worker, work, verdict));
+        self.propose(commands, After::Plans(answers.collect()));
     }
 
     fn plan_answered(&mut self, worker: usize, work: Work, verdict: Verdict) {
@@ -449,6 +469,7 @@ impl World {
         self.history.clear();
         self.acknowledged.clear();
         self.submitted.clear();
+        self.pipeline = Pipeline::default();
         self.idle.clear();
         self.seen = 0;
         (self.watcher_busy, self.gateway_busy, self.patience_busy, self.drainer_busy, self.writing) =

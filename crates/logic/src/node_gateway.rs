@@ -85,13 +85,8 @@ pub fn evals_for_allocs_on(
 /// of nodes and allocations; walks the usage table and only looks into nodes that are gone and not empty.
 pub fn evals_for_lost(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Vec<Evaluation> {
     let mut evals: BTreeMap<JobKey, Evaluation> = BTreeMap::new();
-    let gone = root
-        .usage
-        .slots
-        .iter()
-        .filter(|slot| !slot.schedulable && slot.allocs > 0)
-        .filter(|slot| root.nodes.get(&slot.node).is_none_or(|node| node.status.is_gone()));
-    let on_gone = gone.flat_map(|slot| root.allocs_of_node(slot.node)).filter(|alloc| !alloc.is_terminal());
+    let gone = root.gone_nodes().filter(|node| root.usage.slot(node.id).is_some_and(|slot| slot.allocs > 0));
+    let on_gone = gone.flat_map(|node| root.allocs_of_node(node.id)).filter(|alloc| !alloc.is_terminal());
     for alloc in root.orphans().chain(on_gone) {
         let looked_at = || {
             root.evals_of_job(&alloc.job)
@@ -150,7 +145,7 @@ pub fn gone_status(root: &Root, node: &Node, now: Timestamp) -> Gone {
 pub fn overdue(root: &Root, now: Timestamp) -> (Vec<NodeId>, Option<Timestamp>) {
     let mut down = Vec::new();
     let mut next: Option<Timestamp> = None;
-    for node in root.nodes.values().filter(|node| node.status == NodeStatus::Disconnected) {
+    for node in root.gone_nodes().filter(|node| node.status == NodeStatus::Disconnected) {
         match gone_status(root, node, now).look_again {
             None => down.push(node.id),
             Some(at) => next = Some(next.map_or(at, |next| next.min(at))),

@@ -1,6 +1,7 @@
 //! What a worker begins a plan with, and what it does with the result.
 
 use model::{EvalId, EvalStatus, Evaluation, JobKey, JobType, Timestamp, Trigger};
+use scheduler::Decision;
 use state::Root;
 
 /// What the scheduler breaks ties with: the same for the same version of a job, so that a plan can be predicted, and
@@ -16,6 +17,13 @@ pub fn rng_seed(root: &Root, job: &JobKey) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
+}
+
+/// Plans on the room that plans on their way leave (`ahead`). That there is none is believed of the committed state only:
+/// what is on its way may never be written, and then nothing would wake the evaluation.
+pub fn decide(ahead: Option<&Root>, committed: &Root, mut plan: impl FnMut(&Root) -> Decision) -> Decision {
+    let hopeful = ahead.map(&mut plan).filter(|decision| decision.eval.failed_groups.is_empty());
+    hopeful.unwrap_or_else(|| plan(committed))
 }
 
 /// How often a plan that was only partly committed is made anew from newer state.

@@ -16,6 +16,7 @@ pub fn check(root: &Root) -> Result<(), String> {
     placements_never_exceed_count(root)?;
     usage_is_the_sum_of_allocations(root)?;
     catalog_follows_allocations(root)?;
+    gone_nodes_are_known(root)?;
     orphans_have_no_node(root)?;
     the_evicted_gave_way_to_somebody(root)
 }
@@ -193,6 +194,19 @@ pub fn one_blocked_evaluation_per_job(root: &Root) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Exactly the nodes that are down or disconnected are known as gone.
+///
+/// # Errors
+/// Names those that are known.
+pub fn gone_nodes_are_known(root: &Root) -> Result<(), String> {
+    let gone = root.nodes.values().filter(|node| node.status.is_gone()).map(|node| node.id);
+    let known = root.gone_nodes().map(|node| node.id);
+    if gone.eq(known) && root.gone.len() == root.gone_nodes().count() {
+        return Ok(());
+    }
+    Err(format!("nodes that are gone are known as {:?}", root.gone))
 }
 
 /// Exactly the allocations that shall run on nodes that are not registered are known as such.

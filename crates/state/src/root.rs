@@ -99,6 +99,8 @@ pub struct Root {
     pub(crate) per_node_jobs: OrdSet<JobKey>,
     /// Nodes that are being emptied.
     pub(crate) draining: OrdSet<NodeId>,
+    /// Nodes that are down or disconnected.
+    pub(crate) gone: OrdSet<NodeId>,
     /// Allocations that shall run on nodes that are not registered (any more).
     pub(crate) orphans: OrdSet<AllocId>,
     pub(crate) active_deployments: OrdSet<DeploymentId>,
@@ -121,6 +123,11 @@ impl Root {
     pub fn holding_up<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Arc<Allocation>> {
         self.allocs_of_node(node.id)
             .filter(|alloc| node.is_held_up_by(alloc) && !node.leaves_alone(self.kind_of(alloc)))
+    }
+
+    /// Nodes that are down or disconnected, in the order of their ids.
+    pub fn gone_nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.gone.iter().filter_map(|id| self.nodes.get(id))
     }
 
     /// Nodes that are being emptied, in the order of their ids.
@@ -178,6 +185,16 @@ impl Root {
             let capacity = job.group(&placement.group).map(TaskGroup::capacity).unwrap_or_default();
             self.usage.add(placement.node, capacity, placement.ports.iter().map(|port| port.value));
         }
+    }
+
+    /// This state with room as `ahead` counts it, an earlier state after [`Root::reserve`]. What ended since still counts
+    /// as running. `None` if nodes changed since: then its room says nothing of them.
+    pub fn with_room_of(&self, ahead: &Root) -> Option<Root> {
+        (self.indexes.nodes <= ahead.index).then(|| Root {
+            usage: ahead.usage.clone(),
+            given_up: ahead.given_up.clone(),
+            ..self.clone()
+        })
     }
 
     /// Whether the allocation's room and ports are counted as used on its node.

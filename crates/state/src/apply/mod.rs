@@ -130,6 +130,11 @@ impl Root {
         } else {
             self.draining.remove(&node.id);
         }
+        if node.status.is_gone() {
+            self.gone.insert(node.id);
+        } else {
+            self.gone.remove(&node.id);
+        }
         let id = node.id;
         self.nodes.insert(id, node);
         if is_new {

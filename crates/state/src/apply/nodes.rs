@@ -151,6 +151,7 @@ pub(super) fn purge(
         return Outcome::Refused(Refusal::UnknownNode(id));
     }
     root.draining.remove(&id);
+    root.gone.remove(&id);
     let left: Vec<_> =
         root.allocs_of_node(id).filter(|alloc| !alloc.is_terminal()).map(|alloc| alloc.id).collect();
     root.orphans.extend(left);
