@@ -24,7 +24,7 @@ use logic::{
 };
 use model::{
     AllocHealth, AllocUpdate, Allocation, CheckState, DesiredStatus, Job, Node, Service, ServiceState,
-    TaskGroup, TaskPhase, TaskState, event_type,
+    SmallMap, Task, TaskGroup, TaskPhase, TaskState, event_type,
 };
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
@@ -33,49 +33,64 @@ use super::{
     check_runner::{CheckRunner, CheckTarget},
     kit::{Kind, Link, Stop, supervise_child, supervise_here},
     node_agent::{AllocChanged, Handles, NodeAgent, NodeKit, RebuildRunner},
-    ports::TaskHandle,
+    ports::{Part, Remembered, TaskHandle},
     task_runner::{self, Kill, TaskRunner, WantRestart},
 };
 
 /// What a node remembers of an allocation: enough to go on after a restart of the agent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Record {
+    pub row: Row,
+    pub progress: Progress,
+}
+
+/// What the servers said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Row {
     pub alloc: Arc<Allocation>,
     pub job: Arc<Job>,
-    #[serde(default)]
-    pub handles: BTreeMap<String, TaskHandle>,
-    #[serde(default)]
-    pub tasks: BTreeMap<String, TaskState>,
-    #[serde(default)]
+}
+
+/// How far an allocation has come.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    pub handles: SmallMap<String, Arc<TaskHandle>>,
+    pub tasks: Arc<SmallMap<String, TaskState>>,
     pub health: Option<AllocHealth>,
     /// Somebody wanted it stopped.
-    #[serde(default)]
     pub killed: bool,
 }
 
 impl Record {
     pub fn new(alloc: Arc<Allocation>, job: Arc<Job>) -> Self {
         let health = alloc.health;
-        Self { alloc, job, handles: BTreeMap::new(), tasks: BTreeMap::new(), health, killed: false }
+        Self { row: Row { alloc, job }, progress: Progress { health, ..Progress::default() } }
     }
 
-    pub fn encode(&self) -> Vec<u8> {
-        rmp_serde::to_vec_named(self).expect("records hold no type that MessagePack cannot encode")
+    pub fn encode(&self, part: Part) -> Vec<u8> {
+        let bytes = match part {
+            Part::Row => rmp_serde::to_vec_named(&self.row),
+            Part::Progress => rmp_serde::to_vec_named(&self.progress),
+        };
+        bytes.expect("records hold no type that MessagePack cannot encode")
     }
 
     /// # Errors
     /// When the bytes are not a record.
-    pub fn decode(bytes: &[u8]) -> Result<Self, rmp_serde::decode::Error> {
-        rmp_serde::from_slice(bytes)
+    pub fn decode(remembered: &Remembered) -> Result<Self, rmp_serde::decode::Error> {
+        // Rows once held all: each part skips what belongs to the other.
+        let progress = remembered.progress.as_ref().unwrap_or(&remembered.row);
+        Ok(Self { row: rmp_serde::from_slice(&remembered.row)?, progress: rmp_serde::from_slice(progress)? })
     }
 
     /// All tasks are over.
     pub fn is_over(&self) -> bool {
-        !self.tasks.is_empty() && is_over(&self.tasks)
+        !self.progress.tasks.is_empty() && is_over(&self.progress.tasks)
     }
 
     pub(super) fn group(&self) -> Option<&TaskGroup> {
-        self.job.group(&self.alloc.group)
+        self.row.job.group(&self.row.alloc.group)
     }
 }
 
@@ -111,9 +126,9 @@ pub struct TakeStates;
 pub struct TaskChanged {
     pub task: String,
     pub state: TaskState,
-    pub handle: Option<TaskHandle>,
-    /// What `${...}` means to the task: services are interpolated with it.
-    pub scope: Arc<Scope>,
+    pub handle: Option<Arc<TaskHandle>>,
+    /// What `${...}` means to the task: services are interpolated with it. `None` where there are none.
+    pub scope: Option<Arc<Scope>>,
 }
 
 /// A check has a new result.
@@ -136,10 +151,10 @@ pub type CheckKey = (String, usize, usize);
 pub struct AllocRunner {
     record: Record,
     node: Arc<Node>,
-    kit: NodeKit,
+    kit: Arc<NodeKit>,
     parent: Link<NodeAgent>,
     me: Link<AllocRunner>,
-    tasks: BTreeMap<String, Link<TaskRunner>>,
+    tasks: SmallMap<String, Link<TaskRunner>>,
     scopes: BTreeMap<String, Arc<Scope>>,
     checks: BTreeMap<CheckKey, (Link<CheckRunner>, CheckState)>,
     health: Option<HealthBrain>,
@@ -149,7 +164,9 @@ pub struct AllocRunner {
     begun: bool,
     /// Ends with this runner; children that find it gone end too, so that a rebuilt runner has no rivals.
     leash: Arc<()>,
-    /// Hash of the record that was written last; `None`: none was, or it failed.
+    /// The row is on disk.
+    row_saved: bool,
+    /// Hash of the progress that was written last; `None`: none was, or it failed.
     saved: Option<u64>,
     saving: bool,
     last_report: Option<AllocUpdate>,
@@ -159,7 +176,7 @@ impl AllocRunner {
     pub fn new(
         record: Record,
         node: Arc<Node>,
-        kit: NodeKit,
+        kit: Arc<NodeKit>,
         parent: Link<NodeAgent>,
         me: Link<AllocRunner>,
     ) -> Self {
@@ -169,7 +186,7 @@ impl AllocRunner {
             kit,
             parent,
             me,
-            tasks: BTreeMap::new(),
+            tasks: SmallMap::default(),
             scopes: BTreeMap::new(),
             checks: BTreeMap::new(),
             health: None,
@@ -177,6 +194,7 @@ impl AllocRunner {
             killing: BTreeSet::new(),
             begun: false,
             leash: Arc::new(()),
+            row_saved: false,
             saved: None,
             saving: false,
             last_report: None,
@@ -185,33 +203,29 @@ impl AllocRunner {
 
     fn start_tasks(&mut self) {
         let Some(group) = self.record.group().cloned() else {
-            warn!(alloc_id = %self.record.alloc.id, group = %self.record.alloc.group, "the job has no such group");
+            warn!(alloc_id = %self.record.row.alloc.id, group = %self.record.row.alloc.group, "the job has no such group");
             return;
         };
-        for task in &group.tasks {
-            let link: Link<TaskRunner> = Link::new("task runner");
-            self.tasks.insert(task.name.clone(), link.clone());
-            let before = self.record.tasks.get(&task.name).cloned();
-            self.record.tasks.entry(task.name.clone()).or_default();
-            let seed = task_runner::Seed {
-                alloc: self.record.alloc.clone(),
-                job: self.record.job.clone(),
-                group: group.name.clone(),
-                task: task.clone(),
-                node: self.node.clone(),
-                before,
-                handle: self.record.handles.get(&task.name).cloned(),
-            };
+        self.tasks = group.tasks.iter().map(|task| (task.name.clone(), Link::new("task runner"))).collect();
+        let progress = &mut self.record.progress;
+        let before = progress.tasks.clone();
+        let state = |task: &Task| before.get(&task.name).cloned().unwrap_or_default();
+        progress.tasks = Arc::new(group.tasks.iter().map(|task| (task.name.clone(), state(task))).collect());
+        for (place, task) in group.tasks.iter().enumerate() {
+            let link = self.tasks[&task.name].clone();
+            let seed = task_runner::Seed { row: self.record.row.clone(), place, node: self.node.clone() };
+            let before = before.get(&task.name).cloned();
+            let handle = self.record.progress.handles.get(&task.name).cloned();
             let (kit, me, leash) = (self.kit.clone(), self.me.clone(), Arc::downgrade(&self.leash));
             let parent = self.me.clone();
-            let runner = TaskRunner::new(seed, kit, me, leash);
+            let runner = TaskRunner::new(seed, before, handle, kit, me, leash);
             supervise_child(Kind::TaskRunner, link, runner, move || parent.tell(TaskPanicked));
         }
         self.start_health(&group);
     }
 
     fn start_health(&mut self, group: &TaskGroup) {
-        let wanted = self.record.alloc.deployment.is_some() && self.record.health.is_none();
+        let wanted = self.record.row.alloc.deployment.is_some() && self.record.progress.health.is_none();
         self.health = match (&group.update, wanted) {
             (Some(strategy), true) => Some(HealthBrain::new(strategy.clone(), self.kit.clock.now())),
             _ => None,
@@ -224,7 +238,7 @@ impl AllocRunner {
             return;
         }
         let Some(group) = self.record.group().cloned() else { return };
-        for kill in kills(&group, &self.record.tasks) {
+        for kill in kills(&group, &self.record.progress.tasks) {
             if self.killing.insert(kill.task.clone())
                 && let Some(task) = self.tasks.get(&kill.task)
             {
@@ -234,15 +248,15 @@ impl AllocRunner {
         let services = self.services(&group);
         self.judge_health(&services, &group, context);
         self.save(context);
-        let (client, description) = client_status(&self.record.tasks);
+        let (client, description) = client_status(&self.record.progress.tasks);
         let update = AllocUpdate {
-            id: self.record.alloc.id,
+            id: self.record.row.alloc.id,
             client,
             client_description: description.into(),
-            tasks: Arc::new(self.record.tasks.clone().into()),
+            tasks: self.record.progress.tasks.clone(),
             services,
-            health: self.record.health,
-            deployment: self.record.alloc.deployment,
+            health: self.record.progress.health,
+            deployment: self.record.row.alloc.deployment,
             time: self.kit.clock.now(),
         };
         let same = self
@@ -251,23 +265,25 @@ impl AllocRunner {
             .is_some_and(|last| AllocUpdate { time: last.time, ..update.clone() } == *last);
         if !same {
             self.last_report = Some(update.clone());
-            self.parent.tell(AllocChanged { update, over: is_over(&self.record.tasks) });
+            self.parent.tell(AllocChanged { update, over: is_over(&self.record.progress.tasks) });
         }
     }
 
     /// Registers the services of running tasks, starts and stops their checks.
     fn services(&mut self, group: &TaskGroup) -> Vec<ServiceState> {
-        let stopping = self.record.killed || self.record.alloc.desired != DesiredStatus::Run;
+        let stopping = self.record.progress.killed || self.record.row.alloc.desired != DesiredStatus::Run;
         let mut wanted: Vec<(String, usize, Service)> = Vec::new();
-        let runs =
-            |name: &str| self.record.tasks.get(name).is_some_and(|state| state.phase == TaskPhase::Running);
+        let runs = |name: &str| {
+            self.record.progress.tasks.get(name).is_some_and(|state| state.phase == TaskPhase::Running)
+        };
         if !stopping {
             for task in
                 group.tasks.iter().filter(|task| runs(&task.name) && !self.killing.contains(&task.name))
             {
                 if let Some(scope) = self.scopes.get(&task.name) {
                     for (place, service) in task.services.iter().enumerate() {
-                        let service = scope.service(service, &self.record.job.name, &group.name, &task.name);
+                        let service =
+                            scope.service(service, &self.record.row.job.name, &group.name, &task.name);
                         wanted.push((task.name.clone(), place, service));
                     }
                 }
@@ -276,7 +292,7 @@ impl AllocRunner {
                 && let Some(scope) = group.tasks.first().and_then(|task| self.scopes.get(&task.name))
             {
                 for (place, service) in group.services.iter().enumerate() {
-                    let service = scope.service(service, &self.record.job.name, &group.name, "");
+                    let service = scope.service(service, &self.record.row.job.name, &group.name, "");
                     wanted.push((String::new(), place, service));
                 }
             }
@@ -322,7 +338,7 @@ impl AllocRunner {
 
     /// The host port of a label: the task's own first, then the group's and other tasks'. 0: none.
     fn port(&self, label: &str, task: &str) -> u16 {
-        let ports = &self.record.alloc.ports;
+        let ports = &self.record.row.alloc.ports;
         let own = ports.iter().find(|port| &*port.label == label && port.task.as_deref() == Some(task));
         own.or_else(|| ports.iter().find(|port| &*port.label == label)).map_or(0, |port| port.value)
     }
@@ -340,7 +356,8 @@ impl AllocRunner {
             key: key.clone(),
             check: check.clone(),
             address: format!("{}:{}", self.node.address, self.port(label, &key.0)),
-            task: driver.zip(self.record.handles.get(&script_task).cloned()),
+            task: driver
+                .zip(self.record.progress.handles.get(&script_task).map(|handle| TaskHandle::clone(handle))),
             started_at: self.kit.clock.now(),
         };
         let link: Link<CheckRunner> = Link::new("check runner");
@@ -360,14 +377,14 @@ impl AllocRunner {
         if let Some(timer) = self.health_timer.take() {
             context.cancel_future(timer);
         }
-        if self.record.killed {
+        if self.record.progress.killed {
             // What is stopped on purpose is not unhealthy.
             self.health = None;
         }
         let Some(brain) = &mut self.health else { return };
         let wanted = group.services.len() + group.tasks.iter().map(|task| task.services.len()).sum::<usize>();
         let now = self.kit.clock.now();
-        let healthy = match brain.look(&self.record.tasks, services, wanted, now) {
+        let healthy = match brain.look(&self.record.progress.tasks, services, wanted, now) {
             Verdict::Healthy => true,
             Verdict::Unhealthy(reason) => {
                 for task in self.tasks.values() {
@@ -385,30 +402,39 @@ impl AllocRunner {
             }
         };
         self.health = None;
-        self.record.health = Some(AllocHealth { healthy, since: now, modify_index: 0 });
+        self.record.progress.health = Some(AllocHealth { healthy, since: now, modify_index: 0 });
     }
 
-    /// Writes the record when it changed; one write at a time, the newest wins.
+    /// Writes what changed of the record; one write at a time, the newest wins.
     fn save(&mut self, context: &mut Context<Self>) {
         if self.saving {
             return;
         }
-        let bytes = self.record.encode();
-        let hash = Some(hash(&bytes));
-        if hash == self.saved {
-            return;
-        }
+        let (part, bytes) = if self.row_saved {
+            let bytes = self.record.encode(Part::Progress);
+            let hash = Some(hash(&bytes));
+            if hash == self.saved {
+                return;
+            }
+            self.saved = hash;
+            (Part::Progress, bytes)
+        } else {
+            self.row_saved = true;
+            (Part::Row, self.record.encode(Part::Row))
+        };
         self.saving = true;
-        self.saved = hash;
-        let (store, id) = (self.kit.store.clone(), self.record.alloc.id);
-        let write = async move { store.put(id, bytes).await };
-        context.spawn(write.into_actor(self).map(|result, actor, context| {
+        let (store, id) = (self.kit.store.clone(), self.record.row.alloc.id);
+        let write = async move { store.put(id, part, bytes).await };
+        context.spawn(write.into_actor(self).map(move |result, actor, context| {
             actor.saving = false;
             match result {
                 Ok(()) => actor.save(context),
                 Err(error) => {
                     warn!(%error, "record could not be written, trying again");
-                    actor.saved = None;
+                    match part {
+                        Part::Row => actor.row_saved = false,
+                        Part::Progress => actor.saved = None,
+                    }
                     context.run_later(Duration::from_secs(1), |actor, context| actor.save(context));
                 }
             }
@@ -416,7 +442,7 @@ impl AllocRunner {
     }
 
     fn kill(&mut self, reason: &str, context: &mut Context<Self>) {
-        if std::mem::replace(&mut self.record.killed, true) || !self.begun {
+        if std::mem::replace(&mut self.record.progress.killed, true) || !self.begun {
             return;
         }
         // The report that follows takes the services out of the catalog before any signal is sent.
@@ -468,18 +494,18 @@ impl Actor for AllocRunner {
             return;
         }
         // On disk before the first task starts: a task without a record would have no owner after a crash.
-        let bytes = self.record.encode();
-        self.saved = Some(hash(&bytes));
-        let (store, id) = (self.kit.store.clone(), self.record.alloc.id);
-        let write = async move { store.put(id, bytes).await };
+        let bytes = self.record.encode(Part::Row);
+        let (store, id) = (self.kit.store.clone(), self.record.row.alloc.id);
+        let write = async move { store.put(id, Part::Row, bytes).await };
         context.spawn(write.into_actor(self).map(|result, actor, context| {
-            if let Err(error) = result {
-                warn!(%error, "record could not be written");
+            match result {
+                Ok(()) => actor.row_saved = true,
+                Err(error) => warn!(%error, "record could not be written"),
             }
             actor.begun = true;
             actor.start_tasks();
             // By an earlier agent, or while the record was written.
-            if std::mem::take(&mut actor.record.killed) {
+            if std::mem::take(&mut actor.record.progress.killed) {
                 actor.kill("", context);
             }
             actor.changed(context);
@@ -492,16 +518,15 @@ impl Handler<TaskChanged> for AllocRunner {
 
     fn handle(&mut self, message: TaskChanged, context: &mut Self::Context) {
         let TaskChanged { task, state, handle, scope } = message;
-        self.scopes.insert(task.clone(), scope);
-        match handle {
-            Some(handle) => {
-                self.record.handles.insert(task.clone(), handle);
-            }
-            None => {
-                self.record.handles.remove(&task);
-            }
+        if let Some(scope) = scope {
+            self.scopes.insert(task.clone(), scope);
         }
-        self.record.tasks.insert(task, state);
+        let progress = &mut self.record.progress;
+        match handle {
+            Some(handle) => progress.handles.insert(task.clone(), handle),
+            None => progress.handles.remove(&task),
+        }
+        Arc::make_mut(&mut progress.tasks).insert(task, state);
         self.changed(context);
     }
 }
@@ -528,17 +553,17 @@ impl Handler<UpdateAlloc> for AllocRunner {
     type Result = ();
 
     fn handle(&mut self, UpdateAlloc { alloc, job }: UpdateAlloc, context: &mut Self::Context) {
-        let moved = alloc.deployment != self.record.alloc.deployment;
-        self.record.alloc = alloc;
-        self.record.job = job;
+        let moved = alloc.deployment != self.record.row.alloc.deployment;
+        self.record.row = Row { alloc, job };
+        self.row_saved = false;
         let Some(group) = self.record.group().cloned() else { return };
-        for task in &group.tasks {
+        for (place, task) in group.tasks.iter().enumerate() {
             if let Some(runner) = self.tasks.get(&task.name) {
-                runner.tell(task_runner::Update { task: task.clone() });
+                runner.tell(task_runner::Update { row: self.record.row.clone(), place });
             }
         }
         if moved {
-            self.record.health = None;
+            self.record.progress.health = None;
             self.start_health(&group);
         }
         self.changed(context);
@@ -557,7 +582,8 @@ impl Handler<TakeHandles> for AllocRunner {
     type Result = MessageResult<TakeHandles>;
 
     fn handle(&mut self, _: TakeHandles, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.record.handles.clone())
+        let handles = self.record.progress.handles.iter();
+        MessageResult(handles.map(|(task, handle)| (task.clone(), TaskHandle::clone(handle))).collect())
     }
 }
 
@@ -565,7 +591,7 @@ impl Handler<TakeStates> for AllocRunner {
     type Result = MessageResult<TakeStates>;
 
     fn handle(&mut self, _: TakeStates, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.record.tasks.clone())
+        MessageResult((&*self.record.progress.tasks).into())
     }
 }
 
@@ -573,7 +599,7 @@ impl Handler<TaskPanicked> for AllocRunner {
     type Result = ();
 
     fn handle(&mut self, _: TaskPanicked, context: &mut Self::Context) {
-        self.parent.tell(RebuildRunner(self.record.alloc.id));
+        self.parent.tell(RebuildRunner(self.record.row.alloc.id));
         context.stop();
     }
 }

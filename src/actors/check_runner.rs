@@ -54,7 +54,7 @@ impl CheckTarget {
 
 pub struct CheckRunner {
     target: CheckTarget,
-    kit: NodeKit,
+    kit: Arc<NodeKit>,
     parent: Link<AllocRunner>,
     /// Gone when the parent is: then this actor ends.
     leash: Weak<()>,
@@ -62,7 +62,7 @@ pub struct CheckRunner {
 }
 
 impl CheckRunner {
-    pub fn new(target: CheckTarget, kit: NodeKit, parent: Link<AllocRunner>, leash: Weak<()>) -> Self {
+    pub fn new(target: CheckTarget, kit: Arc<NodeKit>, parent: Link<AllocRunner>, leash: Weak<()>) -> Self {
         let life = CheckLife::new(&target.check, target.started_at);
         Self { target, kit, parent, leash, life }
     }

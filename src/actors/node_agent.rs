@@ -34,7 +34,8 @@ use super::{
     alloc_runner::{AllocRunner, KillAlloc, Record, TakeHandles, TakeStates, UpdateAlloc},
     kit::{Fatal, Kind, Link, Observe, Stop, supervise_child},
     ports::{
-        AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, ServerLink, TaskDriver, TaskHandle,
+        AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, Remembered, ServerLink, TaskDriver,
+        TaskHandle,
     },
 };
 
@@ -109,7 +110,7 @@ pub struct StopAllTasks;
 
 pub struct NodeAgent {
     node: Arc<Node>,
-    kit: NodeKit,
+    kit: Arc<NodeKit>,
     me: Link<NodeAgent>,
     brain: Brain,
     runners: BTreeMap<AllocId, Link<AllocRunner>>,
@@ -134,10 +135,10 @@ pub struct NodeAgent {
 
 impl NodeAgent {
     /// `node` is what the machine says of itself, drivers included; `records` is what an earlier agent left.
-    pub fn new(node: Node, kit: NodeKit, me: Link<NodeAgent>, records: Vec<(AllocId, Vec<u8>)>) -> Self {
+    pub fn new(node: Node, kit: NodeKit, me: Link<NodeAgent>, records: Vec<(AllocId, Remembered)>) -> Self {
         let mut found = BTreeMap::new();
-        for (id, bytes) in records {
-            match Record::decode(&bytes) {
+        for (id, remembered) in records {
+            match Record::decode(&remembered) {
                 Ok(record) => {
                     found.insert(id, record);
                 }
@@ -146,7 +147,7 @@ impl NodeAgent {
         }
         Self {
             node: Arc::new(node),
-            kit,
+            kit: Arc::new(kit),
             me,
             brain: Brain::default(),
             runners: BTreeMap::new(),
@@ -169,7 +170,7 @@ impl NodeAgent {
         for (id, record) in std::mem::take(&mut self.records) {
             let over = record.is_over();
             info!(alloc_id = %id, over, "allocation found on disk");
-            self.brain.restored(&record.alloc, over);
+            self.brain.restored(&record.row.alloc, over);
             self.start_runner(id, record);
         }
     }
@@ -354,7 +355,7 @@ impl Handler<RebuildRunner> for NodeAgent {
             let record = records
                 .ok()
                 .and_then(|records| records.into_iter().find(|(found, _)| *found == id))
-                .and_then(|(_, bytes)| Record::decode(&bytes).ok());
+                .and_then(|(_, remembered)| Record::decode(&remembered).ok());
             if let Some(record) = record {
                 actor.start_runner(id, record);
             }

@@ -266,14 +266,32 @@ pub trait AllocDisk: Send + Sync + 'static {
     async fn destroy(&self, alloc: AllocId) -> std::io::Result<()>;
 }
 
-/// What a node remembers across restarts: per allocation one record of bytes.
+/// What is remembered of an allocation has two parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What the servers said of it, its job included: large, and seldom another.
+    Row,
+    /// How far it has come.
+    Progress,
+}
+
+/// What was remembered of an allocation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    pub row: Vec<u8>,
+    /// `None`: it has not begun, or an agent wrote it whose rows held all.
+    pub progress: Option<Vec<u8>>,
+}
+
+/// What a node remembers across restarts, as bytes.
 #[async_trait]
 pub trait NodeStore: Send + Sync + 'static {
     /// On disk when it returns.
-    async fn put(&self, alloc: AllocId, record: Vec<u8>) -> std::io::Result<()>;
+    async fn put(&self, alloc: AllocId, part: Part, bytes: Vec<u8>) -> std::io::Result<()>;
+    /// Both parts.
     async fn remove(&self, alloc: AllocId) -> std::io::Result<()>;
-    /// All readable records. Damaged ones are set aside and logged.
-    async fn load(&self) -> std::io::Result<Vec<(AllocId, Vec<u8>)>>;
+    /// All that is readable. Damaged allocations are set aside and logged.
+    async fn load(&self) -> std::io::Result<Vec<(AllocId, Remembered)>>;
 }
 
 /// One probe of a check.

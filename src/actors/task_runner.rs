@@ -16,12 +16,12 @@ use logic::{
     environment::{DirNames, Scope, scope},
     task_runner::{Effect, Exit, Input, TaskLife},
 };
-use model::{Allocation, Job, Node, Task, TaskGroup, TaskPhase, TaskState};
+use model::{Node, Task, TaskGroup, TaskPhase, TaskState};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::{
-    alloc_runner::{AllocRunner, TaskChanged},
+    alloc_runner::{AllocRunner, Row, TaskChanged},
     kit::{Link, Stop},
     node_agent::NodeKit,
     ports::{DriverError, TaskDriver, TaskHandle, TaskPort, TaskSpec},
@@ -33,14 +33,25 @@ const MAX_KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a task is started (or found again) from.
 #[derive(Debug, Clone)]
 pub struct Seed {
-    pub alloc: Arc<Allocation>,
-    pub job: Arc<Job>,
-    pub group: String,
-    pub task: Task,
+    pub row: Row,
+    /// Of the task in its group.
+    pub place: usize,
     pub node: Arc<Node>,
-    /// Its life under an earlier agent.
-    pub before: Option<TaskState>,
-    pub handle: Option<TaskHandle>,
+}
+
+impl Seed {
+    fn group(&self) -> &TaskGroup {
+        self.row.job.group(&self.row.alloc.group).expect("runners are for tasks that the job has")
+    }
+
+    fn task(&self) -> &Task {
+        &self.group().tasks[self.place]
+    }
+
+    /// Whether anything is registered while the task runs.
+    fn has_services(&self) -> bool {
+        !(self.group().services.is_empty() && self.task().services.is_empty())
+    }
 }
 
 /// Stop for good; the event says why.
@@ -66,11 +77,12 @@ pub struct Note {
     pub message: String,
 }
 
-/// Policies of a new job version, updated in place.
+/// A new job version, updated in place: its policies count from now on, the rest when the task starts again.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Update {
-    pub task: Task,
+    pub row: Row,
+    pub place: usize,
 }
 
 #[derive(Debug, Message)]
@@ -84,39 +96,41 @@ struct DriverStarted(TaskHandle);
 
 pub struct TaskRunner {
     seed: Seed,
-    kit: NodeKit,
+    kit: Arc<NodeKit>,
     parent: Link<AllocRunner>,
     /// Gone when the parent is: then this actor ends.
     leash: Weak<()>,
     life: TaskLife,
-    scope: Arc<Scope>,
-    spec: Arc<TaskSpec>,
-    driver: Option<Arc<dyn TaskDriver>>,
-    handle: Option<TaskHandle>,
+    /// Only where there are services.
+    scope: Option<Arc<Scope>>,
+    handle: Option<Arc<TaskHandle>>,
 }
 
 impl TaskRunner {
-    pub fn new(seed: Seed, kit: NodeKit, parent: Link<AllocRunner>, leash: Weak<()>) -> Self {
-        let task = &seed.task;
+    /// `before` and `handle` are what is left of its life under an earlier agent.
+    pub fn new(
+        seed: Seed,
+        before: Option<TaskState>,
+        handle: Option<Arc<TaskHandle>>,
+        kit: Arc<NodeKit>,
+        parent: Link<AllocRunner>,
+        leash: Weak<()>,
+    ) -> Self {
+        let task = seed.task();
         let kill_timeout = task.kill_timeout.min(MAX_KILL_TIMEOUT);
-        let life = match &seed.before {
-            Some(state) if state.phase == TaskPhase::Dead || seed.handle.is_some() => {
-                TaskLife::restore(task.restart.clone(), seed.job.kind, kill_timeout, state.clone())
+        let kind = seed.row.job.kind;
+        let life = match before {
+            Some(state) if state.phase == TaskPhase::Dead || handle.is_some() => {
+                TaskLife::restore(task.restart.clone(), kind, kill_timeout, state)
             }
-            _ => TaskLife::new(task.restart.clone(), seed.job.kind, kill_timeout),
+            _ => TaskLife::new(task.restart.clone(), kind, kill_timeout),
         };
-        let (scope, spec) = prepare(&seed, &kit);
-        Self {
-            driver: kit.drivers.get(&task.driver).cloned(),
-            handle: seed.handle.clone(),
-            scope: Arc::new(scope),
-            spec: Arc::new(spec),
-            seed,
-            kit,
-            parent,
-            leash,
-            life,
-        }
+        let scope = seed.has_services().then(|| Arc::new(scope_of(&seed, &kit)));
+        Self { seed, kit, parent, leash, life, scope, handle }
+    }
+
+    fn driver(&self) -> Option<Arc<dyn TaskDriver>> {
+        self.kit.drivers.get(&self.seed.task().driver).cloned()
     }
 
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
@@ -124,7 +138,7 @@ impl TaskRunner {
             context.stop();
             return;
         }
-        debug!(task = self.seed.task.name, alloc_id = %self.seed.alloc.id, ?input, "task");
+        debug!(task = self.seed.task().name, alloc_id = %self.seed.row.alloc.id, ?input, "task");
         let effects = self.life.step(input, self.kit.clock.now());
         self.perform(effects, context);
         self.tell_parent();
@@ -132,7 +146,7 @@ impl TaskRunner {
 
     fn tell_parent(&self) {
         self.parent.tell(TaskChanged {
-            task: self.seed.task.name.clone(),
+            task: self.seed.task().name.clone(),
             state: self.life.state().clone(),
             handle: self.handle.clone(),
             scope: self.scope.clone(),
@@ -142,7 +156,7 @@ impl TaskRunner {
     fn perform(&mut self, effects: Vec<Effect>, context: &mut Context<Self>) {
         // What is left of the last run goes before the next one starts: both may use the same name.
         let remains =
-            effects.contains(&Effect::Destroy).then(|| self.handle.take().zip(self.driver.clone())).flatten();
+            effects.contains(&Effect::Destroy).then(|| self.handle.take().zip(self.driver())).flatten();
         let starts = effects.contains(&Effect::Start);
         if let Some((handle, driver)) = remains.clone().filter(|_| !starts) {
             actix::spawn(destroy(driver, handle));
@@ -157,19 +171,14 @@ impl TaskRunner {
                 }
                 Effect::Stop => self.stop_task(),
                 Effect::Destroy => {}
-                Effect::Over => debug!(task = self.seed.task.name, "task is over"),
+                Effect::Over => debug!(task = self.seed.task().name, "task is over"),
             }
         }
     }
 
     fn set_up(&self, context: &Context<Self>) {
-        let names: Vec<String> = self
-            .seed
-            .job
-            .group(&self.seed.group)
-            .map(|group| group.tasks.iter().map(|task| task.name.clone()).collect())
-            .unwrap_or_default();
-        let (disk, id, me) = (self.kit.disk.clone(), self.seed.alloc.id, context.address());
+        let names: Vec<String> = self.seed.group().tasks.iter().map(|task| task.name.clone()).collect();
+        let (disk, id, me) = (self.kit.disk.clone(), self.seed.row.alloc.id, context.address());
         actix::spawn(async move {
             let input = match disk.create(id, &names).await {
                 Ok(()) => Input::SetUp,
@@ -181,15 +190,15 @@ impl TaskRunner {
         });
     }
 
-    fn start_task(&self, remains: Option<(TaskHandle, Arc<dyn TaskDriver>)>, context: &Context<Self>) {
+    fn start_task(&self, remains: Option<(Arc<TaskHandle>, Arc<dyn TaskDriver>)>, context: &Context<Self>) {
         let me = context.address();
         let jitter = (self.kit.jitter)();
-        let Some(driver) = self.driver.clone() else {
-            let message = format!("driver {:?} is not on this node", self.seed.task.driver);
+        let Some(driver) = self.driver() else {
+            let message = format!("driver {:?} is not on this node", self.seed.task().driver);
             me.do_send(Happened(Input::StartFailed { message, recoverable: false, jitter }));
             return;
         };
-        let spec = self.spec.clone();
+        let spec = prepare(&self.seed, &self.kit);
         let (notes, mut noted) = mpsc::unbounded_channel();
         let listener = me.clone();
         actix::spawn(async move {
@@ -219,7 +228,7 @@ impl TaskRunner {
     }
 
     fn watch(&self, context: &Context<Self>) {
-        let (Some(driver), Some(handle)) = (self.driver.clone(), self.handle.clone()) else { return };
+        let (Some(driver), Some(handle)) = (self.driver(), self.handle.clone()) else { return };
         let me = context.address();
         let jitter = (self.kit.jitter)();
         actix::spawn(async move {
@@ -247,9 +256,9 @@ impl TaskRunner {
     }
 
     fn stop_task(&self) {
-        let (Some(driver), Some(handle)) = (self.driver.clone(), self.handle.clone()) else { return };
-        let signal = self.seed.task.kill_signal.clone();
-        let timeout = self.seed.task.kill_timeout.min(MAX_KILL_TIMEOUT);
+        let (Some(driver), Some(handle)) = (self.driver(), self.handle.clone()) else { return };
+        let signal = self.seed.task().kill_signal.clone();
+        let timeout = self.seed.task().kill_timeout.min(MAX_KILL_TIMEOUT);
         actix::spawn(async move {
             let mut pause = Duration::from_secs(1);
             // The exit is seen by `watch`; a kill that fails is tried again until the task is gone.
@@ -264,15 +273,15 @@ impl TaskRunner {
         });
     }
 
-    fn recover(&self, handle: TaskHandle, context: &Context<Self>) {
+    fn recover(&self, handle: Arc<TaskHandle>, context: &Context<Self>) {
         let me = context.address();
         let jitter = (self.kit.jitter)();
-        let Some(driver) = self.driver.clone() else {
-            let message = format!("driver {:?} is not on this node", self.seed.task.driver);
+        let Some(driver) = self.driver() else {
+            let message = format!("driver {:?} is not on this node", self.seed.task().driver);
             me.do_send(Happened(Input::NotRecovered { message, jitter }));
             return;
         };
-        let spec = self.spec.clone();
+        let spec = prepare(&self.seed, &self.kit);
         actix::spawn(async move {
             let input = loop {
                 match driver.recover(&handle, &spec).await {
@@ -295,7 +304,7 @@ impl TaskRunner {
     }
 }
 
-async fn destroy(driver: Arc<dyn TaskDriver>, handle: TaskHandle) {
+async fn destroy(driver: Arc<dyn TaskDriver>, handle: Arc<TaskHandle>) {
     if let Err(error) = driver.destroy(&handle).await
         && !matches!(error, DriverError::NotFound(_))
     {
@@ -303,26 +312,30 @@ async fn destroy(driver: Arc<dyn TaskDriver>, handle: TaskHandle) {
     }
 }
 
-/// Interpolates everything the driver reads.
-fn prepare(seed: &Seed, kit: &NodeKit) -> (Scope, TaskSpec) {
-    let dirs = kit.disk.dirs(seed.alloc.id, &seed.task.name);
-    let names = if seed.task.driver == "docker" {
+/// What `${...}` means to the task, its environment among it.
+fn scope_of(seed: &Seed, kit: &NodeKit) -> Scope {
+    let (task, alloc) = (seed.task(), &seed.row.alloc);
+    let names = if task.driver == "docker" {
         DirNames { alloc: "/alloc".into(), local: "/local".into(), secrets: "/secrets".into() }
     } else {
+        let dirs = kit.disk.dirs(alloc.id, &task.name);
         DirNames {
             alloc: dirs.alloc.display().to_string(),
             local: dirs.local.display().to_string(),
             secrets: dirs.secrets.display().to_string(),
         }
     };
-    let empty = TaskGroup::default();
-    let group = seed.job.group(&seed.group).unwrap_or(&empty);
-    let scope = scope(&seed.node, &seed.job, group, &seed.alloc, &seed.task, &names);
-    let ports = seed
-        .alloc
+    scope(&seed.node, &seed.row.job, seed.group(), alloc, task, &names)
+}
+
+/// Interpolates everything the driver reads. Made anew for each start: of a million tasks nobody keeps it.
+fn prepare(seed: &Seed, kit: &NodeKit) -> TaskSpec {
+    let (task, Row { alloc, job }) = (seed.task(), &seed.row);
+    let scope = scope_of(seed, kit);
+    let ports = alloc
         .ports
         .iter()
-        .filter(|port| port.task.as_deref().is_none_or(|owner| owner == seed.task.name))
+        .filter(|port| port.task.as_deref().is_none_or(|owner| owner == task.name))
         .map(|port| TaskPort {
             label: port.label.to_string(),
             host_ip: seed.node.address.clone(),
@@ -330,20 +343,19 @@ fn prepare(seed: &Seed, kit: &NodeKit) -> (Scope, TaskSpec) {
             to: port.to,
         })
         .collect();
-    let mut resources = seed.task.resources.clone();
-    resources.memory_max = resources.memory_max.filter(|_| seed.alloc.oversubscribed);
-    let spec = TaskSpec {
-        alloc: seed.alloc.id,
-        job: seed.job.id.clone(),
-        namespace: seed.job.namespace.clone(),
-        group: seed.group.clone(),
-        task: scope.task(&seed.task),
-        env: scope.env.clone(),
+    let mut resources = task.resources.clone();
+    resources.memory_max = resources.memory_max.filter(|_| alloc.oversubscribed);
+    TaskSpec {
+        alloc: alloc.id,
+        job: job.id.clone(),
+        namespace: job.namespace.clone(),
+        group: seed.group().name.clone(),
+        task: scope.task(task),
+        env: scope.env,
         ports,
-        dirs,
+        dirs: kit.disk.dirs(alloc.id, &task.name),
         resources,
-    };
-    (scope, spec)
+    }
 }
 
 impl Actor for TaskRunner {
@@ -372,7 +384,7 @@ impl Handler<DriverStarted> for TaskRunner {
     type Result = ();
 
     fn handle(&mut self, DriverStarted(handle): DriverStarted, context: &mut Self::Context) {
-        self.handle = Some(handle);
+        self.handle = Some(Arc::new(handle));
         self.step(Input::Started, context);
     }
 }
@@ -405,9 +417,10 @@ impl Handler<Note> for TaskRunner {
 impl Handler<Update> for TaskRunner {
     type Result = ();
 
-    fn handle(&mut self, Update { task }: Update, _: &mut Self::Context) {
+    fn handle(&mut self, Update { row, place }: Update, _: &mut Self::Context) {
+        (self.seed.row, self.seed.place) = (row, place);
+        let task = self.seed.task();
         self.life.update(task.restart.clone(), task.kill_timeout.min(MAX_KILL_TIMEOUT));
-        self.seed.task = task;
     }
 }
 

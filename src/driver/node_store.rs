@@ -5,6 +5,7 @@
 //! a second table and logged, the others stay. A file that cannot be read at all is renamed and a new one begun.
 
 use std::{
+    collections::BTreeMap,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -13,27 +14,27 @@ use std::{
 
 use async_trait::async_trait;
 use model::AllocId;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::sync::oneshot;
 
-use crate::actors::ports::NodeStore;
+use crate::actors::ports::{NodeStore, Part, Remembered};
 
-const RECORDS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("allocs");
+const ROWS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("allocs");
+const PROGRESS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("progress");
 const DAMAGED: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("damaged");
 
 /// More would only make the first of them wait longer.
 const BATCH: usize = 1024;
 
-/// `None` removes the record.
-type Write = (AllocId, Option<Vec<u8>>, Reply<()>);
+/// `None` removes both parts.
+type Write = (AllocId, Option<(Part, Vec<u8>)>, Reply<()>);
 
 type Reply<T> = oneshot::Sender<io::Result<T>>;
 
 #[derive(Debug)]
 enum Work {
-    /// `None` removes the record.
-    Write(AllocId, Option<Vec<u8>>, Reply<()>),
-    Load(Reply<Vec<(AllocId, Vec<u8>)>>),
+    Write(Write),
+    Load(Reply<Vec<(AllocId, Remembered)>>),
 }
 
 /// Closes its file when the last clone is dropped and the work is done.
@@ -65,15 +66,15 @@ impl RedbNodeStore {
 
 #[async_trait]
 impl NodeStore for RedbNodeStore {
-    async fn put(&self, alloc: AllocId, record: Vec<u8>) -> io::Result<()> {
-        self.ask(|reply| Work::Write(alloc, Some(record), reply)).await
+    async fn put(&self, alloc: AllocId, part: Part, bytes: Vec<u8>) -> io::Result<()> {
+        self.ask(|reply| Work::Write((alloc, Some((part, bytes)), reply))).await
     }
 
     async fn remove(&self, alloc: AllocId) -> io::Result<()> {
-        self.ask(|reply| Work::Write(alloc, None, reply)).await
+        self.ask(|reply| Work::Write((alloc, None, reply))).await
     }
 
-    async fn load(&self) -> io::Result<Vec<(AllocId, Vec<u8>)>> {
+    async fn load(&self) -> io::Result<Vec<(AllocId, Remembered)>> {
         self.ask(Work::Load).await
     }
 }
@@ -84,7 +85,7 @@ fn serve(database: &Database, inbox: &mpsc::Receiver<Work>) {
         let mut load = None;
         for work in std::iter::once(first).chain(inbox.try_iter()).take(BATCH) {
             match work {
-                Work::Write(alloc, record, reply) => writes.push((alloc, record, reply)),
+                Work::Write(write) => writes.push(write),
                 // What was asked before it is committed before it.
                 Work::Load(reply) => {
                     load = Some(reply);
@@ -117,29 +118,36 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> io::Result<T> {
 fn commit(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
-        let mut table = transaction.open_table(RECORDS)?;
-        for (alloc, record, _) in writes {
-            match record {
-                Some(record) => table.insert(alloc.0, seal(record).as_slice())?,
-                None => table.remove(alloc.0)?,
-            };
+        let mut rows = transaction.open_table(ROWS)?;
+        let mut progress = transaction.open_table(PROGRESS)?;
+        for (alloc, write, _) in writes {
+            match write {
+                Some((Part::Row, bytes)) => drop(rows.insert(alloc.0, seal(bytes).as_slice())?),
+                Some((Part::Progress, bytes)) => drop(progress.insert(alloc.0, seal(bytes).as_slice())?),
+                None => {
+                    rows.remove(alloc.0)?;
+                    progress.remove(alloc.0)?;
+                }
+            }
         }
     }
     transaction.commit()?;
     Ok(())
 }
 
-fn load_all(database: &Database) -> Result<Vec<(AllocId, Vec<u8>)>, redb::Error> {
+fn load_all(database: &Database) -> Result<Vec<(AllocId, Remembered)>, redb::Error> {
     let (good, bad) = read_all(database)?;
     if !bad.is_empty() {
         let transaction = database.begin_write()?;
         {
-            let mut records = transaction.open_table(RECORDS)?;
+            let mut rows = transaction.open_table(ROWS)?;
+            let mut progress = transaction.open_table(PROGRESS)?;
             let mut damaged = transaction.open_table(DAMAGED)?;
             for (alloc, sealed) in bad {
                 tracing::warn!(alloc_id = %alloc, bytes = sealed.len(), "damaged record set aside");
                 damaged.insert(alloc.0, sealed.as_slice())?;
-                records.remove(alloc.0)?;
+                rows.remove(alloc.0)?;
+                progress.remove(alloc.0)?;
             }
         }
         transaction.commit()?;
@@ -147,26 +155,48 @@ fn load_all(database: &Database) -> Result<Vec<(AllocId, Vec<u8>)>, redb::Error>
     Ok(good)
 }
 
-type Records = Vec<(AllocId, Vec<u8>)>;
+/// Sealed bytes that do not match their checksum.
+type Damaged = Vec<(AllocId, Vec<u8>)>;
 
-/// The readable records opened, the damaged ones as they are.
-fn read_all(database: &Database) -> Result<(Records, Records), redb::Error> {
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
+/// What is readable opened, the damaged parts as they are. What has one damaged part is damaged: nobody can tell what
+/// became of its tasks.
+fn read_all(database: &Database) -> Result<(Vec<(AllocId, Remembered)>, Damaged), redb::Error> {
     let transaction = database.begin_read()?;
-    let table = match transaction.open_table(RECORDS) {
-        Ok(table) => table,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok((good, bad)),
-        Err(error) => return Err(error.into()),
-    };
-    for entry in table.iter()? {
-        let (key, value) = entry?;
-        let alloc = AllocId(key.value());
-        match unseal(value.value()) {
-            Some(record) => good.push((alloc, record.to_vec())),
-            None => bad.push((alloc, value.value().to_vec())),
+    let mut found: BTreeMap<AllocId, Remembered> = BTreeMap::new();
+    let mut bad = Vec::new();
+    for (alloc, sealed) in read_table(&transaction, ROWS)? {
+        match unseal(&sealed) {
+            Some(row) => drop(found.insert(alloc, Remembered { row: row.to_vec(), progress: None })),
+            None => bad.push((alloc, sealed)),
         }
     }
-    Ok((good, bad))
+    for (alloc, sealed) in read_table(&transaction, PROGRESS)? {
+        match (unseal(&sealed), found.get_mut(&alloc)) {
+            (Some(progress), Some(remembered)) => remembered.progress = Some(progress.to_vec()),
+            (Some(_), None) => {}
+            (None, _) => {
+                found.remove(&alloc);
+                bad.push((alloc, sealed));
+            }
+        }
+    }
+    Ok((found.into_iter().collect(), bad))
+}
+
+fn read_table(
+    transaction: &ReadTransaction,
+    table: TableDefinition<'_, u128, &'static [u8]>,
+) -> Result<Vec<(AllocId, Vec<u8>)>, redb::Error> {
+    let table = match transaction.open_table(table) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let entries = table.iter()?.map(|entry| {
+        let (key, value) = entry?;
+        Ok((AllocId(key.value()), value.value().to_vec()))
+    });
+    entries.collect()
 }
 
 /// Opens the file and reads all of it once. A damaged file is renamed; what can still be read of it is not trusted:
@@ -244,15 +274,18 @@ mod tests {
         let path = temp.path().join("client/state.redb");
         let store = RedbNodeStore::open(&path).unwrap();
         assert!(store.load().await.unwrap().is_empty());
-        store.put(AllocId(1), b"one".to_vec()).await.unwrap();
-        store.put(AllocId(2), b"two".to_vec()).await.unwrap();
-        store.put(AllocId(1), b"uno".to_vec()).await.unwrap();
+        store.put(AllocId(1), Part::Row, b"one".to_vec()).await.unwrap();
+        store.put(AllocId(2), Part::Row, b"two".to_vec()).await.unwrap();
+        store.put(AllocId(2), Part::Progress, b"far".to_vec()).await.unwrap();
+        store.put(AllocId(1), Part::Progress, b"half".to_vec()).await.unwrap();
+        store.put(AllocId(1), Part::Row, b"uno".to_vec()).await.unwrap();
         store.remove(AllocId(2)).await.unwrap();
         store.remove(AllocId(3)).await.unwrap();
-        assert_eq!(store.load().await.unwrap(), [(AllocId(1), b"uno".to_vec())]);
+        let left = [(AllocId(1), Remembered { row: b"uno".to_vec(), progress: Some(b"half".to_vec()) })];
+        assert_eq!(store.load().await.unwrap(), left);
         drop(store);
         let store = reopen(&path);
-        assert_eq!(store.load().await.unwrap(), [(AllocId(1), b"uno".to_vec())]);
+        assert_eq!(store.load().await.unwrap(), left);
     }
 
     /// The thread closes the file a moment after the store was dropped.
@@ -271,7 +304,7 @@ mod tests {
     async fn many_writers_share_commits() {
         let temp = tempfile::tempdir().unwrap();
         let store = RedbNodeStore::open(temp.path().join("state.redb")).unwrap();
-        let writes = (0..2000u128).map(|n| store.put(AllocId(n), vec![n as u8; 2000]));
+        let writes = (0..2000u128).map(|n| store.put(AllocId(n), Part::Row, vec![n as u8; 2000]));
         for result in futures::future::join_all(writes).await {
             result.unwrap();
         }
@@ -286,17 +319,23 @@ mod tests {
             let database = Database::create(&path).unwrap();
             let transaction = database.begin_write().unwrap();
             {
-                let mut table = transaction.open_table(RECORDS).unwrap();
+                let mut rows = transaction.open_table(ROWS).unwrap();
+                let mut progress = transaction.open_table(PROGRESS).unwrap();
                 let mut broken = seal(b"hello");
                 broken[6] ^= 1;
-                table.insert(1, broken.as_slice()).unwrap();
-                table.insert(2, seal(b"good").as_slice()).unwrap();
-                table.insert(3, b"x".as_slice()).unwrap();
+                rows.insert(1, broken.as_slice()).unwrap();
+                rows.insert(2, seal(b"good").as_slice()).unwrap();
+                rows.insert(3, b"x".as_slice()).unwrap();
+                rows.insert(4, seal(b"good").as_slice()).unwrap();
+                progress.insert(4, broken.as_slice()).unwrap();
+                // Its row is gone: nobody asks for it any more.
+                progress.insert(5, seal(b"good").as_slice()).unwrap();
             }
             transaction.commit().unwrap();
         }
         let store = RedbNodeStore::open(&path).unwrap();
-        assert_eq!(store.load().await.unwrap(), [(AllocId(2), b"good".to_vec())]);
+        let good = Remembered { row: b"good".to_vec(), progress: None };
+        assert_eq!(store.load().await.unwrap(), [(AllocId(2), good)]);
         drop(store);
         drop(reopen(&path));
         let database = loop {
@@ -313,7 +352,7 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().0.value())
             .collect();
-        assert_eq!(keys, [1, 3]);
+        assert_eq!(keys, [1, 3, 4]);
     }
 
     #[tokio::test]
@@ -323,7 +362,7 @@ mod tests {
             let path = temp.path().join("state.redb");
             std::fs::write(&path, damage).unwrap();
             let store = RedbNodeStore::open(&path).unwrap();
-            store.put(AllocId(1), b"x".to_vec()).await.unwrap();
+            store.put(AllocId(1), Part::Row, b"x".to_vec()).await.unwrap();
             assert_eq!(store.load().await.unwrap().len(), 1);
             let aside = std::fs::read_dir(temp.path())
                 .unwrap()
@@ -340,7 +379,7 @@ mod tests {
         let path = temp.path().join("state.redb");
         let store = RedbNodeStore::open(&path).unwrap();
         for n in 0..50u128 {
-            store.put(AllocId(n), vec![7; 3000]).await.unwrap();
+            store.put(AllocId(n), Part::Row, vec![7; 3000]).await.unwrap();
         }
         drop(store);
         drop(reopen(&path));
@@ -357,7 +396,7 @@ mod tests {
             std::fs::write(&path, torn).unwrap();
             let store = RedbNodeStore::open(&path).unwrap();
             store.load().await.unwrap();
-            store.put(AllocId(99), b"x".to_vec()).await.unwrap();
+            store.put(AllocId(99), Part::Row, b"x".to_vec()).await.unwrap();
         }
     }
 

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use model::{AllocId, Capacity, CheckStatus, Node, NodeId, NodeStatus};
 
-use crate::actors::ports::{AllocDisk, HostFacts, HostProbe, HostUsage, NodeStore, Probe, Prober, TaskDirs};
+use crate::actors::ports::{
+    AllocDisk, HostFacts, HostProbe, HostUsage, NodeStore, Part, Probe, Prober, Remembered, TaskDirs,
+};
 
 /// Values of `meta.rack`.
 pub(super) const RACKS: usize = 20;
@@ -74,7 +76,7 @@ impl AllocDisk for NoMachine {
 
 #[async_trait]
 impl NodeStore for NoMachine {
-    async fn put(&self, _: AllocId, _: Vec<u8>) -> io::Result<()> {
+    async fn put(&self, _: AllocId, _: Part, _: Vec<u8>) -> io::Result<()> {
         Ok(())
     }
 
@@ -82,7 +84,7 @@ impl NodeStore for NoMachine {
         Ok(())
     }
 
-    async fn load(&self) -> io::Result<Vec<(AllocId, Vec<u8>)>> {
+    async fn load(&self) -> io::Result<Vec<(AllocId, Remembered)>> {
         Ok(Vec::new())
     }
 }

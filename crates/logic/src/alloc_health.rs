@@ -1,9 +1,7 @@
 //! When a deployment may count on an allocation: tasks run and checks pass for long enough, before a deadline.
 
-use std::collections::BTreeMap;
-
 use model::{
-    CheckStatus, HealthCheck, ServiceState, TaskPhase, TaskState, Timestamp, UpdateStrategy,
+    CheckStatus, HealthCheck, ServiceState, SmallMap, TaskPhase, TaskState, Timestamp, UpdateStrategy,
     time::format_duration,
 };
 
@@ -35,7 +33,7 @@ impl AllocHealth {
 
     pub fn look(
         &mut self,
-        tasks: &BTreeMap<String, TaskState>,
+        tasks: &SmallMap<String, TaskState>,
         services: &[ServiceState],
         services_wanted: usize,
         now: Timestamp,
@@ -92,8 +90,8 @@ mod tests {
         Timestamp::from_secs(secs)
     }
 
-    fn tasks(phase: TaskPhase, started: i64) -> BTreeMap<String, TaskState> {
-        BTreeMap::from([(
+    fn tasks(phase: TaskPhase, started: i64) -> SmallMap<String, TaskState> {
+        SmallMap::from([(
             "t".to_owned(),
             TaskState { phase, started_at: at(started), ..TaskState::default() },
         )])

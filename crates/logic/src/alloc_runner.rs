@@ -1,11 +1,9 @@
 //! The status of an allocation from its tasks, and which tasks to kill when one of them ended.
 
-use std::collections::BTreeMap;
-
-use model::{ClientStatus, TaskGroup, TaskPhase, TaskState, event_type};
+use model::{ClientStatus, SmallMap, TaskGroup, TaskPhase, TaskState, event_type};
 
 /// What the node reports for these tasks.
-pub fn client_status(tasks: &BTreeMap<String, TaskState>) -> (ClientStatus, &'static str) {
+pub fn client_status(tasks: &SmallMap<String, TaskState>) -> (ClientStatus, &'static str) {
     let dead = |state: &TaskState| state.phase == TaskPhase::Dead;
     if tasks.values().any(|state| dead(state) && state.failed) {
         // Siblings may still be dying; the allocation has failed all the same.
@@ -20,7 +18,7 @@ pub fn client_status(tasks: &BTreeMap<String, TaskState>) -> (ClientStatus, &'st
 }
 
 /// All tasks are over.
-pub fn is_over(tasks: &BTreeMap<String, TaskState>) -> bool {
+pub fn is_over(tasks: &SmallMap<String, TaskState>) -> bool {
     tasks.values().all(|state| state.phase == TaskPhase::Dead)
 }
 
@@ -34,7 +32,7 @@ pub struct Kill {
 }
 
 /// Which live tasks must go, now that some are dead.
-pub fn kills(group: &TaskGroup, tasks: &BTreeMap<String, TaskState>) -> Vec<Kill> {
+pub fn kills(group: &TaskGroup, tasks: &SmallMap<String, TaskState>) -> Vec<Kill> {
     let dead = |name: &str| tasks.get(name).filter(|state| state.phase == TaskPhase::Dead);
     let failed = group.tasks.iter().find(|task| dead(&task.name).is_some_and(|state| state.failed));
     let leader = group.tasks.iter().find(|task| task.leader && dead(&task.name).is_some());
@@ -72,7 +70,7 @@ mod tests {
                 .collect(),
             ..TaskGroup::default()
         };
-        let tasks: BTreeMap<String, TaskState> = names
+        let tasks: SmallMap<String, TaskState> = names
             .iter()
             .zip(states)
             .map(|(name, (phase, failed))| ((*name).to_owned(), state(*phase, *failed)))

@@ -66,6 +66,32 @@ impl<K: Ord, V> SmallMap<K, V> {
     }
 }
 
+impl<K: Ord + Clone, V: Clone> SmallMap<K, V> {
+    /// Copies all pairs.
+    pub fn insert(&mut self, key: K, value: V) {
+        match self.0.binary_search_by(|(own, _)| own.cmp(&key)) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => {
+                let pairs = self.0.iter().cloned();
+                let mut pairs: Vec<(K, V)> =
+                    pairs.clone().take(at).chain([(key, value)]).chain(pairs.skip(at)).collect();
+                pairs.shrink_to_fit();
+                self.0 = pairs.into();
+            }
+        }
+    }
+
+    /// Copies all pairs but that one, if it is there.
+    pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        if self.contains_key(key) {
+            self.0 = self.0.iter().filter(|(own, _)| own.borrow() != key).cloned().collect();
+        }
+    }
+}
+
 impl<K: Ord, V> FromIterator<(K, V)> for SmallMap<K, V> {
     /// Of equal keys the last one counts.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {

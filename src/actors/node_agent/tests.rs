@@ -17,8 +17,8 @@ use super::*;
 use crate::actors::{
     kit::supervise_here,
     ports::{
-        DriverError, DriverNotes, ExecResult, Heartbeat, HostFacts, HostUsage, LinkError, Probe, Registered,
-        StateReader, TaskDirs, TaskExit, TaskSpec, TaskUsage,
+        DriverError, DriverNotes, ExecResult, Heartbeat, HostFacts, HostUsage, LinkError, Part, Probe,
+        Registered, Remembered, StateReader, TaskDirs, TaskExit, TaskSpec, TaskUsage,
     },
     testing::{Log, TestClock, node, paused, place, until, web},
 };
@@ -122,7 +122,7 @@ impl ServerLink for Servers {
 #[derive(Default)]
 struct Machine {
     running: Mutex<BTreeMap<AllocId, Arc<Notify>>>,
-    records: Mutex<BTreeMap<AllocId, Vec<u8>>>,
+    records: Mutex<BTreeMap<AllocId, Remembered>>,
     destroyed: Mutex<Vec<AllocId>>,
 }
 
@@ -212,8 +212,13 @@ impl AllocDisk for Machine {
 
 #[async_trait]
 impl NodeStore for Machine {
-    async fn put(&self, alloc: AllocId, record: Vec<u8>) -> std::io::Result<()> {
-        self.records.lock().unwrap().insert(alloc, record);
+    async fn put(&self, alloc: AllocId, part: Part, bytes: Vec<u8>) -> std::io::Result<()> {
+        let mut records = self.records.lock().unwrap();
+        let record = records.entry(alloc).or_default();
+        match part {
+            Part::Row => record.row = bytes,
+            Part::Progress => record.progress = Some(bytes),
+        }
         Ok(())
     }
 
@@ -222,7 +227,7 @@ impl NodeStore for Machine {
         Ok(())
     }
 
-    async fn load(&self) -> std::io::Result<Vec<(AllocId, Vec<u8>)>> {
+    async fn load(&self) -> std::io::Result<Vec<(AllocId, Remembered)>> {
         Ok(self.records.lock().unwrap().clone().into_iter().collect())
     }
 }
@@ -493,4 +498,50 @@ fn after_a_goodbye_the_node_is_silent() {
         );
         assert!(world.machine.runs(10));
     });
+}
+
+#[test]
+fn records_of_agents_that_wrote_them_in_one_part_are_read() {
+    #[derive(serde::Serialize)]
+    struct Whole {
+        alloc: Allocation,
+        job: Job,
+        handles: BTreeMap<String, TaskHandle>,
+        tasks: BTreeMap<String, TaskState>,
+        killed: bool,
+    }
+    let log = Log::new();
+    let row = state::Command::RegisterNode { node: node(1), evals: vec![], now: Timestamp(1) };
+    log.apply(vec![row]);
+    place(&log, web(), 7, NODE);
+    let alloc = log.state.root().allocs[&AllocId(7)].clone();
+    let handle = TaskHandle {
+        driver: "mock".into(),
+        alloc: AllocId(7),
+        task: "task".into(),
+        started_at: Timestamp(3),
+        state: "{}".into(),
+    };
+    let state = TaskState { phase: TaskPhase::Running, ..TaskState::default() };
+    let whole = Whole {
+        alloc: Allocation::clone(&alloc),
+        job: web(),
+        handles: [("task".to_owned(), handle.clone())].into(),
+        tasks: [("task".to_owned(), state.clone())].into(),
+        killed: true,
+    };
+    let row = rmp_serde::to_vec_named(&whole).unwrap();
+    let mut remembered = Remembered { row, progress: None };
+    let record = Record::decode(&remembered).unwrap();
+    assert_eq!((record.row.alloc.id, &record.row.job.id), (AllocId(7), &whole.job.id));
+    assert_eq!((&*record.progress.handles["task"], &record.progress.tasks["task"]), (&handle, &state));
+    assert!(record.progress.killed);
+
+    // From then on progress is what the second part says.
+    let mut later = record;
+    later.progress.handles.remove("task");
+    remembered.progress = Some(later.encode(Part::Progress));
+    assert!(Record::decode(&remembered).unwrap().progress.handles.is_empty());
+    remembered.row = later.encode(Part::Row);
+    assert!(Record::decode(&remembered).unwrap().progress.killed);
 }
