@@ -103,6 +103,11 @@ impl Call {
         matches!(self.method, Method::PUT | Method::POST)
     }
 
+    /// All parameters, in their order.
+    pub(super) fn params(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.params.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The first value of a parameter; empty text counts as none.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.raw(name).filter(|text| !text.is_empty())

@@ -3,6 +3,7 @@
 
 mod agent; // the agent itself, members, leader, health
 mod allocs; // allocations
+mod answers; // long lists that have not changed
 mod autopilot; // how servers are looked after
 mod call; // one request, read and bounded
 mod client; // what a node knows: stats
@@ -70,6 +71,7 @@ pub struct Context {
     ports: Ports,
     pub agent: Arc<AgentInfo>,
     watches: Arc<Semaphore>,
+    answers: Arc<answers::Answers>,
 }
 
 impl std::ops::Deref for Context {
@@ -88,7 +90,8 @@ impl std::fmt::Debug for Context {
 
 impl Context {
     pub fn new(ports: Ports, agent: AgentInfo) -> Self {
-        Self { ports, agent: Arc::new(agent), watches: Arc::new(Semaphore::new(WATCHES)) }
+        let watches = Arc::new(Semaphore::new(WATCHES));
+        Self { ports, agent: Arc::new(agent), watches, answers: Arc::default() }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Reads: from the newest state, at once or when it has changed (`index`, `wait`), with the index in the headers.
 
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
 use serde::Serialize;
 use state::Root;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Context, call::Call, failure::Failure};
+use super::{Context, answers::Answers, call::Call, failure::Failure};
 
 pub(super) type Answer = Result<HttpResponse, Failure>;
 
@@ -19,13 +20,24 @@ pub(super) async fn read<T: Serialize>(
     index: impl Fn(&Root) -> u64,
     value: impl Fn(&Root) -> Result<T, Failure>,
 ) -> Answer {
-    read_page(ctx, call, index, |root| Ok((value(root)?, None))).await
+    read_kept(ctx, call, None, index, |root| Ok((value(root)?, None))).await
 }
 
-/// As [`read`], for lists in pages: `value` also returns the token of the next page.
+/// As [`read`], for lists in pages: `value` also returns the token of the next page. It may depend on the state and the
+/// request only: while the state stays the same, so does the answer.
 pub(super) async fn read_page<T: Serialize>(
     ctx: &Context,
     call: &Call,
+    index: impl Fn(&Root) -> u64,
+    value: impl Fn(&Root) -> Result<(T, Option<String>), Failure>,
+) -> Answer {
+    read_kept(ctx, call, Some(&ctx.answers), index, value).await
+}
+
+async fn read_kept<T: Serialize>(
+    ctx: &Context,
+    call: &Call,
+    answers: Option<&Answers>,
     index: impl Fn(&Root) -> u64,
     value: impl Fn(&Root) -> Result<(T, Option<String>), Failure>,
 ) -> Answer {
@@ -53,7 +65,10 @@ pub(super) async fn read_page<T: Serialize>(
         }
     }
     let index = index(&root).max(1);
-    let result = value(&root);
+    let result = match answers.and_then(|answers| answers.find(&root, call)) {
+        Some(kept) => Ok(kept),
+        None => value(&root).and_then(|(value, next)| Ok((encoded(call.pretty(), &value)?, next))),
+    };
     let mut response = match &result {
         Ok(_) => HttpResponse::Ok(),
         Err(failure) => HttpResponse::build(failure.status),
@@ -63,11 +78,14 @@ pub(super) async fn read_page<T: Serialize>(
         .insert_header(("X-Nomad-KnownLeader", freshness.known_leader.to_string()))
         .insert_header(("X-Nomad-LastContact", freshness.last_contact.as_millis().to_string()));
     match result {
-        Ok((value, next)) => {
+        Ok((body, next)) => {
+            if let Some(answers) = answers {
+                answers.keep(&root, call, &body, next.as_deref());
+            }
             if let Some(next) = next {
                 response.insert_header(("X-Nomad-NextToken", next));
             }
-            Ok(json_into(&mut response, call, &value))
+            Ok(response.content_type("application/json").body(body))
         }
         Err(failure) => Ok(response.content_type("text/plain; charset=utf-8").body(failure.text)),
     }
@@ -99,12 +117,20 @@ pub(super) fn json_into(
     json_body(response, call.pretty(), value)
 }
 
-/// The value as the response's body: compact, or with four blanks of indent and a newline at its end.
+/// The value as the response's body.
 pub(super) fn json_body(
     response: &mut HttpResponseBuilder,
     pretty: bool,
     value: &impl Serialize,
 ) -> HttpResponse {
+    match encoded(pretty, value) {
+        Ok(body) => response.content_type("application/json").body(body),
+        Err(failure) => failure.response(),
+    }
+}
+
+/// JSON: compact, or with four blanks of indent and a newline at its end.
+fn encoded(pretty: bool, value: &impl Serialize) -> Result<Bytes, Failure> {
     let body = if pretty {
         let mut body = Vec::new();
         let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");
@@ -114,11 +140,8 @@ pub(super) fn json_body(
     } else {
         serde_json::to_vec(value)
     };
-    match body {
-        Ok(body) => response.content_type("application/json").body(body),
-        Err(error) => {
-            tracing::error!(%error, "answer cannot be written as JSON");
-            Failure::server("the answer cannot be written as JSON").response()
-        }
-    }
+    body.map(Bytes::from).map_err(|error| {
+        tracing::error!(%error, "answer cannot be written as JSON");
+        Failure::server("the answer cannot be written as JSON")
+    })
 }

@@ -221,3 +221,34 @@ async fn what_is_over_is_forgotten_on_demand() {
     assert_eq!((reply.status.as_u16(), reply.text()), (200, ""));
     assert_eq!(world.call(Method::POST, "/v1/system/gc", "").await.status, 405);
 }
+
+#[actix_web::test]
+async fn a_long_list_is_kept_until_the_state_changes() {
+    let world = World::new();
+    let register = async |name: String| {
+        let mut job = request();
+        job["Job"]["ID"] = json!(name);
+        job["Job"]["Name"] = json!("n".repeat(200));
+        world.put("/v1/jobs", &job).await.json();
+    };
+    for number in 0..60 {
+        register(format!("job-{number}")).await;
+    }
+    let root = world.log.root();
+    let first = world.get("/v1/jobs?per_page=50").await;
+    assert_eq!(first.json().as_array().map(Vec::len), Some(50));
+    assert_eq!(world.ctx.answers.len(&root), 1);
+    let again = world.get("/v1/jobs?per_page=50&stale").await;
+    assert_eq!(again.text(), first.text());
+    assert_eq!(again.header("X-Nomad-NextToken"), first.header("X-Nomad-NextToken"));
+    assert_eq!(world.ctx.answers.len(&root), 1, "how to answer is another matter");
+    assert!(world.get("/v1/jobs?per_page=50&pretty").await.text().contains("\n    "));
+    assert_eq!(world.get("/v1/jobs?per_page=40").await.json().as_array().map(Vec::len), Some(40));
+    assert_eq!(world.ctx.answers.len(&root), 3);
+    world.get("/v1/jobs?per_page=1").await.json();
+    assert_eq!(world.ctx.answers.len(&root), 3, "short answers are not kept");
+
+    register("another".into()).await;
+    assert_eq!(world.get("/v1/jobs").await.json().as_array().map(Vec::len), Some(61));
+    assert_eq!((world.ctx.answers.len(&root), world.ctx.answers.len(&world.log.root())), (0, 1));
+}

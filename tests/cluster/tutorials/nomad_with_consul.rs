@@ -134,6 +134,13 @@ fn nomad_cluster(lab: &mut Lab) {
     for (row, name) in others.iter().zip(["client", "client2"]) {
         assert_eq!(*row, ["dc1", name, "<none>", "false", "eligible", "ready"]);
     }
+    // A node is ready before a busy engine has answered it.
+    for node in &nodes[1..] {
+        eventually("the node has docker", || {
+            let status = lab.server.run(&format!("nomad node status -verbose {}", node[0])).stdout;
+            status.contains("driver.docker").then_some(())
+        });
+    }
     services(&lab.server, &["consul", "nomad", "nomad-client"]);
 }
 
