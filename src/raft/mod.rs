@@ -66,6 +66,9 @@ use crate::net::rpc::Router;
 
 const LOG: &str = "log.redb";
 const SNAPSHOTS: &str = "snapshots";
+/// One part in so many of the queue of proposals is kept free of new jobs: reports of nodes, plans and stops find room
+/// when registrations come faster than they can be written.
+const RESERVED: usize = 4;
 
 /// The log does not work (any more). The text names the path.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -281,9 +284,14 @@ impl Proposer for Server {
         if let Some(error) = &*self.inner.fatal.borrow() {
             return Err(ProposeError::Closed(error.to_string()));
         }
+        let waiting = &self.inner.waiting;
+        let reserved = self.inner.config.max_waiting / RESERVED;
+        if waiting.capacity() <= reserved && commands.iter().any(Command::is_new_work) {
+            return Err(ProposeError::Overloaded);
+        }
         let commands = commands.iter().map(|command| command.encode().into()).collect();
         let (answer, answered) = oneshot::channel();
-        self.inner.waiting.try_send(Proposal { commands, answer }).map_err(|error| match error {
+        waiting.try_send(Proposal { commands, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => ProposeError::Closed("this server is stopping".into()),
         })?;

@@ -36,9 +36,7 @@ type Raft = openraft::Raft<Types, super::machine::Machine>;
 
 /// Runs until all senders of proposals are gone.
 pub(super) async fn batch(raft: Raft, mut waiting: mpsc::Receiver<Proposal>, patience: Duration) {
-    let in_flight = Arc::new(Semaphore::new(
-        std::env::var("X_INFLIGHT").ok().and_then(|x| x.parse().ok()).unwrap_or(MAX_IN_FLIGHT),
-    ));
+    let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let mut taken = VecDeque::new();
     let mut fresh = Vec::new();
     let mut usual = 1;

@@ -384,6 +384,33 @@ async fn a_full_queue_is_overloaded() {
     assert_eq!(server.root().jobs.len(), written);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_new_jobs_leaves_room_for_the_rest() {
+    let dir = TempDir::new().unwrap();
+    let server = start(Config { max_waiting: 64, ..config(dir.path()) }).await;
+    leading(&server).await;
+    let mut callers = tokio::task::JoinSet::new();
+    for n in 0..4000 {
+        let server = server.clone();
+        callers.spawn(async move { server.propose(vec![register(&n.to_string())]).await.is_ok() });
+    }
+    let mut refused = 0;
+    for _ in 0..50 {
+        // One at a time, as a node reports.
+        let report =
+            Command::UpdateAllocs { updates: vec![], evals: vec![], synced: None, now: Timestamp(1) };
+        server.propose(vec![report]).await.expect("there is room for it");
+        while let Some(written) = callers.try_join_next() {
+            refused += u32::from(!written.unwrap());
+        }
+    }
+    while let Some(written) = callers.join_next().await {
+        refused += u32::from(!written.unwrap());
+    }
+    assert!(refused > 0, "it was no flood");
+    assert_eq!(server.root().jobs.len(), 4000 - refused as usize);
+}
+
 /// Not a test: prints how long a start takes and how many writes a second the disk allows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, for people"]

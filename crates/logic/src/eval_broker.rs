@@ -1,4 +1,5 @@
-//! Hands each evaluation to one scheduler worker at a time: priority first, one per job, with leases.
+//! Hands each evaluation to one scheduler worker at a time: priority first, one per job, with leases. Now and then the
+//! oldest has its turn, whatever its priority: a flood of urgent work delays the rest and starves nothing.
 
 use std::{
     cmp::Reverse,
@@ -13,6 +14,9 @@ use state::Root;
 pub const LEASE: Duration = Duration::from_secs(60);
 /// After so many deliveries without an answer an evaluation counts as failed.
 pub const DELIVERY_LIMIT: u32 = 3;
+
+/// Every so often the oldest evaluation is handed out instead of the most urgent one.
+const TURN_OF_THE_OLDEST: u64 = 8;
 
 /// Proves that a worker still holds the evaluation it speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +75,10 @@ pub struct Depths {
 pub struct Broker {
     known: BTreeSet<EvalId>,
     ready: BTreeMap<ReadyKey, Entry>,
+    /// The same by age.
+    by_age: BTreeSet<(u64, ReadyKey)>,
+    /// Evaluations handed out.
+    turn: u64,
     leased: BTreeMap<EvalId, Lease>,
     /// The one evaluation per job that is ready or leased.
     active: BTreeMap<JobKey, EvalId>,
@@ -111,13 +119,28 @@ impl Broker {
             self.behind.entry(entry.job.clone()).or_default().push(entry);
         } else {
             self.active.insert(entry.job.clone(), entry.id);
-            self.ready.insert(entry.ready_key(), entry);
+            self.make_ready(entry);
         }
     }
 
-    /// Leases the most urgent evaluation.
+    fn make_ready(&mut self, entry: Entry) {
+        self.by_age.insert((entry.create_index, entry.ready_key()));
+        self.ready.insert(entry.ready_key(), entry);
+    }
+
+    fn take_next(&mut self) -> Option<Entry> {
+        let is_turn = (self.turn + 1).is_multiple_of(TURN_OF_THE_OLDEST);
+        let oldest = self.by_age.first().filter(|_| is_turn).map(|(_, key)| *key);
+        let key = oldest.or_else(|| self.ready.keys().next().copied())?;
+        self.turn += 1;
+        let entry = self.ready.remove(&key)?;
+        self.by_age.remove(&(entry.create_index, key));
+        Some(entry)
+    }
+
+    /// Leases the most urgent evaluation, or the oldest if it is its turn.
     pub fn dequeue(&mut self, now: Timestamp) -> Option<(EvalId, LeaseToken)> {
-        let (_, mut entry) = self.ready.pop_first()?;
+        let mut entry = self.take_next()?;
         entry.deliveries += 1;
         self.tokens += 1;
         let token = LeaseToken(self.tokens);
@@ -161,7 +184,7 @@ impl Broker {
     pub fn give_back(&mut self, id: EvalId, token: LeaseToken) {
         if let Ok(mut entry) = self.end_lease(id, token) {
             entry.deliveries -= 1;
-            self.ready.insert(entry.ready_key(), entry);
+            self.make_ready(entry);
         }
     }
 
@@ -270,6 +293,22 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_urgent_work_starves_nothing() {
+        let mut broker = Broker::default();
+        broker.enqueue(&eval(1, "patient", 1), NOW);
+        broker.enqueue(&eval(2, "second", 1), NOW);
+        let mut seen = Vec::new();
+        for id in 3..40 {
+            // There is always something more urgent.
+            broker.enqueue(&eval(id, &id.to_string(), 100), NOW);
+            broker.enqueue(&eval(1000 + id, &format!("more {id}"), 100), NOW);
+            seen.push(broker.dequeue(NOW).unwrap().0.0);
+        }
+        let place = |id| seen.iter().position(|seen| *seen == id);
+        assert_eq!((place(1), place(2)), (Some(7), Some(15)));
+    }
+
+    #[test]
     fn one_per_job_and_only_the_newest_of_those_behind() {
         let mut broker = Broker::default();
         for id in 1..=3 {
@@ -340,6 +379,7 @@ mod tests {
                 let leased: Vec<u8> = broker.leased.keys().map(|id| jobs[id]).collect();
                 let distinct: BTreeSet<u8> = leased.iter().copied().collect();
                 prop_assert_eq!(leased.len(), distinct.len());
+                prop_assert_eq!(broker.by_age.len(), broker.ready.len());
                 let depths = broker.depths();
                 prop_assert_eq!(depths.ready + depths.leased + depths.behind + depths.delayed, open);
             }

@@ -228,6 +228,12 @@ mod serde_bytes_compat {
 }
 
 impl Command {
+    /// Work that somebody wants to have done, and can ask for again later: it waits where the cluster's own business and
+    /// stops do not.
+    pub fn is_new_work(&self) -> bool {
+        matches!(self, Self::RegisterJob { .. })
+    }
+
     /// Never reused, never renumbered.
     pub fn type_number(&self) -> u16 {
         match self {
