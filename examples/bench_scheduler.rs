@@ -268,6 +268,7 @@ async fn through_the_log(
     let raft = raft::Server::start(raft::Config::new(&dir, 1, "127.0.0.1:1"), runtime.clone())
         .await
         .expect("a fresh directory can be used");
+    raft.found([(1, String::from("127.0.0.1:1"))].into()).await.expect("nobody else is there");
     let (fatal, _reports) = Fatal::channel();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds);

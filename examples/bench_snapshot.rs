@@ -24,6 +24,8 @@ use troupe::{
     raft::{Config, Server},
 };
 
+/// Nobody calls it.
+const ADDRESS: &str = "127.0.0.1:1";
 /// How long the writer writes before the snapshot.
 const CALM: Duration = Duration::from_secs(5);
 
@@ -140,9 +142,12 @@ fn rss_mb() -> u64 {
 }
 
 async fn start(dir: &Path) -> Server {
-    let config = Config::new(dir, 1, "127.0.0.1:1");
+    let config = Config::new(dir, 1, ADDRESS);
     let server =
         Server::start(config, tokio::runtime::Handle::current()).await.expect("the directory can be used");
+    if server.is_empty().await.expect("the server lives") {
+        server.found([(1, ADDRESS.to_owned())].into()).await.expect("nobody else is there");
+    }
     server.leadership().wait_for(|now| now.is_leader).await.expect("the server lives");
     server
 }

@@ -7,6 +7,10 @@ use super::report::{Figures, Sample, grouped};
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 260.0;
 const MARGIN: f64 = 56.0;
+/// Points of a line, at most.
+const POINTS: usize = 300;
+/// Less than one part in so many of all allocations is few.
+const FEW: u64 = 50;
 
 /// One line of a panel.
 struct Panel {
@@ -19,8 +23,9 @@ struct Panel {
 pub(super) fn svg(runs: &[(Figures, Vec<Sample>)]) -> String {
     let mut panels = Vec::new();
     if let Some((_, samples)) = runs.last() {
+        let samples = worth_drawing(samples);
         let over = |value: fn(&Sample) -> f64| {
-            samples.iter().filter(|sample| sample.running > 0).map(|s| (s.running as f64, value(s))).collect()
+            samples.iter().map(|sample| (sample.running as f64, value(sample))).collect()
         };
         let panel = |title, points| Panel { title, across: "running allocations", points };
         panels.push(panel("seconds until they ran", over(|sample| sample.seconds)));
@@ -50,6 +55,15 @@ pub(super) fn svg(runs: &[(Figures, Vec<Sample>)]) -> String {
     }
     text.push_str("</svg>\n");
     text
+}
+
+/// A few hundred samples; what is divided by few allocations is left out, it would dwarf the rest.
+fn worth_drawing(samples: &[Sample]) -> Vec<Sample> {
+    let last = samples.last().map_or(0, |sample| sample.running);
+    let enough = |sample: &&Sample| sample.running > 0 && sample.running * FEW >= last;
+    let every = samples.len().div_ceil(POINTS).max(1);
+    let skipped = (samples.len().max(1) - 1) % every;
+    samples.iter().skip(skipped).step_by(every).filter(enough).copied().collect()
 }
 
 fn draw(text: &mut String, panel: &Panel, left: f64, top: f64) {
@@ -102,5 +116,16 @@ mod tests {
         assert_eq!(svg(&[run(10), run(100)]).matches("<polyline").count(), 6);
         assert!(one.starts_with("<svg") && one.ends_with("</svg>\n") && !one.contains("NaN"), "{one}");
         assert!(!svg(&[]).contains("<polyline"));
+    }
+
+    #[test]
+    fn long_runs_are_thinned_and_keep_their_end() {
+        let samples: Vec<Sample> = (0..3001).map(|running| Sample { running, ..Sample::default() }).collect();
+        let drawn = worth_drawing(&samples);
+        assert!(drawn.len() <= POINTS && drawn.len() > POINTS / 2, "{}", drawn.len());
+        assert_eq!(
+            (drawn[0].running >= 3000 / FEW, drawn.last().map(|last| last.running)),
+            (true, Some(3000))
+        );
     }
 }
