@@ -129,6 +129,24 @@ impl Reader {
         }
     }
 
+    /// As [`Reader::number_or`], for what has limits of its own.
+    fn within<T: TryFrom<i64> + Default>(
+        &mut self,
+        field: &str,
+        number: Option<i64>,
+        default: T,
+        (least, most): (i64, i64),
+    ) -> T {
+        let Some(number) = number else { return default };
+        match T::try_from(number) {
+            Ok(value) if (least..=most).contains(&number) => value,
+            _ => {
+                self.problem(format_args!("{field} must be between {least} and {most}, found {number}"));
+                T::default()
+            }
+        }
+    }
+
     fn job(&mut self, job: Job) -> model::Job {
         let kind = match job.kind.as_str() {
             "" => JobType::Service,
@@ -210,7 +228,7 @@ impl Reader {
         let services = group.services.into_iter().map(|service| self.service(service, None)).collect();
         let tasks = group.tasks.into_iter().map(|task| self.task(task, &restart)).collect();
         model::TaskGroup {
-            count: self.number_or("Count", group.count, 1),
+            count: self.within("Count", group.count, 1, (0, i64::from(model::TaskGroup::MAX_COUNT))),
             meta: group.meta,
             constraints: self.constraints(group.constraints),
             affinities: self.affinities(group.affinities),

@@ -1,6 +1,7 @@
 //! The rules a job must keep, whether it came as a file or over HTTP.
 
 mod location; // constraints, affinities, spreads
+mod pattern; // regular expressions
 mod every_node; // what system and sysbatch jobs may not say
 mod policies; // restart, reschedule, update, migrate
 mod services; // services, checks
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Job, MemoryMax, Task, TaskGroup};
 
+use self::pattern::Patterns;
 use crate::{
     codes, drivers,
     problem::{Place, Problem},
@@ -20,9 +22,6 @@ const SIGNALS: [&str; 27] = [
     "SIGKILL", "SIGPIPE", "SIGPROF", "SIGQUIT", "SIGSEGV", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP",
     "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGXCPU",
 ];
-
-/// More allocations than that in one job are a slip of the keyboard. (Nomad's `job_max_count`.)
-const MAX_COUNT: u64 = 50_000;
 
 /// All rules that the job breaks; empty for a job that may be registered. Expects the form that
 /// [`crate::canonicalize`] makes.
@@ -37,6 +36,7 @@ pub fn validate(job: &Job) -> Vec<Problem> {
 struct Checker {
     place: Place,
     problems: Vec<Problem>,
+    patterns: Patterns,
 }
 
 impl Checker {
@@ -106,9 +106,10 @@ impl Checker {
             self.report(codes::EMPTY, "", "missing job task groups", help);
         }
         let total: u64 = job.groups.iter().map(|group| u64::from(group.count)).sum();
-        if total > MAX_COUNT {
-            let message =
-                format!("total count was greater than configured job_max_count: {total} > {MAX_COUNT}");
+        let most = TaskGroup::MAX_COUNT;
+        // A group that is too large by itself is named instead.
+        if total > u64::from(most) && job.groups.iter().all(|group| group.count <= most) {
+            let message = format!("total count was greater than configured job_max_count: {total} > {most}");
             self.report(codes::OUT_OF_RANGE, "", message, "lower `count`, or split the job");
         }
         let mut names = BTreeSet::new();
@@ -144,6 +145,11 @@ impl Checker {
     }
 
     fn group(&mut self, job: &Job, group: &TaskGroup) {
+        if group.count > TaskGroup::MAX_COUNT {
+            let message =
+                format!("`count` must be between 0 and {}, found {}", TaskGroup::MAX_COUNT, group.count);
+            self.report(codes::OUT_OF_RANGE, "count", message, "lower `count`, or split the job");
+        }
         self.constraints(&group.constraints);
         self.affinities(&group.affinities);
         self.spreads(&group.spreads);

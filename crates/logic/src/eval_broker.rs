@@ -350,6 +350,47 @@ mod tests {
         assert!(broker.dequeue(later.wait_until).is_some());
     }
 
+    #[test]
+    fn a_job_purged_while_its_evaluation_is_leased_holds_up_nothing() {
+        use model::{Job, JobKey};
+        use state::Command;
+
+        let mut root = Root::default();
+        let job = |id: &str| Box::new(Job { id: id.into(), ..Job::default() });
+        let mut index = 0;
+        let mut apply = |root: &mut Root, command| {
+            index += 1;
+            root.apply(index, command);
+        };
+        for (id, name) in [(1, "a"), (2, "b")] {
+            let eval = Some(eval(id, name, 50));
+            apply(&mut root, Command::RegisterJob { job: job(name), enforce_index: None, eval, now: NOW });
+        }
+        let mut broker = Broker::default();
+        broker.look(&root, 0, NOW);
+        let (first, token) = broker.dequeue(NOW).unwrap();
+        assert_eq!(first, EvalId(1));
+        let seen = root.index;
+        let purge = Command::DeregisterJob {
+            job: JobKey::new("default", "a"),
+            purge: true,
+            eval: Some(eval(3, "a", 50)),
+            now: NOW,
+        };
+        apply(&mut root, purge);
+        broker.look(&root, seen, NOW);
+        // Others go on meanwhile; what stops the job comes once its lease is over.
+        let (second, other) = broker.dequeue(NOW).unwrap();
+        assert_eq!(second, EvalId(2));
+        assert!(broker.dequeue(NOW).is_none());
+        assert_eq!(broker.ack(first, token).unwrap(), []);
+        let (last, stop) = broker.dequeue(NOW).unwrap();
+        assert_eq!(last, EvalId(3));
+        broker.ack(second, other).unwrap();
+        broker.ack(last, stop).unwrap();
+        assert_eq!(broker.depths(), Depths::default());
+    }
+
     proptest! {
         /// Whatever happens, no two evaluations of one job are leased at a time, and none is lost.
         #[test]

@@ -201,6 +201,9 @@ pub struct TaskGroup {
 }
 
 impl TaskGroup {
+    /// More allocations than that in one job are a slip of the keyboard. (Nomad's `job_max_count`.)
+    pub const MAX_COUNT: u32 = 50_000;
+
     /// What one instance takes away from its node.
     pub fn capacity(&self) -> Capacity {
         self.tasks.iter().fold(

@@ -2,6 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How large regular expressions may be. Patterns come from job files, and every server compiles them with every
+/// evaluation of the job: a few letters such as `(a{1000}){1000}` can ask for gigabytes.
+pub mod pattern {
+    /// Bytes of text.
+    pub const MAX_BYTES: usize = 4096;
+    /// Bytes when compiled, roughly. One `\w` takes about 40 KiB, for it means the letters of all languages.
+    pub const MAX_COMPILED_BYTES: usize = 1 << 20;
+    /// Different ones in a job. Beyond the usual by far, and a bound for what one evaluation compiles.
+    pub const MAX_PER_JOB: usize = 128;
+}
+
 /// How the two sides of a constraint are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

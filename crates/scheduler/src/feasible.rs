@@ -22,7 +22,7 @@ use model::{Allocation, Constraint, Job, Node, NodeId, Operand, TaskGroup};
 use state::Root;
 
 use affinity::Affinities;
-use constraint::Test;
+use constraint::{Patterns, Test};
 
 pub(crate) use affinity::Liking;
 pub(crate) use property::Property;
@@ -81,7 +81,8 @@ struct GroupTests<'a> {
 
 impl<'a> Feasibility<'a> {
     pub(crate) fn new(root: &'a Root, job: &'a Job) -> Self {
-        let groups = job.groups.iter().map(|group| GroupTests::new(job, group)).collect();
+        let mut patterns = Patterns::default();
+        let groups = job.groups.iter().map(|group| GroupTests::new(job, group, &mut patterns)).collect();
         Self { root, job, groups, crowds: OnceCell::new() }
     }
 
@@ -200,21 +201,21 @@ impl<'a> Feasibility<'a> {
 }
 
 impl<'a> GroupTests<'a> {
-    fn new(job: &'a Job, group: &'a TaskGroup) -> Self {
+    fn new(job: &'a Job, group: &'a TaskGroup, patterns: &mut Patterns<'a>) -> Self {
         let mut tests = Self {
             group,
             shared: Vec::new(),
             of_job: 0,
             unique: Vec::new(),
             distinct: Distinct::default(),
-            affinities: Affinities::new(job, group),
+            affinities: Affinities::new(job, group, patterns),
             verdicts: OnceCell::new(),
         };
         for constraint in &job.constraints {
             if constraint.operand == Operand::DistinctHosts {
                 tests.distinct.job |= is_on(constraint);
             } else {
-                tests.add(constraint);
+                tests.add(constraint, patterns);
             }
         }
         tests.of_job = tests.shared.len();
@@ -224,17 +225,17 @@ impl<'a> GroupTests<'a> {
             if constraint.operand == Operand::DistinctHosts {
                 tests.distinct.group |= is_on(constraint);
             } else {
-                tests.add(constraint);
+                tests.add(constraint, patterns);
             }
         }
         tests
     }
 
-    fn add(&mut self, constraint: &'a Constraint) {
+    fn add(&mut self, constraint: &'a Constraint, patterns: &mut Patterns<'a>) {
         if constraint.operand == Operand::DistinctProperty {
             return;
         }
-        let test = Test::new(constraint);
+        let test = Test::new(constraint, patterns);
         if test.is_unique() {
             self.unique.push(test);
         } else {

@@ -1,5 +1,6 @@
 //! What the whole function promises.
 
+mod bad_input; // jobs nobody should write, events at the wrong moment
 mod every_node; // jobs that run on every node
 mod placing; // where things go, and why not
 mod properties; // for any job and any cluster

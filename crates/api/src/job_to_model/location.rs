@@ -31,7 +31,7 @@ impl Reader {
             let default = model::Affinity::DEFAULT_WEIGHT;
             read.push(model::Affinity {
                 rule: model::Constraint { left: affinity.left, operand, right: affinity.right },
-                weight: self.number_or("Affinities.Weight", affinity.weight, default),
+                weight: self.within("Affinities.Weight", affinity.weight, default, (-100, 100)),
             });
         }
         read
@@ -42,12 +42,12 @@ impl Reader {
         for spread in spreads {
             let mut targets = Vec::with_capacity(spread.spread_target.len());
             for target in spread.spread_target {
-                let percent = self.number("Spreads.SpreadTarget.Percent", target.percent);
+                let percent = self.within("Spreads.SpreadTarget.Percent", Some(target.percent), 0, (0, 100));
                 targets.push(model::SpreadTarget { value: target.value, percent });
             }
             read.push(model::Spread {
                 attribute: spread.attribute,
-                weight: self.number_or("Spreads.Weight", spread.weight, model::Spread::DEFAULT_WEIGHT),
+                weight: self.within("Spreads.Weight", spread.weight, model::Spread::DEFAULT_WEIGHT, (1, 100)),
                 targets,
             });
         }

@@ -1,5 +1,6 @@
 //! The wire form, as clients see it.
 
+mod bad_input;
 mod keys;
 mod refusals;
 mod round_trip;

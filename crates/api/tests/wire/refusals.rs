@@ -40,7 +40,12 @@ fn unsupported_fields_are_refused_by_name() {
         json!([{"Operand": "distinct_hosts"}]),
         "Affinities: operand \"distinct_hosts\" is not supported",
     );
-    check("", "Affinities", json!([{"Weight": 1000}]), "Affinities.Weight is out of range: 1000");
+    check(
+        "",
+        "Affinities",
+        json!([{"Weight": 1000}]),
+        "Affinities.Weight must be between -100 and 100, found 1000",
+    );
     check(
         "",
         "Type",

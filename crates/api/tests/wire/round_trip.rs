@@ -264,7 +264,7 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
             let (constraints, affinities, spreads) = location;
             TaskGroup {
                 name,
-                count: u32::from(count),
+                count: u32::from(count).min(TaskGroup::MAX_COUNT),
                 meta,
                 constraints,
                 affinities,

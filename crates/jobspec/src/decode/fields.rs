@@ -466,6 +466,7 @@ fn range_help(what: &str, name: &str) -> &'static str {
         ("resources", "cpu") => "`cpu` is in MHz; the default is 100",
         ("resources", "memory") => "`memory` is in MB; the default is 300",
         ("affinity" | "spread", "weight") => "the default is 50",
+        ("group", "count") => "lower `count`, or split the job",
         _ => "",
     }
 }

@@ -138,7 +138,9 @@ impl JobRules {
 fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder) -> TaskGroup {
     let mut fields = Fields::new(&section.body, "group");
     let mut group = TaskGroup { name, count: 1, ..TaskGroup::default() };
-    if let Some(count) = fields.u32(d, "count", 0) {
+    if let Some(count) =
+        fields.number(d, "count", 0, TaskGroup::MAX_COUNT).and_then(|count| u32::try_from(count).ok())
+    {
         group.count = count;
     }
     group.shutdown_delay = fields.duration(d, "shutdown_delay").unwrap_or(Duration::ZERO);

@@ -1,6 +1,7 @@
 //! What goes in and what comes out.
 
 mod bad; // every kind of refusal, word for word
+mod bad_input; // what costs much, and numbers without sense
 mod good; // files that parse, and what they mean
 mod house; // codes and pages in step, no panics
 

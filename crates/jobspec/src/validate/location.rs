@@ -118,9 +118,10 @@ impl Checker {
                 let message = format!("operator \"{}\" takes no value", constraint.operand.as_str());
                 self.report(code, "value", message, "leave `value` out");
             }
-            Operand::Regexp if regex::Regex::new(right).is_err() => {
-                let message = format!("\"{right}\" is not a regular expression");
-                self.report(code, "value", message, "close its brackets, and write \\\\ for a backslash");
+            Operand::Regexp => {
+                if let Some((message, help)) = self.patterns.wrong(right) {
+                    self.report(code, "value", message, help);
+                }
             }
             Operand::Version | Operand::Semver if !is_version_constraint(right) => {
                 let message = format!("\"{right}\" is not a version constraint");

@@ -7,7 +7,7 @@
 use model::{Affinity, Job, Node, TaskGroup};
 use state::Root;
 
-use super::constraint::Test;
+use super::constraint::{Patterns, Test};
 
 /// The affinities of a group: its job's, its own, its tasks'.
 pub(super) struct Affinities<'a> {
@@ -18,12 +18,12 @@ pub(super) struct Affinities<'a> {
 }
 
 impl<'a> Affinities<'a> {
-    pub(super) fn new(job: &'a Job, group: &'a TaskGroup) -> Self {
+    pub(super) fn new(job: &'a Job, group: &'a TaskGroup, patterns: &mut Patterns<'a>) -> Self {
         let of_tasks = group.tasks.iter().flat_map(|task| &task.affinities);
         let all = job.affinities.iter().chain(&group.affinities).chain(of_tasks);
         let mut affinities = Self { shared: Vec::new(), unique: Vec::new(), total: 0 };
         for Affinity { rule, weight } in all {
-            let test = Test::new(rule);
+            let test = Test::new(rule, patterns);
             let list = if test.is_unique() { &mut affinities.unique } else { &mut affinities.shared };
             list.push((test, *weight));
             affinities.total += i32::from(weight.unsigned_abs());

@@ -1,24 +1,52 @@
 //! One requirement against one node.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use model::{Constraint, Job, Node, Operand};
-use regex::Regex;
+use model::{Constraint, Job, Node, Operand, location::pattern};
+use regex::{Regex, RegexBuilder};
 
 use super::version::{self, Flavour};
+
+/// Regular expressions of a job, each compiled once however many groups ask it.
+///
+/// Shared and not cloned: a clone would have its own memory to match with, as much as a megabyte. `None`: it does not
+/// compile, or would be too large; no node meets that. Registration refuses such patterns, but a state may be older than
+/// the rule.
+#[derive(Debug, Default)]
+pub(super) struct Patterns<'a>(BTreeMap<&'a str, Option<Arc<Regex>>>);
+
+impl<'a> Patterns<'a> {
+    fn get(&mut self, text: &'a str) -> Option<Arc<Regex>> {
+        let room = self.0.len() < pattern::MAX_PER_JOB;
+        match self.0.get(text) {
+            Some(known) => known.clone(),
+            None => {
+                let compiled = if room { compile(text).map(Arc::new) } else { None };
+                self.0.entry(text).or_insert(compiled).clone()
+            }
+        }
+    }
+}
+
+fn compile(text: &str) -> Option<Regex> {
+    if text.len() > pattern::MAX_BYTES {
+        return None;
+    }
+    RegexBuilder::new(text).size_limit(pattern::MAX_COMPILED_BYTES).build().ok()
+}
 
 /// A constraint, made ready to be asked of many nodes.
 #[derive(Debug)]
 pub(super) struct Test<'a> {
     constraint: &'a Constraint,
     /// Compiled once when the pattern is written out; `None` also when it does not compile, which no node meets.
-    pattern: Option<Regex>,
+    pattern: Option<Arc<Regex>>,
 }
 
 impl<'a> Test<'a> {
-    pub(super) fn new(constraint: &'a Constraint) -> Self {
+    pub(super) fn new(constraint: &'a Constraint, patterns: &mut Patterns<'a>) -> Self {
         let pattern = (constraint.operand == Operand::Regexp && !is_reference(&constraint.right))
-            .then(|| Regex::new(&constraint.right).ok())
+            .then(|| patterns.get(&constraint.right))
             .flatten();
         Self { constraint, pattern }
     }
@@ -60,7 +88,7 @@ impl<'a> Test<'a> {
                 Some(pattern) => pattern.is_match(left),
                 None => {
                     is_reference(&self.constraint.right)
-                        && Regex::new(right).is_ok_and(|pattern| pattern.is_match(left))
+                        && compile(right).is_some_and(|pattern| pattern.is_match(left))
                 }
             },
             Operand::SetContains => {
@@ -151,7 +179,12 @@ mod tests {
         };
         let constraint =
             Constraint { left: left.into(), operand: Operand::parse(operand).unwrap(), right: right.into() };
-        assert_eq!(Test::new(&constraint).meets(&Job::default(), &node), expected, "{}", text(&constraint));
+        assert_eq!(
+            Test::new(&constraint, &mut Patterns::default()).meets(&Job::default(), &node),
+            expected,
+            "{}",
+            text(&constraint)
+        );
     }
 
     #[test]
