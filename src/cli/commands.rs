@@ -3,7 +3,7 @@
 use super::{
     Context, Program, Tool, absent, agent, agent_args, agent_info, alloc_logs, alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
-    config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, eval,
+    config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, eval, explain,
     flags::{Flag, Flags},
     job_file, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
     output::Outcome,
@@ -290,10 +290,10 @@ pub(super) const COMMANDS: &[Command] = &[
         name: "explain",
         aliases: &[],
         tool: Tool::Own,
-        usage: "<code>",
-        about: "Explain an error code and its remedy",
-        flags: &[],
-        run: job_file::explain,
+        usage: "[options] <code|job|alloc|eval>",
+        about: "Explain why a job, allocation or evaluation is as it is, or an error code",
+        flags: &[explain::FLAGS, NOMAD_FLAGS],
+        run: explain::run,
     },
     Command {
         name: "agent",

@@ -1,4 +1,4 @@
-//! Job files: read them, check them, write an example, explain what is wrong with them.
+//! Job files: read them, check them, write an example.
 
 use std::{fs, io, io::Read, path::Path};
 
@@ -160,19 +160,4 @@ pub(super) fn validate(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 fn multi_error(errors: &[String]) -> String {
     let lines: Vec<String> = errors.iter().map(|error| format!("* {error}")).collect();
     format!("{} error(s) occurred:\n\n{}", errors.len(), lines.join("\n"))
-}
-
-/// Explains an error code.
-pub(super) fn explain(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
-    let [code] = flags.args.as_slice() else {
-        return Err(Failure::usage("This command takes one argument: <code>"));
-    };
-    let code = code.trim().to_uppercase();
-    match jobspec::explain(&code) {
-        Some(page) => {
-            ctx.output.line(page.trim_end())?;
-            Ok(0)
-        }
-        None => Err(Failure::message(format!("No error has the code \"{code}\""))),
-    }
 }

@@ -89,16 +89,22 @@ pub(super) fn find(client: &Client, kind: Kind, prefix: &str) -> Result<Match, F
 
 /// The kinds that have something with this prefix, each with its ids.
 pub(super) fn find_any(client: &Client, prefix: &str) -> Result<Vec<(Kind, Vec<String>)>, Failure> {
+    let found = search_all(client, prefix)?;
+    if found.is_empty() { Err(Failure::message(Kind::Job.none(prefix))) } else { Ok(found) }
+}
+
+/// As [`find_any`], but finding nothing is no failure. An exact id wins.
+pub(super) fn search_all(client: &Client, prefix: &str) -> Result<Vec<(Kind, Vec<String>)>, Failure> {
     const KINDS: [Kind; 5] = [Kind::Job, Kind::Alloc, Kind::Node, Kind::Eval, Kind::Deployment];
     let answer = search(client, "all", prefix)
         .map_err(|error| Failure::message(format!("Error querying search with id: \"{error}\"")))?;
     let of = |kind: Kind| (kind, answer.matches.get(kind.context()).cloned().unwrap_or_default());
     let found: Vec<_> = KINDS.into_iter().map(of).filter(|(_, ids)| !ids.is_empty()).collect();
-    match found.iter().find(|(_, ids)| ids.iter().any(|id| id == prefix)) {
-        Some((kind, _)) => Ok(vec![(*kind, vec![prefix.to_owned()])]),
-        None if found.is_empty() => Err(Failure::message(Kind::Job.none(prefix))),
-        None => Ok(found),
-    }
+    let exact = found.iter().find(|(_, ids)| ids.iter().any(|id| id == prefix));
+    Ok(match exact {
+        Some((kind, _)) => vec![(*kind, vec![prefix.to_owned()])],
+        None => found,
+    })
 }
 
 fn search(client: &Client, context: &str, prefix: &str) -> Result<SearchResponse, ClientError> {

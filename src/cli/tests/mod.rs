@@ -2,6 +2,7 @@
 
 mod cluster; // servers, drains, and Consul's commands for both
 mod dispatch; // names, help, exit codes, addresses
+mod explain; // explain: codes, jobs, allocations, evaluations
 mod fake; // the canned agent
 mod files; // job files: example, mistakes, what is sent
 mod fixtures; // the redis job of the tutorials as the API shows it
