@@ -1,5 +1,6 @@
 //! The whole API in process, on a state without a cluster.
 
+mod bad_input; // jobs nobody should send
 mod cluster; // members, servers in the log, writes of nodes
 mod errors; // refusals, limits, methods
 mod jobs; // register, versions, stop
