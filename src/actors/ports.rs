@@ -138,8 +138,13 @@ pub struct TaskSpec {
     pub env: Arc<BTreeMap<String, String>>,
     pub ports: Vec<TaskPort>,
     pub dirs: TaskDirs,
-    /// With `memory_max` only where the allocation may have it.
+    /// With `memory_max` only where the allocation may have it, and with what its cores count.
     pub resources: Resources,
+    /// Cores that are the task's alone: it shall run on no others. Empty: wherever there is time.
+    #[serde(default)]
+    pub cores: Vec<u16>,
+    #[serde(default)]
+    pub devices: Vec<model::ClaimedDevices>,
 }
 
 /// What a driver needs to find a task again after the agent was restarted. Kept on disk.
@@ -320,6 +325,10 @@ pub trait HostProbe: Send + Sync + 'static {
 pub struct HostFacts {
     pub attributes: BTreeMap<String, String>,
     pub capacity: model::Capacity,
+    pub core_count: u32,
+    /// Ids of the cores that the agent and its tasks may run on, ascending.
+    pub cores: Vec<u16>,
+    pub devices: Vec<model::DeviceGroup>,
     pub address: String,
 }
 

@@ -345,6 +345,8 @@ fn prepare(seed: &Seed, kit: &NodeKit) -> TaskSpec {
         .collect();
     let mut resources = task.resources.clone();
     resources.memory_max = resources.memory_max.filter(|_| alloc.oversubscribed);
+    let claims = alloc.claims.as_ref().and_then(|claims| claims.of(&task.name));
+    resources.cpu_mhz = resources.cpu_mhz.saturating_add(claims.map_or(0, |claims| claims.cpu_mhz));
     TaskSpec {
         alloc: alloc.id,
         job: job.id.clone(),
@@ -355,6 +357,8 @@ fn prepare(seed: &Seed, kit: &NodeKit) -> TaskSpec {
         ports,
         dirs: kit.disk.dirs(alloc.id, &task.name),
         resources,
+        cores: claims.map(|claims| claims.cores.clone()).unwrap_or_default(),
+        devices: claims.map(|claims| claims.devices.clone()).unwrap_or_default(),
     }
 }
 

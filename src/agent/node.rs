@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
-use model::{DriverInfo, Node, NodeId, NodeStatus};
+use model::{DriverInfo, Node, NodeId, NodeStatus, claims::format_cpuset};
 use tokio::runtime::Handle;
 use tracing::warn;
 
@@ -98,6 +98,22 @@ fn drivers(config: &Config, runtime: &Handle) -> Result<BTreeMap<String, Arc<dyn
     Ok(drivers.into_iter().map(|driver| (driver.name().to_owned(), driver)).collect())
 }
 
+/// Which of the machine's cores tasks may have for themselves (all that are not kept back, unless some are named), and
+/// what those cost that are kept back.
+fn give_cores(node: &mut Node, present: &[u16], reserved: &[u16], reservable: &[u16]) {
+    let absent: Vec<u16> =
+        reserved.iter().chain(reservable).filter(|core| !present.contains(core)).copied().collect();
+    if !absent.is_empty() {
+        warn!(cores = format_cpuset(&absent), "the configuration names cores that this machine has not");
+    }
+    let (kept, rest): (Vec<u16>, Vec<u16>) = present.iter().partition(|core| reserved.contains(core));
+    let is_wanted = |core: &u16| reservable.is_empty() || reservable.contains(core);
+    node.reservable_cores = rest.into_iter().filter(is_wanted).collect();
+    let cost = u32::try_from(kept.len()).unwrap_or(u32::MAX).saturating_mul(node.core_mhz());
+    node.reserved.cpu_mhz = node.reserved.cpu_mhz.max(cost);
+    node.reserved_cores = kept;
+}
+
 async fn describe(
     config: &Config,
     id: model::NodeId,
@@ -122,6 +138,11 @@ async fn describe(
     if config.disk_total_mb > 0 {
         capacity.disk_mb = config.disk_total_mb;
     }
+    let mut node =
+        Node { capacity, reserved: config.reserved, core_count: facts.core_count, ..Node::default() };
+    give_cores(&mut node, &facts.cores, &config.reserved_cores, &config.reservable_cores);
+    let mut attributes = facts.attributes;
+    attributes.insert("cpu.reservablecores".into(), node.reservable_cores.len().to_string());
     let address = config.node_address.clone().unwrap_or_else(|| {
         if config.bind.is_unspecified() { facts.address.clone() } else { config.bind.to_string() }
     });
@@ -132,15 +153,38 @@ async fn describe(
         class: config.node_class.clone(),
         http_addr: config.advertise.http.address.to_string(),
         address,
-        attributes: facts.attributes,
+        attributes,
         meta: config.meta.clone(),
-        capacity,
-        reserved: config.reserved,
+        devices: facts.devices,
         reserved_ports: config.reserved_ports.clone(),
         dynamic_ports: config.dynamic_ports,
         status: NodeStatus::Ready,
-        ..Node::default()
+        ..node
     };
     apply_fingerprint(&mut node, infos.into_iter().collect());
     node
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Capacity;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(reserved: &[u16], reservable: &[u16], given: &[u16], kept_mhz: u32) {
+        let capacity = Capacity { cpu_mhz: 4000, ..Capacity::default() };
+        let kept = Capacity { cpu_mhz: 500, ..Capacity::default() };
+        let mut node = Node { capacity, reserved: kept, core_count: 4, ..Node::default() };
+        give_cores(&mut node, &[0, 1, 2, 3], reserved, reservable);
+        assert_eq!((node.reservable_cores.as_slice(), node.reserved.cpu_mhz), (given, kept_mhz));
+    }
+
+    #[test]
+    fn cores_for_tasks_alone() {
+        check(&[], &[], &[0, 1, 2, 3], 500);
+        check(&[0], &[], &[1, 2, 3], 1000);
+        check(&[], &[1, 2, 9], &[1, 2], 500);
+        check(&[0, 1], &[1, 2], &[2], 2000);
+    }
 }

@@ -209,7 +209,12 @@ fn task_resources(
     }
     let mut places = task.networks.iter().flat_map(places_of);
     let disk = megabytes(u64::try_from(resources.shared.disk_mb).unwrap_or(0));
-    let mut table = Table::new(&["CPU", "Memory", "Disk", "Addresses"]).with_blanks();
+    let head = match task.cpu.reserved_cores.len() {
+        0 => String::from("CPU"),
+        1 => String::from("CPU (1 core)"),
+        cores => format!("CPU ({cores} cores)"),
+    };
+    let mut table = Table::new(&[&head, "Memory", "Disk", "Addresses"]).with_blanks();
     table.row([cpu, memory, disk, places.next().unwrap_or_default()]);
     for place in places {
         table.row(["", "", "", &place]);

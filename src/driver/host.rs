@@ -8,11 +8,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use model::Capacity;
+use model::{Capacity, claims::parse_cpuset};
 use nix::{ifaddrs::getifaddrs, sys::statvfs::statvfs};
 use tokio::runtime::Handle;
 
-use super::blocking;
+use super::{blocking, gpus};
 use crate::actors::ports::{CoreUsage, DiskUsage, HostFacts, HostProbe, HostUsage};
 
 /// What constraints on `${attr.nomad.version}` are compared with: the release whose job files and API we follow.
@@ -102,7 +102,8 @@ fn facts(alloc_dir: &Path) -> HostFacts {
     let mhz = core_mhz();
     let compute = cores.saturating_mul(mhz);
     set("cpu.numcores", cores.to_string());
-    set("cpu.reservablecores", cores.to_string());
+    let allowed = allowed_cores(&read("/proc/self/status"), &core_ticks(&read("/proc/stat")));
+    set("cpu.reservablecores", allowed.len().to_string());
     set("cpu.frequency", mhz.to_string());
     set("cpu.totalcompute", compute.to_string());
     set("cpu.usablecompute", compute.to_string());
@@ -123,7 +124,8 @@ fn facts(alloc_dir: &Path) -> HostFacts {
 
     let clamp = |bytes: u64| u32::try_from(bytes / MEBIBYTE).unwrap_or(u32::MAX);
     let capacity = Capacity { cpu_mhz: compute, memory_mb: clamp(total), disk_mb: clamp(disk.available) };
-    HostFacts { attributes, capacity, address }
+    let devices = gpus::nvidia(Path::new("/proc/driver/nvidia"));
+    HostFacts { attributes, capacity, core_count: cores, cores: allowed, devices, address }
 }
 
 fn usage(alloc_dir: &Path) -> HostUsage {
@@ -196,6 +198,18 @@ fn core_ticks(stat: &str) -> BTreeMap<String, CoreTicks> {
 fn cores() -> u32 {
     let listed = core_ticks(&read("/proc/stat")).len();
     u32::try_from(listed).unwrap_or(1).max(1)
+}
+
+/// Ids of those cores that this process may run on.
+fn allowed_cores(status: &str, ticks: &BTreeMap<String, CoreTicks>) -> Vec<u16> {
+    let mut listed: Vec<u16> =
+        ticks.keys().filter_map(|name| name.strip_prefix("cpu")?.parse().ok()).collect();
+    listed.sort_unstable();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    if let Some(allowed) = allowed.and_then(parse_cpuset) {
+        listed.retain(|core| allowed.contains(core));
+    }
+    listed
 }
 
 pub(super) fn core_mhz() -> u32 {

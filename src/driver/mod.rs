@@ -7,6 +7,7 @@ pub mod alloc_disk; // directories of allocations
 pub mod config; // reading a task's `config` block
 pub mod docker; // containers of the Docker Engine
 pub mod host; // what the machine is and uses
+mod gpus; // its graphics cards
 pub mod log_writer; // rotated log files
 pub mod mock; // tasks that only pretend
 pub mod node_store; // what the node remembers across restarts

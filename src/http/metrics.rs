@@ -96,9 +96,8 @@ fn collect(ctx: &Context, root: &Root) -> Vec<Gauge> {
             gauge(&format!("client.allocations.{}", status.as_str()), allocs, &labels);
         }
         let allocs = root.allocs_of_node(node.id).filter(|alloc| !alloc.is_terminal());
-        let used = allocs
-            .filter_map(|alloc| root.group_of(alloc))
-            .fold(model::Capacity::default(), |sum, group| sum.plus(group.capacity()));
+        let used =
+            allocs.fold(model::Capacity::default(), |sum, alloc| sum.plus(root.room_of(alloc).capacity));
         let free = node.available().minus(used);
         for (state, amount) in [("allocated", used), ("unallocated", free)] {
             gauge(&format!("client.{state}.cpu"), amount.cpu_mhz as usize, &labels);

@@ -1,6 +1,6 @@
 //! What a simulated node has instead of a machine: no disk, no network, and more processors than this one.
 
-use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use model::{AllocId, Capacity, CheckStatus, Node, NodeId, NodeStatus};
@@ -19,6 +19,8 @@ pub(super) const WANTED_HALF: usize = 1;
 
 /// What each simulated node has: 32,000 MHz, 128 GiB of memory, 1 TB of disk.
 pub(super) const CAPACITY: Capacity = Capacity { cpu_mhz: 32_000, memory_mb: 131_072, disk_mb: 1_000_000 };
+/// Cores that tasks may have for themselves.
+const CORES: u16 = 32;
 /// Ports that are given out.
 const PORTS: (u16, u16) = (20_000, 32_000);
 
@@ -42,6 +44,8 @@ pub(super) fn describe(id: NodeId, number: usize) -> Node {
         .into(),
         attributes: [("kernel.name".to_owned(), "linux".to_owned())].into(),
         capacity: CAPACITY,
+        core_count: u32::from(CORES),
+        reservable_cores: (0..CORES).collect(),
         dynamic_ports: PORTS,
         status: NodeStatus::Ready,
         ..Node::default()
@@ -99,7 +103,7 @@ impl Prober for NoMachine {
 #[async_trait]
 impl HostProbe for NoMachine {
     async fn fingerprint(&self) -> HostFacts {
-        HostFacts { attributes: BTreeMap::new(), capacity: CAPACITY, address: "127.0.0.1".into() }
+        HostFacts { capacity: CAPACITY, address: "127.0.0.1".into(), ..HostFacts::default() }
     }
 
     async fn usage(&self) -> HostUsage {

@@ -109,7 +109,7 @@ async fn talk(stream: UnixStream, tasks: &Rc<Tasks>) {
 
 async fn act(tasks: &Rc<Tasks>, request: Request) -> Answer {
     match request {
-        Request::Start(launch) => tasks.start(launch).await,
+        Request::Start(launch) => tasks.start(*launch).await,
         Request::Wait { run } => tasks.wait(&run).await,
         Request::Status { run } => tasks.status(&run),
         Request::Stop { run, signal, timeout_ms } => {

@@ -12,8 +12,10 @@ use std::{
     time::Duration,
 };
 
+use model::claims::format_cpuset;
 use nix::{
     errno::Errno,
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     sys::{
         resource::{Resource, getrlimit, setrlimit},
         signal::{Signal, killpg},
@@ -77,6 +79,24 @@ pub(super) struct Tasks {
     /// One for all copies: nothing awaits while it is in use.
     buffer: RefCell<Vec<u8>>,
     pub(super) changed: Notify,
+}
+
+/// Starts a process on these cores: it inherits them from this thread, and no moment passes on others.
+fn on_cores<T>(cores: &[u16], start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    if cores.is_empty() {
+        return start();
+    }
+    let this_thread = Pid::from_raw(0);
+    let before = sched_getaffinity(this_thread)?;
+    let mut own = CpuSet::new();
+    for core in cores {
+        own.set(usize::from(*core))?;
+    }
+    sched_setaffinity(this_thread, &own)
+        .map_err(|error| io::Error::other(format!("cores {}: {error}", format_cpuset(cores))))?;
+    let started = start();
+    let _ = sched_setaffinity(this_thread, &before);
+    started
 }
 
 impl Tasks {
@@ -199,7 +219,8 @@ impl Tasks {
         if let Some((user, group)) = launch.user {
             command.uid(user).gid(group);
         }
-        let child = self.with_soft_limit(launch.user.is_none(), || command.spawn()).map_err(|error| {
+        let start = || on_cores(&launch.cores, || command.spawn());
+        let child = self.with_soft_limit(launch.user.is_none(), start).map_err(|error| {
             // A missing directory and a missing program give the same words.
             if launch.dir.is_dir() {
                 error

@@ -73,6 +73,8 @@ pub(crate) async fn spec(root: &Path, config: BTreeMap<String, Value>) -> TaskSp
         ports: Vec::<TaskPort>::new(),
         dirs: disk.dirs(alloc, "web"),
         resources,
+        cores: vec![],
+        devices: vec![],
     }
 }
 

@@ -134,6 +134,32 @@ async fn a_deaf_task_is_killed_with_its_children() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_with_cores_of_its_own_runs_on_no_others() {
+    let bench = Real::new();
+    let driver = bench.driver();
+    let temp = tempfile::tempdir().unwrap();
+    let allowed = |status: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        model::claims::parse_cpuset(line.unwrap()).unwrap()
+    };
+    let mine = allowed(&fs::read_to_string("/proc/self/status").unwrap());
+    let script = bench.shell("grep Cpus_allowed_list /proc/self/status");
+    for cores in [vec![*mine.last().unwrap()], vec![]] {
+        let spec = TaskSpec { cores: cores.clone(), ..battery::spec(temp.path(), script.clone()).await };
+        let handle = start(&driver, &spec).await.unwrap();
+        assert!(driver.wait(&handle).await.unwrap().is_success());
+        eventually("the line is there", async || output(&spec, "stdout").ends_with('\n')).await;
+        let expected = if cores.is_empty() { &mine } else { &cores };
+        let printed = output(&spec, "stdout");
+        assert_eq!(allowed(printed.lines().last().unwrap()), *expected);
+        driver.destroy(&handle).await.unwrap();
+    }
+    let spec = TaskSpec { cores: vec![1023], ..battery::spec(temp.path(), script).await };
+    let refused = start(&driver, &spec).await.unwrap_err().to_string();
+    assert!(refused.contains("cores 1023"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_tasks_start_quickly_in_a_small_supervisor() {
     let bench = Real::new();
     let driver = bench.driver();

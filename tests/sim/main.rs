@@ -115,6 +115,23 @@ fn without_ports(root: &Root, submissions: Vec<Submission>) -> Batch {
     batch
 }
 
+/// The applier with another small hole: cores and devices are not looked at.
+fn without_claims(root: &Root, mut submissions: Vec<Submission>) -> Batch {
+    let mut all = std::collections::BTreeMap::new();
+    for placement in submissions.iter_mut().flat_map(|submission| &mut submission.plan.placements) {
+        all.insert(placement.id, placement.claims.take());
+    }
+    let mut batch = batch(root, submissions);
+    for command in &mut batch.commands {
+        if let Command::ApplyPlan { plan, .. } = command {
+            for placement in &mut plan.placements {
+                placement.claims = all.remove(&placement.id).flatten();
+            }
+        }
+    }
+    batch
+}
+
 /// An evaluation that is settled although its plan was not committed as a whole.
 fn forgetful(root: &Root, submissions: Vec<Submission>) -> Batch {
     let settles: Vec<Vec<Evaluation>> = submissions.iter().map(|one| one.settles.clone()).collect();
@@ -142,9 +159,19 @@ fn injected_bugs_are_found() {
     check(
         "no verification",
         unverified,
-        &["port ", "is over its", "live allocations", "is named", "are named", "not told"],
+        &[
+            "port ",
+            "core ",
+            "device ",
+            "is over its",
+            "live allocations",
+            "is named",
+            "are named",
+            "not told",
+        ],
     );
     check("ports are not verified", without_ports, &["port "]);
+    check("claims are not verified", without_claims, &["core ", "device ", "is over its cpu"]);
     check("settled too early", forgetful, &["left to do", "lost node", "live allocations"]);
 }
 

@@ -137,8 +137,9 @@ impl World {
     }
 }
 
-/// The only constraint of jobs here that tells nodes apart.
+/// The only constraint of jobs here that tells nodes apart, and devices, which are alike where there are any.
 fn may_run(group: &TaskGroup, node: &Node) -> bool {
     let mut racks = group.constraints.iter().filter(|rule| rule.operand == Operand::Equal);
-    racks.all(|rule| node.attributes.get("rack") == Some(&rule.right))
+    let asks = group.tasks.iter().any(|task| !task.resources.devices.is_empty());
+    racks.all(|rule| node.attributes.get("rack") == Some(&rule.right)) && !(asks && node.devices.is_empty())
 }

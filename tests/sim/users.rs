@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use model::{
-    Capacity, Constraint, Disconnect, DriverInfo, Eligibility, EphemeralDisk, EvalId, Evaluation, Job,
-    JobKey, JobType, NetworkAsk, Node, NodeId, Operand, Port, Preemption, Reconcile, ReschedulePolicy,
-    Resources, SchedulerSettings, Task, TaskGroup, Trigger, UpdateStrategy,
+    Capacity, Constraint, Device, DeviceAsk, DeviceGroup, DeviceName, Disconnect, DriverInfo, Eligibility,
+    EphemeralDisk, EvalId, Evaluation, Job, JobKey, JobType, NetworkAsk, Node, NodeId, Operand, Port,
+    Preemption, Reconcile, ReschedulePolicy, Resources, SchedulerSettings, Task, TaskGroup, Trigger,
+    UpdateStrategy,
 };
 use rand::RngExt;
 use state::Command;
@@ -113,6 +114,7 @@ impl World {
             }],
             ..TaskGroup::default()
         };
+        ask_for_more(&mut group.tasks[0].resources);
         if kind.rolls_out() && !self.one_in(3) {
             let max_parallel = self.rng.random_range(1..4);
             group.update = Some(UpdateStrategy { max_parallel, ..UpdateStrategy::default() });
@@ -205,6 +207,9 @@ impl World {
                 drivers: [("mock_driver".into(), driver)].into(),
                 capacity: Capacity { cpu_mhz: 1500, memory_mb: 1500, disk_mb: 1000 },
                 dynamic_ports: (20000, 20009),
+                core_count: 3,
+                reservable_cores: vec![0, 1, 2],
+                devices: if id.0.is_multiple_of(2) { vec![gpus()] } else { vec![] },
                 ..Node::default()
             };
             self.machines.insert(id, Machine::new(node));
@@ -236,5 +241,25 @@ impl World {
             machine.failing.insert(alloc.id);
             self.after(Duration::from_millis(1), Event::Node(alloc.node));
         }
+    }
+}
+
+/// Some tasks want whole cores or a device; which ones follows from what they want anyway.
+fn ask_for_more(resources: &mut Resources) {
+    if resources.memory_mb.is_multiple_of(7) {
+        resources.devices = vec![DeviceAsk { name: "gpu".into(), count: 1, ..DeviceAsk::default() }];
+    }
+    if resources.cpu_mhz.is_multiple_of(5) {
+        resources.cores = 1 + resources.memory_mb % 2;
+        resources.cpu_mhz = 0;
+    }
+}
+
+fn gpus() -> DeviceGroup {
+    let device = |id: &str| Device { id: id.into(), healthy: true, ..Device::default() };
+    DeviceGroup {
+        name: DeviceName { vendor: "v".into(), kind: "gpu".into(), model: "m".into() },
+        devices: vec![device("a"), device("b")],
+        ..DeviceGroup::default()
     }
 }

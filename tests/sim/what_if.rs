@@ -19,6 +19,16 @@ const NOTICED: Duration = Duration::from_secs(10);
 /// Where each allocation is: job, group and index, and the nodes.
 type Places = BTreeMap<(String, String, u32), BTreeSet<NodeId>>;
 
+/// Where the instances of each group are, whichever is where.
+fn crowds(places: &Places) -> BTreeMap<(&str, &str), Vec<NodeId>> {
+    let mut crowds: BTreeMap<(&str, &str), Vec<NodeId>> = BTreeMap::new();
+    for ((job, group, _), nodes) in places {
+        crowds.entry((job, group)).or_default().extend(nodes);
+    }
+    crowds.values_mut().for_each(|nodes| nodes.sort_unstable());
+    crowds
+}
+
 fn places(root: &Root) -> Places {
     let mut places = Places::new();
     for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
@@ -70,6 +80,15 @@ impl World {
                 Change::Register(Box::new(job))
             }
         };
+        // Of several that are replaced at a time, who is healthy first decides which one goes where next.
+        let several = match &change {
+            Change::Register(job) => job
+                .groups
+                .iter()
+                .filter_map(|group| group.update.as_ref())
+                .any(|update| update.max_parallel > 1),
+            Change::Fail(_) => false,
+        };
         let before = self.root.clone();
         let mut next = u128::MAX << 64;
         let mut ids = || {
@@ -111,7 +130,8 @@ impl World {
             None if places(&before) == places(&prediction.root) => Compared::Stayed,
             None => Compared::Placed,
         };
-        let same = self.same_as(&prediction);
+        let several = several && kind == Compared::Rolled;
+        let same = self.same_as(&prediction, several);
         self.orderly = false;
         if left {
             return Ok(kind);
@@ -125,9 +145,9 @@ impl World {
         nodes.get(at).copied()
     }
 
-    fn same_as(&self, prediction: &Prediction) -> Result<(), String> {
+    fn same_as(&self, prediction: &Prediction, several: bool) -> Result<(), String> {
         let (predicted, happened) = (places(&prediction.root), places(&self.root));
-        if predicted == happened {
+        if predicted == happened || several && crowds(&predicted) == crowds(&happened) {
             return Ok(());
         }
         let differ: Vec<String> = predicted

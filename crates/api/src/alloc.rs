@@ -170,13 +170,25 @@ wire! {
         pub memory: AllocatedMemory,
         #[serde(with = "nil")]
         pub networks: Vec<NetworkResource>,
-        pub devices: Absent,
+        #[serde(with = "nil")]
+        pub devices: Vec<AllocatedDevice>,
+    }
+
+    pub struct AllocatedDevice {
+        pub vendor: String,
+        #[serde(rename = "Type")]
+        pub kind: String,
+        pub name: String,
+        #[serde(rename = "DeviceIDs", with = "nil")]
+        pub device_ids: Vec<String>,
     }
 
     pub struct AllocatedCpu {
         /// MHz.
         pub cpu_shares: i64,
-        pub reserved_cores: Absent,
+        /// Ids of the cores that are the task's alone.
+        #[serde(with = "nil")]
+        pub reserved_cores: Vec<u16>,
     }
 
     pub struct AllocatedMemory {
@@ -260,21 +272,37 @@ fn network(
     network
 }
 
+impl From<&model::ClaimedDevices> for AllocatedDevice {
+    fn from(given: &model::ClaimedDevices) -> Self {
+        Self {
+            vendor: given.name.vendor.clone(),
+            kind: given.name.kind.clone(),
+            name: given.name.model.clone(),
+            device_ids: given.ids.clone(),
+        }
+    }
+}
+
 impl AllocatedResources {
     /// What the allocation holds. `address` is that of its node.
     pub fn new(alloc: &model::Allocation, group: &model::TaskGroup, address: &str) -> Self {
         let tasks = group.tasks.iter().map(|task| {
             let asks = task.resources.network.iter();
             let memory_max = task.resources.memory_max.filter(|_| alloc.oversubscribed);
+            let claims = alloc.claims.as_ref().and_then(|claims| claims.of(&task.name));
+            let of_cores = claims.map_or(0, |claims| claims.cpu_mhz);
             let resources = AllocatedTaskResources {
-                cpu: AllocatedCpu { cpu_shares: i64::from(task.resources.cpu_mhz), reserved_cores: None },
+                cpu: AllocatedCpu {
+                    cpu_shares: i64::from(task.resources.cpu_mhz) + i64::from(of_cores),
+                    reserved_cores: claims.map(|claims| claims.cores.clone()).unwrap_or_default(),
+                },
                 memory: AllocatedMemory {
                     memory_mb: i64::from(task.resources.memory_mb),
                     // 0 where no more than what is reserved may be used.
                     memory_max_mb: memory_max.map_or(0, model::MemoryMax::to_number),
                 },
                 networks: asks.map(|ask| network(alloc, Some(&task.name), ask, address)).collect(),
-                devices: None,
+                devices: claims.into_iter().flat_map(|claims| &claims.devices).map(Into::into).collect(),
             };
             (task.name.clone(), resources)
         });
@@ -323,8 +351,10 @@ impl Allocation {
             task_group: alloc.group.to_string(),
             resources: group.map(|group| {
                 let sum = group.capacity();
+                let of_cores = alloc.claims.as_ref().map_or(0, |claims| claims.cpu_mhz());
                 Resources {
-                    cpu: Some(i64::from(sum.cpu_mhz)),
+                    cpu: Some(i64::from(sum.cpu_mhz) + i64::from(of_cores)),
+                    cores: i64::from(group.cores()),
                     memory_mb: Some(i64::from(sum.memory_mb)),
                     disk_mb: i64::from(sum.disk_mb),
                     networks: task_resources.values().flat_map(|task| task.networks.clone()).collect(),
@@ -374,6 +404,7 @@ fn preempted(alloc: &model::Allocation) -> Vec<String> {
 fn old_form(task: &AllocatedTaskResources) -> Resources {
     Resources {
         cpu: Some(task.cpu.cpu_shares),
+        cores: task.cpu.reserved_cores.len() as i64,
         memory_mb: Some(task.memory.memory_mb),
         networks: task.networks.clone(),
         ..Resources::default()

@@ -155,6 +155,7 @@ wire! {
         /// MHz. Default: 100.
         #[serde(rename = "CPU")]
         pub cpu: Option<i64>,
+        /// Whole cores, instead of `CPU`.
         pub cores: i64,
         /// Default: 300.
         #[serde(rename = "MemoryMB")]
@@ -167,11 +168,23 @@ wire! {
         pub iops: i64,
         #[serde(with = "nil")]
         pub networks: Vec<NetworkResource>,
-        pub devices: Absent,
+        #[serde(with = "nil")]
+        pub devices: Vec<RequestedDevice>,
         #[serde(rename = "NUMA")]
         pub numa: Absent,
         #[serde(rename = "SecretsMB")]
         pub secrets_mb: i64,
+    }
+
+    pub struct RequestedDevice {
+        /// `type`, `vendor/type` or `vendor/type/model`.
+        pub name: String,
+        /// Default: 1.
+        pub count: Option<i64>,
+        #[serde(with = "nil")]
+        pub constraints: Vec<Constraint>,
+        #[serde(with = "nil")]
+        pub affinities: Vec<Affinity>,
     }
 
     /// Keys without a value are left out.

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use crate::{
     job::{
         Affinity, CheckRestart, Constraint, DisconnectStrategy, EphemeralDisk, Job, LogConfig,
-        MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
-        ServiceCheck, ServiceWeights, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
+        MigrateStrategy, NetworkResource, Port, RequestedDevice, ReschedulePolicy, Resources, RestartPolicy,
+        Service, ServiceCheck, ServiceWeights, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
     },
     wire::nanos,
 };
@@ -139,10 +139,23 @@ impl From<&model::Resources> for Resources {
     fn from(resources: &model::Resources) -> Self {
         Self {
             cpu: Some(i64::from(resources.cpu_mhz)),
+            cores: i64::from(resources.cores),
             memory_mb: Some(i64::from(resources.memory_mb)),
             memory_max_mb: resources.memory_max.map_or(0, model::MemoryMax::to_number),
             networks: resources.network.iter().map(Into::into).collect(),
+            devices: resources.devices.iter().map(Into::into).collect(),
             ..Self::default()
+        }
+    }
+}
+
+impl From<&model::DeviceAsk> for RequestedDevice {
+    fn from(ask: &model::DeviceAsk) -> Self {
+        Self {
+            name: ask.name.clone(),
+            count: Some(i64::from(ask.count)),
+            constraints: constraints(&ask.constraints),
+            affinities: ask.affinities.iter().map(Into::into).collect(),
         }
     }
 }

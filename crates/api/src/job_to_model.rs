@@ -8,7 +8,9 @@ use std::{fmt, time::Duration};
 use model::JobType;
 
 use crate::{
-    job::{EphemeralDisk, Job, LogConfig, NetworkResource, Port, Resources, Task, TaskGroup},
+    job::{
+        EphemeralDisk, Job, LogConfig, NetworkResource, Port, RequestedDevice, Resources, Task, TaskGroup,
+    },
     job_from_model::{NODE_POOL, config_from_json},
     wire::{Absent, says_nothing},
 };
@@ -299,7 +301,12 @@ impl Reader {
 
     fn resources(&mut self, resources: Resources) -> model::Resources {
         let defaults = model::Resources::default();
-        self.never("Resources.Cores", resources.cores != 0);
+        let cores: u32 = self.number("Resources.Cores", resources.cores);
+        // A share of nothing is what jobs with cores have when they come back from a server.
+        if cores > 0 && resources.cpu.is_some_and(|cpu| cpu != 0) {
+            self.problem("Resources: a task asks for CPU or for Cores, not for both; remove one of them");
+        }
+        let default_mhz = if cores > 0 { 0 } else { defaults.cpu_mhz };
         let memory_max = model::MemoryMax::from_number(resources.memory_max_mb);
         if memory_max.is_none() && resources.memory_max_mb != 0 {
             self.problem(format_args!("Resources.MemoryMaxMB is out of range: {}", resources.memory_max_mb));
@@ -309,16 +316,33 @@ impl Reader {
         if resources.disk_mb != 0 {
             self.problem("Resources.DiskMB is not supported; set the group's EphemeralDisk.SizeMB instead");
         }
-        self.absent("Resources.Devices", &resources.devices);
+        let devices = resources.devices.into_iter().map(|device| self.device(device)).collect();
         let numa =
             resources.numa.filter(|numa| numa.get("Affinity").and_then(|it| it.as_str()) != Some("none"));
-        self.absent("Resources.NUMA", &numa);
+        if numa.as_ref().is_some_and(|numa| !says_nothing(numa)) {
+            self.problem(
+                "Resources.NUMA: only Affinity \"none\" is supported; remove it, or set Cores for cores of the \
+                 task's own",
+            );
+        }
         model::Resources {
-            cpu_mhz: self.number_or("Resources.CPU", resources.cpu, defaults.cpu_mhz),
+            cpu_mhz: self.number_or("Resources.CPU", resources.cpu, default_mhz),
+            cores,
             memory_mb: self.number_or("Resources.MemoryMB", resources.memory_mb, defaults.memory_mb),
             memory_max,
             network: self.networks(resources.networks),
+            devices,
         }
+    }
+
+    fn device(&mut self, device: RequestedDevice) -> model::DeviceAsk {
+        let place = format!("device {:?}", device.name);
+        self.inside(place, |reader| model::DeviceAsk {
+            count: reader.number_or("Count", device.count, 1),
+            constraints: reader.constraints(device.constraints),
+            affinities: reader.affinities(device.affinities),
+            name: device.name,
+        })
     }
 
     fn networks(&mut self, mut networks: Vec<NetworkResource>) -> Option<model::NetworkAsk> {

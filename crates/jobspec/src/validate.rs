@@ -4,11 +4,12 @@ mod location; // constraints, affinities, spreads
 mod pattern; // regular expressions
 mod every_node; // what system and sysbatch jobs may not say
 mod policies; // restart, reschedule, update, migrate
+pub(crate) mod resources; // amounts, cores, devices
 mod services; // services, checks
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Job, MemoryMax, Task, TaskGroup};
+use model::{Job, Task, TaskGroup};
 
 use self::pattern::Patterns;
 use crate::{
@@ -310,26 +311,7 @@ impl Checker {
         if task.restart != group.restart {
             self.restart(&task.restart);
         }
-        self.enter("resources", 0, "");
-        if task.resources.cpu_mhz < 1 {
-            let message = format!("minimum CPU value is 1; got {}", task.resources.cpu_mhz);
-            self.report(codes::OUT_OF_RANGE, "cpu", message, "`cpu` is in MHz; the default is 100");
-        }
-        if task.resources.memory_mb < 10 {
-            let message = format!("minimum MemoryMB value is 10; got {}", task.resources.memory_mb);
-            self.report(codes::OUT_OF_RANGE, "memory", message, "`memory` is in MB; the default is 300");
-        }
-        if let Some(MemoryMax::Mb(max)) = task.resources.memory_max
-            && max < task.resources.memory_mb
-        {
-            let message = format!(
-                "MemoryMaxMB value ({max}) must not be less than MemoryMB value ({})",
-                task.resources.memory_mb
-            );
-            let help = "`memory` is reserved, `memory_max` is the most that may be used; -1 is no limit";
-            self.report(codes::OUT_OF_RANGE, "memory_max", message, help);
-        }
-        self.leave();
+        self.resources(task);
         self.enter("logs", 0, "");
         for (field, value) in
             [("max_files", task.logs.max_files), ("max_file_size", task.logs.max_file_size_mb)]

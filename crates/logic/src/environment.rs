@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use model::{Allocation, Job, Node, Service, Task, TaskGroup, Value};
+use model::{Allocation, Job, Node, Service, Task, TaskClaims, TaskGroup, Value, claims::format_cpuset};
 
 /// Where the task finds its directories: container paths where the driver isolates, host paths where not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,12 @@ pub fn scope(
     set("NOMAD_DC", node.datacenter.clone());
     set("NOMAD_REGION", job.region.clone());
     set("NOMAD_NAMESPACE", job.namespace.clone());
-    set("NOMAD_CPU_LIMIT", task.resources.cpu_mhz.to_string());
+    let claims = alloc.claims.as_ref().and_then(|claims| claims.of(&task.name));
+    let of_cores = claims.map_or(0, |claims| claims.cpu_mhz);
+    set("NOMAD_CPU_LIMIT", task.resources.cpu_mhz.saturating_add(of_cores).to_string());
+    if let Some(claims) = claims.filter(|claims| !claims.cores.is_empty()) {
+        set("NOMAD_CPU_CORES", format_cpuset(&claims.cores));
+    }
     set("NOMAD_MEMORY_LIMIT", task.resources.memory_mb.to_string());
     if let Some(model::MemoryMax::Mb(megabytes)) = task.resources.memory_max.filter(|_| alloc.oversubscribed)
     {
@@ -65,8 +70,17 @@ pub fn scope(
     // What the job file sets may refer to all of the above.
     let own: Vec<(String, String)> =
         task.env.iter().map(|(key, value)| (key.clone(), scope.interpolate(value))).collect();
-    Arc::make_mut(&mut scope.env).extend(own);
+    let env = Arc::make_mut(&mut scope.env);
+    env.extend(own);
+    env.extend(claims.and_then(visible_gpus));
     scope
+}
+
+/// Which devices NVIDIA's container runtime shows to the task. Over what the job file says: it cannot know them.
+fn visible_gpus(claims: &TaskClaims) -> Option<(String, String)> {
+    let of_nvidia = claims.devices.iter().filter(|given| given.name.vendor == "nvidia");
+    let ids: Vec<&str> = of_nvidia.flat_map(|given| given.ids.iter().map(String::as_str)).collect();
+    (!ids.is_empty()).then(|| (String::from("NVIDIA_VISIBLE_DEVICES"), ids.join(",")))
 }
 
 /// What `attr.*`, `meta.*` and `node.*` mean on a node; `None`: nothing.
@@ -227,7 +241,10 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
+    use model::{ClaimedDevices, Claims, DeviceName, Resources};
+
     use super::*;
+    use crate::testing::alloc;
 
     fn scope_of(env: &[(&str, &str)]) -> Scope {
         let node = Node {
@@ -252,6 +269,42 @@ mod tests {
         check("${attr.none}", "${attr.none}");
         check("open ${end", "open ${end");
         check("", "");
+    }
+
+    #[test]
+    fn what_is_the_tasks_alone() {
+        let name = DeviceName { vendor: "nvidia".into(), kind: "gpu".into(), model: "T4".into() };
+        let claims = Claims {
+            tasks: vec![TaskClaims {
+                task: "t".into(),
+                cores: vec![0, 1, 4],
+                cpu_mhz: 6000,
+                devices: vec![ClaimedDevices { name, ids: vec!["GPU-1".into(), "GPU-2".into()] }],
+            }],
+        };
+        let env = |task: &str| {
+            let task = Task {
+                name: task.into(),
+                resources: Resources { cpu_mhz: 7, ..Resources::default() },
+                env: [("NVIDIA_VISIBLE_DEVICES".to_owned(), "all".to_owned())].into(),
+                ..Task::default()
+            };
+            environment_of(&claims, &task)
+        };
+        let (own, other) = (env("t"), env("other"));
+        assert_eq!((&*own["NOMAD_CPU_CORES"], &*own["NOMAD_CPU_LIMIT"]), ("0-1,4", "6007"));
+        assert_eq!(own["NVIDIA_VISIBLE_DEVICES"], "GPU-1,GPU-2");
+        assert_eq!((other.get("NOMAD_CPU_CORES"), &*other["NOMAD_CPU_LIMIT"]), (None, "7"));
+        assert_eq!(other["NVIDIA_VISIBLE_DEVICES"], "all");
+    }
+
+    /// Of a task whose allocation has these.
+    fn environment_of(claims: &Claims, task: &Task) -> BTreeMap<String, String> {
+        let claims = Some(Arc::new(claims.clone()));
+        let alloc = Allocation { claims, ..alloc(1, model::DesiredStatus::Run, None) };
+        let dirs = DirNames { alloc: String::new(), local: String::new(), secrets: String::new() };
+        let scope = scope(&Arc::default(), &Job::default(), &TaskGroup::default(), &alloc, task, &dirs);
+        BTreeMap::clone(&scope.env)
     }
 
     #[test]

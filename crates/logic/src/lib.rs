@@ -21,3 +21,6 @@ pub mod alloc_health; // when a deployment may count on it
 pub mod task_runner; // start, exit, restart, kill
 pub mod check_runner; // from probe results to a check's status
 pub mod environment; // what a task sees: NOMAD_* and ${...}
+
+#[cfg(test)]
+mod testing; // what the tests of several brains need

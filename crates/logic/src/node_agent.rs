@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use model::{AllocId, Allocation, DesiredStatus, DriverInfo, Job, Node};
+use model::{AllocId, Allocation, Claims, DesiredStatus, DriverInfo, Job, Node};
 
 /// What the node should do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub enum Effect {
 struct Runner {
     alloc_modify_index: u64,
     ports: Vec<u16>,
+    claims: Option<Arc<Claims>>,
     stopping: bool,
     ended: bool,
 }
@@ -49,6 +50,7 @@ impl NodeAgent {
             Runner {
                 alloc_modify_index: alloc.alloc_modify_index,
                 ports: alloc.ports.iter().map(|port| port.value).collect(),
+                claims: alloc.claims.clone(),
                 stopping: alloc.desired != DesiredStatus::Run,
                 ended,
             },
@@ -102,14 +104,17 @@ impl NodeAgent {
         effects
     }
 
-    /// Its ports are free, and the allocation it replaces here and those that were evicted for it are over.
+    /// Its ports, cores and devices are free, and the allocation it replaces here and those that were evicted for it are over.
     fn may_start(&self, alloc: &Allocation) -> bool {
         let live = || self.runners.iter().filter(|(_, runner)| !runner.ended);
         let mut before = alloc.previous.iter().chain(&alloc.preempted);
         let previous_lives = before.any(|previous| live().any(|(id, _)| id == previous));
         let port_taken =
             alloc.ports.iter().any(|port| live().any(|(_, runner)| runner.ports.contains(&port.value)));
-        !previous_lives && !port_taken
+        let is_claimed = alloc.claims.as_ref().is_some_and(|wanted| {
+            live().any(|(_, runner)| runner.claims.as_ref().is_some_and(|held| held.overlap(wanted)))
+        });
+        !previous_lives && !port_taken && !is_claimed
     }
 
     /// How long the allocation may run while no server is heard (`stop_on_client_after`); `None`: for ever.
@@ -246,52 +251,8 @@ pub fn apply_fingerprint(node: &mut Node, infos: BTreeMap<String, DriverInfo>) -
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use model::{AssignedPort, ClientStatus, EvalId, JobKey, NodeId, Timestamp};
-
     use super::*;
-
-    fn alloc(id: u128, desired: DesiredStatus, port: Option<u16>) -> Allocation {
-        Allocation {
-            id: AllocId(id),
-            job: JobKey::new("default", "a"),
-            job_index: 1,
-            job_version: 0,
-            group: "g".into(),
-            index: 0,
-            node: NodeId(1),
-            eval: EvalId(1),
-            deployment: None,
-            ports: port
-                .map(|value| AssignedPort { label: "http".into(), task: None, value, to: 0 })
-                .into_iter()
-                .collect(),
-            desired,
-            desired_description: String::new(),
-            client: ClientStatus::Pending,
-            client_description: String::new(),
-            tasks: Arc::default(),
-            services: Arc::default(),
-            health: None,
-            previous: None,
-            next: None,
-            followup_eval: None,
-            migrate: false,
-            unknown_since: None,
-            returned: false,
-            oversubscribed: false,
-            preempted: vec![],
-            preempted_by: None,
-            reschedules: vec![],
-            metric: None,
-            create_time: Timestamp(0),
-            modify_time: Timestamp(0),
-            create_index: 1,
-            modify_index: 1,
-            alloc_modify_index: 1,
-        }
-    }
+    use crate::testing::alloc;
 
     #[test]
     fn a_static_port_waits_for_its_holder() {
@@ -305,6 +266,25 @@ mod tests {
         agent.ended(AllocId(1));
         assert_eq!(agent.reconcile([&stopped, &new].into_iter()), [Effect::Start(AllocId(2))]);
         assert_eq!(agent.reconcile([&new].into_iter()), [Effect::Forget(AllocId(1))]);
+    }
+
+    #[test]
+    fn a_core_waits_for_its_holder() {
+        let mut agent = NodeAgent::default();
+        let on_core = |id, desired, core| {
+            let task = model::TaskClaims { task: "t".into(), cores: vec![core], cpu_mhz: 1, devices: vec![] };
+            let claims = Some(Arc::new(Claims { tasks: vec![task] }));
+            Allocation { claims, ..alloc(id, desired, None) }
+        };
+        let old = on_core(1, DesiredStatus::Run, 0);
+        assert_eq!(agent.reconcile([&old].into_iter()), [Effect::Start(AllocId(1))]);
+        let stopped = on_core(1, DesiredStatus::Stop, 0);
+        let (same, other) = (on_core(2, DesiredStatus::Run, 0), on_core(3, DesiredStatus::Run, 1));
+        let effects = agent.reconcile([&stopped, &same, &other].into_iter());
+        assert_eq!(effects, [Effect::Stop(AllocId(1)), Effect::Start(AllocId(3))]);
+        agent.ended(AllocId(1));
+        let effects = agent.reconcile([&stopped, &same, &other].into_iter());
+        assert_eq!(effects, [Effect::Start(AllocId(2))]);
     }
 
     #[test]

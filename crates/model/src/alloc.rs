@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    claims::Claims,
     ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId},
     small_map::SmallMap,
     time::Timestamp,
@@ -84,6 +85,9 @@ pub struct Allocation {
     pub deployment: Option<DeploymentId>,
     /// Host ports given to it, in the order of the group's asks.
     pub ports: Vec<AssignedPort>,
+    /// Cores and devices given to it; `None`: it asked for none. Few do, so that others pay a pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Arc<Claims>>,
     pub desired: DesiredStatus,
     /// Why it shall stop; empty while it shall run.
     pub desired_description: String,

@@ -204,7 +204,7 @@ impl TaskGroup {
     /// More allocations than that in one job are a slip of the keyboard. (Nomad's `job_max_count`.)
     pub const MAX_COUNT: u32 = 50_000;
 
-    /// What one instance takes away from its node.
+    /// What one instance takes away from its node. What its whole cores count is not in it: that depends on the node.
     pub fn capacity(&self) -> Capacity {
         self.tasks.iter().fold(
             Capacity { disk_mb: self.ephemeral_disk.size_mb, ..Capacity::default() },
@@ -216,6 +216,11 @@ impl TaskGroup {
                 })
             },
         )
+    }
+
+    /// How many whole cores one instance takes.
+    pub fn cores(&self) -> u32 {
+        self.tasks.iter().fold(0, |sum, task| sum.saturating_add(task.resources.cores))
     }
 
     /// All port asks: the group's (no task name), then each task's.

@@ -8,6 +8,7 @@ pub mod small_map; // a map of few keys
 mod words; // texts that are not kept twice
 pub mod time; // Timestamp: nanoseconds since the epoch, always passed in
 pub mod resources; // what tasks ask for and nodes offer
+pub mod claims; // whole cores and devices
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
 pub mod location; // where it may run and where it would rather
@@ -28,6 +29,7 @@ pub use alloc::{
     RescheduleEvent, ServiceState, TaskEvent, TaskPhase, TaskState, event_type,
 };
 pub use autopilot::AutopilotSettings;
+pub use claims::{ClaimedDevices, Claims, Device, DeviceAsk, DeviceGroup, DeviceName, TaskClaims};
 pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};

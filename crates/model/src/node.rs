@@ -4,7 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{alloc::Allocation, ids::NodeId, job::JobType, resources::Capacity, time::Timestamp};
+use crate::{
+    alloc::Allocation,
+    claims::DeviceGroup,
+    ids::NodeId,
+    job::JobType,
+    resources::{Capacity, is_zero},
+    time::Timestamp,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,6 +136,18 @@ pub struct Node {
     pub capacity: Capacity,
     /// Kept back from tasks.
     pub reserved: Capacity,
+    /// How many cores the whole machine has; 0: not known, and none can be given to a task alone.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub core_count: u32,
+    /// Ids of the cores that may be given to a task alone, ascending.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reservable_cores: Vec<u16>,
+    /// Ids of the cores that are kept back from tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reserved_cores: Vec<u16>,
+    /// Each name once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceGroup>,
     /// Host ports that are never given out.
     pub reserved_ports: Vec<u16>,
     /// First and last port of the dynamic range, both included. Default: 20000 to 32000.
@@ -156,6 +175,11 @@ impl Node {
         self.capacity.minus(self.reserved)
     }
 
+    /// What one core counts.
+    pub fn core_mhz(&self) -> u32 {
+        self.capacity.cpu_mhz.checked_div(self.core_count).unwrap_or(0)
+    }
+
     /// It was emptied and has not been opened again since.
     pub fn is_drained(&self) -> bool {
         self.drain.is_none()
@@ -169,12 +193,19 @@ impl Node {
             let drivers = node.drivers.iter();
             drivers.map(|(name, driver)| (name.clone(), driver.detected && driver.healthy)).collect()
         };
+        let devices = |node: &Self| -> Vec<_> {
+            let healthy = |group: &DeviceGroup| group.healthy().map(|device| device.id.clone()).collect();
+            let of_group =
+                |group: &DeviceGroup| (group.name.clone(), group.attributes.clone(), healthy(group));
+            node.devices.iter().map(of_group).collect::<Vec<(_, _, Vec<String>)>>()
+        };
         self.name == other.name
             && self.datacenter == other.datacenter
             && self.class == other.class
             && self.attributes == other.attributes
             && self.meta == other.meta
             && usable(self) == usable(other)
+            && devices(self) == devices(other)
     }
 
     /// The drain of the node, under way or over, leaves allocations of such jobs where they are.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     alloc::{AssignedPort, ClientStatus, RescheduleEvent},
+    claims::Claims,
     deployment::{Deployment, DeploymentStatus},
     eval::Evaluation,
     ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId},
@@ -121,6 +122,9 @@ pub struct Placement {
     pub group: Arc<str>,
     pub index: u32,
     pub ports: Vec<AssignedPort>,
+    /// Cores and devices, if it asked for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Arc<Claims>>,
     pub deployment: Option<DeploymentId>,
     pub previous: Option<AllocId>,
     pub reschedules: Vec<RescheduleEvent>,

@@ -2,23 +2,35 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::DeviceAsk;
+
 /// What one task asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resources {
-    /// Share of CPU in MHz. Default: 100.
+    /// Share of CPU in MHz. Default: 100; 0 with `cores`.
     pub cpu_mhz: u32,
+    /// Whole cores for this task alone, instead of a share. What they count in MHz depends on the node.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cores: u32,
     /// Default: 300.
     pub memory_mb: u32,
     /// The most memory it may use where operators allow more than is reserved. Not less than `memory_mb`.
     pub memory_max: Option<MemoryMax>,
     /// The task's own network ask (`resources { network { .. } }`), the form of job files before 2020.
     pub network: Option<NetworkAsk>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceAsk>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Default for Resources {
     fn default() -> Self {
-        Self { cpu_mhz: 100, memory_mb: 300, memory_max: None, network: None }
+        Self { cpu_mhz: 100, cores: 0, memory_mb: 300, memory_max: None, network: None, devices: Vec::new() }
     }
 }
 

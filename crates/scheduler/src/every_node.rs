@@ -116,6 +116,7 @@ fn place_group(
                     group: name.clone(),
                     index: 0,
                     ports: choice.ports,
+                    claims: choice.claims,
                     deployment: None,
                     previous: want.replaces.map(|old| old.id),
                     reschedules: Vec::new(),

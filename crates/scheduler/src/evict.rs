@@ -2,7 +2,7 @@
 //! the newest state.
 
 use model::{Allocation, Capacity, Job};
-use state::{Root, Slot};
+use state::{Room, Root, Slot};
 
 use crate::fit::Change;
 
@@ -33,6 +33,7 @@ pub(crate) fn gives_way(root: &Root, alloc: &Allocation, job: &Job) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Victim<'a> {
     pub(crate) alloc: &'a Allocation,
+    /// With what its cores count.
     pub(crate) capacity: Capacity,
     pub(crate) importance: u16,
 }
@@ -42,10 +43,16 @@ impl Victim<'_> {
         self.alloc.ports.iter().map(|port| port.value)
     }
 
-    /// It could stay, as far as room and ports on its node go.
+    pub(crate) fn room(&self) -> Room<'_> {
+        let claims = self.alloc.claims.as_deref();
+        Room { capacity: self.capacity, ports: &self.alloc.ports, claims }
+    }
+
+    /// It could stay, as far as room, ports, cores and devices on its node go.
     fn fits(&self, slot: &Slot, change: &Change) -> bool {
         change.used(slot).plus(self.capacity).exceeds(slot.total).is_none()
             && self.ports().all(|port| !change.taken_ports.contains(&port))
+            && self.alloc.claims.as_ref().is_none_or(|claims| !change.takes_any(claims))
     }
 }
 
@@ -60,7 +67,7 @@ pub(crate) fn spare(slot: &Slot, change: &mut Change, victims: &mut Vec<Victim<'
     victims.retain(|victim| {
         let stays = victim.fits(slot, change);
         if stays {
-            change.unfree(victim.capacity, victim.ports());
+            change.unfree(&victim.room());
         }
         !stays
     });

@@ -10,6 +10,7 @@
 
 mod affinity; // which are preferred
 mod constraint; // one requirement against one node
+mod device; // which devices it could be given
 mod property; // the values of an attribute
 mod version; // `>= 1.0, < 2`
 
@@ -25,6 +26,7 @@ use affinity::Affinities;
 use constraint::{Patterns, Test};
 
 pub(crate) use affinity::Liking;
+pub(crate) use device::{DeviceAsks, Devices};
 pub(crate) use property::Property;
 
 /// The answer for one class and one group.
@@ -39,6 +41,8 @@ pub(crate) enum Verdict {
 
 /// A driver that the group needs is not there, or not well.
 const MISSING_DRIVERS: &str = "missing drivers";
+/// Nodes of the kind have no such devices, or none that is well. Those that others hold count: they may come back.
+const MISSING_DEVICES: &str = "missing devices";
 
 /// Where allocations must keep apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,6 +78,7 @@ struct GroupTests<'a> {
     /// How many of `shared` are the job's.
     of_job: usize,
     unique: Vec<Test<'a>>,
+    devices: Option<DeviceAsks<'a>>,
     distinct: Distinct,
     affinities: Affinities<'a>,
     verdicts: OnceCell<Vec<Verdict>>,
@@ -96,7 +101,7 @@ impl<'a> Feasibility<'a> {
 
     /// A constraint of the group looks at what is unique to nodes.
     pub(crate) fn is_escaped(&self, group: usize) -> bool {
-        !self.groups[group].unique.is_empty()
+        self.groups[group].looks_at_unique()
     }
 
     pub(crate) fn distinct(&self, group: usize) -> Distinct {
@@ -160,12 +165,18 @@ impl<'a> Feasibility<'a> {
 
     /// The constraint on unique properties that the node does not meet.
     pub(crate) fn unmet_unique(&self, group: usize, node: NodeId) -> Option<String> {
-        let tests = &self.groups[group].unique;
-        if tests.is_empty() {
+        let tests = &self.groups[group];
+        if !tests.looks_at_unique() {
             return None;
         }
         let Some(node) = self.root.nodes.get(&node) else { return Some(String::from("node is gone")) };
-        tests.iter().find(|test| !test.meets(self.job, node)).map(Test::text)
+        if let Some(test) = tests.unique.iter().find(|test| !test.meets(self.job, node)) {
+            return Some(test.text());
+        }
+        let devices = tests.devices.as_ref().filter(|devices| devices.is_unique());
+        devices
+            .is_some_and(|devices| !devices.could_have(&node.devices, true))
+            .then(|| String::from(MISSING_DEVICES))
     }
 
     /// Whether an allocation of the group may be placed on the node, as far as the node's kind goes.
@@ -178,7 +189,8 @@ impl<'a> Feasibility<'a> {
         }
     }
 
-    /// Whether an allocation of the group that runs on the node may go on: a driver that is unwell ends nothing.
+    /// Whether an allocation of the group that runs on the node may go on: a driver or device that is unwell ends
+    /// nothing.
     pub(crate) fn tolerates(&self, group: usize, class: u32, node: NodeId) -> bool {
         let meets_shared = || {
             let node = self.root.nodes.get(&node);
@@ -187,9 +199,10 @@ impl<'a> Feasibility<'a> {
         let of_class = match &self.verdicts(group)[class as usize] {
             Verdict::Eligible => true,
             Verdict::Elsewhere => false,
-            Verdict::Filtered(text) => text == MISSING_DRIVERS && meets_shared(),
+            Verdict::Filtered(text) => (text == MISSING_DRIVERS || text == MISSING_DEVICES) && meets_shared(),
         };
-        of_class && self.unmet_unique(group, node).is_none()
+        let unmet = self.unmet_unique(group, node);
+        of_class && unmet.is_none_or(|text| text == MISSING_DEVICES)
     }
 
     /// Whether an allocation of the group may stay on the node.
@@ -207,6 +220,7 @@ impl<'a> GroupTests<'a> {
             shared: Vec::new(),
             of_job: 0,
             unique: Vec::new(),
+            devices: DeviceAsks::new(group),
             distinct: Distinct::default(),
             affinities: Affinities::new(job, group, patterns),
             verdicts: OnceCell::new(),
@@ -243,6 +257,10 @@ impl<'a> GroupTests<'a> {
         }
     }
 
+    fn looks_at_unique(&self) -> bool {
+        !self.unique.is_empty() || self.devices.as_ref().is_some_and(DeviceAsks::is_unique)
+    }
+
     fn verdict(&self, job: &Job, node: &Node) -> Verdict {
         if !job.datacenters.iter().any(|pattern| glob(pattern, &node.datacenter)) {
             return Verdict::Elsewhere;
@@ -257,9 +275,14 @@ impl<'a> GroupTests<'a> {
         if !drivers.iter().all(usable) {
             return Verdict::Filtered(String::from(MISSING_DRIVERS));
         }
-        match of_group.iter().find(|test| !test.meets(job, node)) {
-            Some(test) => Verdict::Filtered(test.text()),
-            None => Verdict::Eligible,
+        if let Some(test) = of_group.iter().find(|test| !test.meets(job, node)) {
+            return Verdict::Filtered(test.text());
+        }
+        match &self.devices {
+            Some(devices) if !devices.could_have(&node.devices, false) => {
+                Verdict::Filtered(String::from(MISSING_DEVICES))
+            }
+            _ => Verdict::Eligible,
         }
     }
 }

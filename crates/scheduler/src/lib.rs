@@ -158,6 +158,7 @@ fn place_group(
             group: name.clone(),
             index: want.index,
             ports: choice.ports,
+            claims: choice.claims,
             deployment: deployment.filter(|_| group.in_deployment),
             previous: want.replaces.map(|alloc| alloc.id),
             reschedules: want.history(group.group, now),

@@ -6,8 +6,8 @@
 //!
 //! The score is the mean of those parts that apply: `binpack` (fuller nodes first, so that big allocations find room
 //! later), `job-anti-affinity` (instances of one group apart), `node-affinity` (what the job likes),
-//! `allocation-spread` (what its spreads ask for), `node-reschedule-penalty` (not where it failed) and `preemption` (how
-//! little is lost with those that are evicted).
+//! `allocation-spread` (what its spreads ask for), `node-reschedule-penalty` (not where it failed), `devices` (which ones
+//! it likes) and `preemption` (how little is lost with those that are evicted).
 //!
 //! Where no node has room, and operators allow it, all nodes are looked at once more: on which one do the least
 //! important allocations go (`victims`)? Those nodes are kept in heaps of their own.
@@ -20,13 +20,17 @@ mod victims; // who has to go for it
 mod spread; // how a group lies over the values of an attribute
 mod metrics; // why nodes were passed over
 mod ports; // host ports for one allocation
+mod claims; // cores and devices for one allocation
 mod score; // the formulas
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use model::{AllocId, Allocation, AssignedPort, Capacity, Job, NodeId};
+use model::{AllocId, Allocation, AssignedPort, Claims, Job, NodeId};
 use rand::{SeedableRng, rngs::StdRng};
-use state::{Root, Slot};
+use state::{Room, Root, Slot};
 
 use crate::{
     evict::{self, Victim},
@@ -73,6 +77,8 @@ struct Touched {
 pub(crate) struct Choice<'a> {
     pub(crate) node: NodeId,
     pub(crate) ports: Vec<AssignedPort>,
+    /// Cores and devices, if it asks for any.
+    pub(crate) claims: Option<Arc<Claims>>,
     /// They go for it.
     pub(crate) victims: Vec<&'a Allocation>,
 }
@@ -141,7 +147,7 @@ impl<'a> Ranker<'a> {
 
     /// Counts on the room of an allocation of another job.
     fn evict(&mut self, slot: usize, victim: Victim<'a>) {
-        self.touch(slot).change.free(victim.capacity, victim.ports());
+        self.touch(slot).change.free(&victim.room());
         self.evicted.entry(slot).or_default().push(victim);
         if let Some(evictable) = &mut self.evictable {
             self.turned.extend_from_slice(evictable.evict(slot, victim.alloc.id));
@@ -201,30 +207,26 @@ impl<'a> Ranker<'a> {
 
     /// Counts on a stop. Answers with the slot it changed; `None` when the allocation held nothing any more.
     fn free(&mut self, alloc: &Allocation) -> Option<usize> {
-        self.give_back(alloc, -1, |change, capacity| {
-            change.free(capacity, alloc.ports.iter().map(|port| port.value));
-        })
+        self.give_back(alloc, -1, |change, room| change.free(room))
     }
 
     fn unfree(&mut self, alloc: &Allocation) -> Option<usize> {
-        self.give_back(alloc, 1, |change, capacity| {
-            change.unfree(capacity, alloc.ports.iter().map(|port| port.value));
-        })
+        self.give_back(alloc, 1, |change, room| change.unfree(room))
     }
 
     fn give_back(
         &mut self,
         alloc: &Allocation,
         by: i32,
-        change: impl FnOnce(&mut Change, Capacity),
+        change: impl FnOnce(&mut Change, &Room<'_>),
     ) -> Option<usize> {
         if alloc.is_terminal() {
             return None;
         }
         let slot = self.root.usage.slot_index(alloc.node)?;
-        let capacity = self.root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
         if self.root.holds_room(alloc) {
-            change(&mut self.touch(slot).change, capacity);
+            let room = self.root.room_of(alloc);
+            change(&mut self.touch(slot).change, &room);
         }
         self.count(slot, self.group_of(alloc), by);
         Some(slot)

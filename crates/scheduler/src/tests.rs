@@ -1,6 +1,7 @@
 //! What the whole function promises.
 
 mod bad_input; // jobs nobody should write, events at the wrong moment
+mod claiming; // whole cores and devices
 mod every_node; // jobs that run on every node
 mod placing; // where things go, and why not
 mod properties; // for any job and any cluster

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{AllocId, NodeId, Plan};
-use state::Root;
+use state::{Room, Root};
 
 use crate::{
     evict::{Victim, gives_way, importance, spare},
@@ -174,8 +174,7 @@ impl Check<'_> {
             let Some(alloc) = self.root.allocs.get(&id).filter(|alloc| self.root.holds_room(alloc)) else {
                 continue;
             };
-            let capacity = self.root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
-            changes.entry(alloc.node).or_default().free(capacity, alloc.ports.iter().map(|port| port.value));
+            changes.entry(alloc.node).or_default().free(&self.root.room_of(alloc));
         }
         changes
     }
@@ -200,8 +199,9 @@ impl Check<'_> {
             let change = changes.entry(placement.node).or_default();
             ports.clear();
             ports.extend(placement.ports.iter().map(|port| port.value));
-            if fits(slot, change, capacity, &ports).is_ok() {
-                change.take(capacity, ports.iter().copied());
+            let room = Room::new(capacity, &placement.ports, placement.claims.as_deref());
+            if fits(slot, change, room.capacity, &ports, room.claims).is_ok() {
+                change.take(&room);
             } else {
                 refused.push(at);
             }
@@ -220,12 +220,12 @@ impl Check<'_> {
         for placement in &self.plan.placements {
             let group = job.and_then(|job| job.group(&placement.group));
             let capacity = group.map(model::TaskGroup::capacity).unwrap_or_default();
-            let ports = placement.ports.iter().map(|port| port.value);
-            changes.entry(placement.node).or_default().take(capacity, ports);
+            let room = Room::new(capacity, &placement.ports, placement.claims.as_deref());
+            changes.entry(placement.node).or_default().take(&room);
         }
         let mut victims: BTreeMap<NodeId, Vec<Victim<'_>>> = BTreeMap::new();
         for alloc in self.plan.evictions.iter().filter_map(|one| root.allocs.get(&one.id)) {
-            let capacity = root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
+            let capacity = root.room_of(alloc).capacity;
             let importance = importance(root, alloc).unwrap_or_default();
             victims.entry(alloc.node).or_default().push(Victim { alloc, capacity, importance });
         }

@@ -12,6 +12,7 @@ use crate::{catalog::Owner, root::Root};
 /// The words say which invariant, where, and with which values.
 pub fn check(root: &Root) -> Result<(), String> {
     no_port_given_twice(root)?;
+    nothing_is_claimed_twice(root)?;
     no_node_over_its_capacity(root)?;
     placements_never_exceed_count(root)?;
     usage_is_the_sum_of_allocations(root)?;
@@ -34,6 +35,25 @@ pub fn no_port_given_twice(root: &Root) -> Result<(), String> {
                     "port {} on node {} is given to {other} and to {}",
                     port.value, alloc.node, alloc.id
                 ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// On one node, no two allocations that shall run hold the same core or device.
+///
+/// # Errors
+/// Names the node, what it is, and both allocations.
+pub fn nothing_is_claimed_twice(root: &Root) -> Result<(), String> {
+    let mut holders: BTreeMap<(NodeId, String), model::AllocId> = BTreeMap::new();
+    for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
+        let Some(claims) = &alloc.claims else { continue };
+        let cores = claims.cores().map(|core| format!("core {core}"));
+        let devices = claims.devices().map(|(name, id)| format!("device {name} {id}"));
+        for what in cores.chain(devices) {
+            if let Some(other) = holders.insert((alloc.node, what.clone()), alloc.id) {
+                return Err(format!("{what} on node {} is given to {other} and to {}", alloc.node, alloc.id));
             }
         }
     }
@@ -136,15 +156,24 @@ pub fn nothing_waits_on_a_lost_node(root: &Root) -> Result<(), String> {
 /// # Errors
 /// Names the node and both values.
 pub fn usage_is_the_sum_of_allocations(root: &Root) -> Result<(), String> {
-    let mut sums: BTreeMap<NodeId, (Capacity, u32)> = BTreeMap::new();
+    let mut sums: BTreeMap<NodeId, (Capacity, u32, (usize, usize))> = BTreeMap::new();
     for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
-        let capacity = root.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
+        let room = root.room_of(alloc);
         let sum = sums.entry(alloc.node).or_default();
-        sum.0 = sum.0.plus(capacity);
+        sum.0 = sum.0.plus(room.capacity);
         sum.1 += 1;
+        sum.2.0 += room.claims.map_or(0, |claims| claims.cores().count());
+        sum.2.1 += room.claims.map_or(0, |claims| claims.devices().count());
     }
     for slot in root.usage.slots.iter() {
-        let (capacity, allocs) = sums.get(&slot.node).copied().unwrap_or_default();
+        let (capacity, allocs, claimed) = sums.get(&slot.node).copied().unwrap_or_default();
+        let held = slot.claimable.as_ref().map(|claimable| claimable.held()).unwrap_or_default();
+        if held != claimed {
+            return Err(format!(
+                "node {}: usage says that {held:?} cores and devices are held, adding up says {claimed:?}",
+                slot.node
+            ));
+        }
         if slot.used != capacity || slot.allocs != allocs {
             return Err(format!(
                 "node {}: usage says {:?} for {} allocations, adding up says {capacity:?} for {allocs}",

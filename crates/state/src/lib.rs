@@ -6,6 +6,7 @@
 
 pub mod command; // everything that may go through the log
 pub mod root; // the tables, and how to read them
+pub mod claimable; // cores and devices of one node
 pub mod usage; // dense per-node usage and node classes, kept incrementally
 pub mod catalog; // services derived from allocations and agents
 pub mod machines; // what the catalog calls a node
@@ -16,8 +17,9 @@ pub mod records; // how those rows lie on disk and travel
 pub mod invariants; // what must hold after every step
 
 pub use catalog::{Owner, ServiceInstance};
+pub use claimable::Claimable;
 pub use command::{Command, DecodeError, Epoch, Outcome, Refusal};
 pub use machines::CatalogNode;
 pub use mirror::{Catalog, CatalogDelta};
 pub use root::{GroupCounts, JobCounters, Root, TableIndexes};
-pub use usage::{Class, PortSet, Slot, Usage};
+pub use usage::{Class, PortSet, Room, Slot, Usage};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     catalog::{Owner, ServiceInstance, ServiceKey},
     command::Epoch,
-    usage::Usage,
+    usage::{Room, Usage},
 };
 
 /// Per table, the log index of its last change: what blocking queries compare with.
@@ -176,14 +176,15 @@ impl Root {
         for id in stops.chain(plan.evictions.iter().map(|eviction| eviction.id)) {
             if let Some(alloc) = self.allocs.get(&id).filter(|alloc| self.holds_room(alloc)).cloned() {
                 self.given_up.insert(id);
-                let capacity = self.group_of(&alloc).map(TaskGroup::capacity).unwrap_or_default();
-                self.usage.release(index, alloc.node, capacity, alloc.ports.iter().map(|port| port.value));
+                let room = self.room_of(&alloc);
+                self.usage.release(index, alloc.node, &room);
             }
         }
         let Some(job) = self.job_versions.get(&(plan.job.clone(), plan.job_index)).cloned() else { return };
         for placement in &plan.placements {
             let capacity = job.group(&placement.group).map(TaskGroup::capacity).unwrap_or_default();
-            self.usage.add(placement.node, capacity, placement.ports.iter().map(|port| port.value));
+            let room = Room::new(capacity, &placement.ports, placement.claims.as_deref());
+            self.usage.add(placement.node, &room);
         }
     }
 
@@ -197,9 +198,15 @@ impl Root {
         })
     }
 
-    /// Whether the allocation's room and ports are counted as used on its node.
+    /// Whether the allocation's room, ports, cores and devices are counted as used on its node.
     pub fn holds_room(&self, alloc: &Allocation) -> bool {
         !alloc.is_terminal() && !self.given_up.contains(&alloc.id)
+    }
+
+    /// What the allocation takes of its node.
+    pub fn room_of<'a>(&self, alloc: &'a Allocation) -> Room<'a> {
+        let capacity = self.group_of(alloc).map(TaskGroup::capacity).unwrap_or_default();
+        Room::new(capacity, &alloc.ports, alloc.claims.as_deref())
     }
 
     /// The newest deployment of the job.

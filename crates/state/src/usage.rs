@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
-use model::{Capacity, Node, NodeId};
+use model::{AssignedPort, Capacity, Claims, Node, NodeId};
+
+use crate::claimable::Claimable;
 
 /// Host ports in use on one node: a sorted list behind a pointer, so that a snapshot copies nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +51,27 @@ impl FromIterator<u16> for PortSet {
     }
 }
 
+/// What an allocation takes of its node, all of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Room<'a> {
+    /// With what its cores count.
+    pub capacity: Capacity,
+    pub ports: &'a [AssignedPort],
+    pub claims: Option<&'a Claims>,
+}
+
+impl<'a> Room<'a> {
+    /// `group`: what its task group asks for, cores not counted.
+    pub fn new(group: Capacity, ports: &'a [AssignedPort], claims: Option<&'a Claims>) -> Self {
+        let cpu_mhz = claims.map_or(0, Claims::cpu_mhz);
+        Self { capacity: group.plus(Capacity { cpu_mhz, ..Capacity::default() }), ports, claims }
+    }
+
+    pub fn port_numbers(&self) -> impl Iterator<Item = u16> + use<'a> {
+        self.ports.iter().map(|port| port.value)
+    }
+}
+
 /// One node as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slot {
@@ -65,6 +88,8 @@ pub struct Slot {
     pub allocs: u32,
     /// Their ports and the reserved ones.
     pub ports: PortSet,
+    /// Its cores and devices; `None` where there are none. Behind a pointer: few jobs ask for them.
+    pub claimable: Option<Arc<Claimable>>,
     /// First and last dynamic port.
     pub dynamic_ports: (u16, u16),
     /// Index at which room last appeared on the node, or what runs there may be evicted.
@@ -125,9 +150,11 @@ impl Usage {
         }
         let total = node.available();
         let schedulable = node.is_schedulable();
+        let claimable = self.claimable_of(node);
         let grew = self.slot(node.id).is_none_or(|slot| {
             (schedulable && !slot.schedulable)
                 || total.exceeds(slot.total).is_some()
+                || exceeds(claimable.as_deref(), slot.claimable.as_deref())
                 || old_class != Some(class)
         });
         if schedulable && grew {
@@ -139,6 +166,7 @@ impl Usage {
             }
             slot.class = class;
             slot.total = total;
+            slot.claimable = claimable;
             slot.schedulable = schedulable;
             slot.dynamic_ports = node.dynamic_ports;
             for &port in &node.reserved_ports {
@@ -154,6 +182,7 @@ impl Usage {
             used: Capacity::default(),
             allocs: 0,
             ports: node.reserved_ports.iter().copied().collect(),
+            claimable,
             dynamic_ports: node.dynamic_ports,
             freed_index: index,
             assigned_index: 0,
@@ -161,6 +190,16 @@ impl Usage {
         let index = self.slots.len() as u32;
         self.slots.push_back(slot);
         self.slot_of.insert(node.id, index);
+    }
+
+    /// What the node offers now, and what is held on it; the same pointer if nothing changed.
+    fn claimable_of(&self, node: &Node) -> Option<Arc<Claimable>> {
+        let before = self.slot(node.id).and_then(|slot| slot.claimable.as_ref());
+        let now = before.map_or_else(Claimable::default, |before| Claimable::clone(before)).of_node(node);
+        match before {
+            Some(before) if **before == now => Some(before.clone()),
+            _ => (!now.is_empty()).then(|| Arc::new(now)),
+        }
     }
 
     /// Forgets a node; the last slot takes its place.
@@ -176,28 +215,28 @@ impl Usage {
         self.classes[gone.class as usize].nodes -= 1;
     }
 
-    pub(crate) fn add(&mut self, node: NodeId, capacity: Capacity, ports: impl Iterator<Item = u16>) {
+    pub(crate) fn add(&mut self, node: NodeId, room: &Room<'_>) {
         if let Some(slot) = self.slot_mut(node) {
-            slot.used = slot.used.plus(capacity);
+            slot.used = slot.used.plus(room.capacity);
             slot.allocs += 1;
-            for port in ports {
+            for port in room.port_numbers() {
                 slot.ports.insert(port);
+            }
+            if let Some(claims) = room.claims {
+                Arc::make_mut(slot.claimable.get_or_insert_default()).hold(claims);
             }
         }
     }
 
-    pub(crate) fn release(
-        &mut self,
-        index: u64,
-        node: NodeId,
-        capacity: Capacity,
-        ports: impl Iterator<Item = u16>,
-    ) {
+    pub(crate) fn release(&mut self, index: u64, node: NodeId, room: &Room<'_>) {
         if let Some(slot) = self.slot_mut(node) {
-            slot.used = slot.used.minus(capacity);
+            slot.used = slot.used.minus(room.capacity);
             slot.allocs = slot.allocs.saturating_sub(1);
-            for port in ports {
+            for port in room.port_numbers() {
                 slot.ports.remove(port);
+            }
+            if let (Some(claims), Some(claimable)) = (room.claims, &mut slot.claimable) {
+                Arc::make_mut(claimable).release(claims);
             }
             slot.freed_index = index;
             let class = slot.class as usize;
@@ -227,8 +266,16 @@ impl Usage {
     }
 }
 
+/// The first offers something that the second does not.
+fn exceeds(now: Option<&Claimable>, before: Option<&Claimable>) -> bool {
+    now.is_some_and(|now| match before {
+        Some(before) => now.exceeds(before),
+        None => now.exceeds(&Claimable::default()),
+    })
+}
+
 /// Hash over all that feasibility may look at and that nodes can share: datacenter, class, attributes and meta whose
-/// keys do not start with `unique.`, and which drivers are healthy.
+/// keys do not start with `unique.`, which drivers are healthy, and of which devices there are how many healthy ones.
 pub fn computed_class(node: &Node) -> String {
     let mut hash = Fnv::default();
     hash.text(&node.datacenter);
@@ -243,6 +290,17 @@ pub fn computed_class(node: &Node) -> String {
     for (name, driver) in &node.drivers {
         hash.text(name);
         hash.text(if driver.detected && driver.healthy { "healthy" } else { "unhealthy" });
+    }
+    for group in &node.devices {
+        hash.text("device");
+        hash.text(&group.name.vendor);
+        hash.text(&group.name.kind);
+        hash.text(&group.name.model);
+        hash.text(&group.healthy().count().to_string());
+        for (key, value) in &group.attributes {
+            hash.text(key);
+            hash.text(value);
+        }
     }
     format!("v1:{:016x}", hash.0)
 }

@@ -194,8 +194,6 @@ const TABLE: &[(&str, Harmless, &str)] = &[
     ("client.preferred_address_family", When(&["ipv4"]), "set bind_addr or advertise instead"),
     ("client.cpu_disable_dmidecode", Always, ""),
     ("client.disk_free_mb", When(&[]), "set disk_total_mb and reserved.disk instead"),
-    ("client.reservable_cores", When(&[]), "cores cannot be reserved in this release; leave it out"),
-    ("client.reserved.cores", When(&[]), "cores cannot be reserved in this release; set reserved.cpu"),
     (
         "client.client_min_port",
         When(&["14000"]),

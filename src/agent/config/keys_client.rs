@@ -49,6 +49,8 @@ pub(super) fn set(draft: &mut Draft, setting: &Typed<'_>) -> Outcome {
         "min_dynamic_port" => keep(&mut config.dynamic_ports.0, setting.between(0, 65535)?),
         "max_dynamic_port" => keep(&mut config.dynamic_ports.1, setting.between(0, 65535)?),
         "reserved.cpu" => keep(&mut config.reserved.cpu_mhz, setting.amount()?),
+        "reserved.cores" => keep(&mut config.reserved_cores, setting.cores()?),
+        "reservable_cores" => keep(&mut config.reservable_cores, setting.cores()?),
         "reserved.memory" => keep(&mut config.reserved.memory_mb, setting.amount()?),
         "reserved.disk" => keep(&mut config.reserved.disk_mb, setting.amount()?),
         "reserved.reserved_ports" => keep(&mut config.reserved_ports, setting.ports()?),

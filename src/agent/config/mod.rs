@@ -68,6 +68,10 @@ pub struct Config {
     pub node_class: String,
     pub meta: BTreeMap<String, String>,
     pub reserved: Capacity,
+    /// Cores that are kept back from tasks.
+    pub reserved_cores: Vec<u16>,
+    /// Cores that tasks may have for themselves; empty: all that are not kept back.
+    pub reservable_cores: Vec<u16>,
     pub reserved_ports: Vec<u16>,
     pub dynamic_ports: (u16, u16),
     /// Overrides of the fingerprint; 0: as found.
@@ -164,6 +168,8 @@ impl Config {
             node_class: String::new(),
             meta: BTreeMap::new(),
             reserved: Capacity::default(),
+            reserved_cores: Vec::new(),
+            reservable_cores: Vec::new(),
             reserved_ports: Vec::new(),
             dynamic_ports: (20000, 32000),
             cpu_total_mhz: 0,

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use jobspec::Kind;
+use model::claims::parse_cpuset;
 
 /// A value and the name of its setting, for messages.
 pub(super) struct Typed<'a> {
@@ -137,6 +138,11 @@ impl Typed<'_> {
         Ok(servers)
     }
 
+    /// `0-2,7`
+    pub(super) fn cores(&self) -> Read<Vec<u16>> {
+        parse_cpuset(&self.text()?).map_or_else(|| self.wrong("cores such as \"0-2,7\""), Ok)
+    }
+
     /// `80,443,8000-8010`
     pub(super) fn ports(&self) -> Read<Vec<u16>> {
         let text = self.text()?;
@@ -232,6 +238,10 @@ mod tests {
     fn reserved_ports_are_ports_and_ranges() {
         let ports = |text: &str| typed(&Kind::Text(text.into())).ports();
         assert_eq!(ports("22, 80-82").unwrap(), [22, 80, 81, 82]);
+        let cores = |text: &str| typed(&Kind::Text(text.into())).cores();
+        assert_eq!(cores("0-2,7").unwrap(), [0, 1, 2, 7]);
+        let refused = "`a.b` must be cores such as \"0-2,7\", found the text \"2-1\"";
+        assert_eq!(cores("2-1").unwrap_err(), refused);
         assert!(ports("80-").is_err() && ports("0").is_err() && ports("9-7").is_err());
     }
 }

@@ -66,6 +66,18 @@ fn ports_of_the_groups_network() {
 }
 
 #[test]
+fn cores_of_its_own() {
+    let fake = Fake::start();
+    let mut alloc = json!(alloc());
+    alloc["AllocatedResources"]["Tasks"]["redis"]["Cpu"] =
+        json!({ "CpuShares": 4800, "ReservedCores": [0, 3] });
+    fake.on("PUT /v1/search", &found("allocs", &[ALLOC])).on(&format!("GET /v1/allocation/{ALLOC}"), &alloc);
+    let out = nomad(&fake, &["alloc", "status", "bc"]).out;
+    assert!(out.contains("\nCPU (2 cores)  Memory"), "{out}");
+    assert!(out.contains("\n4800 MHz "), "{out}");
+}
+
+#[test]
 fn prefixes_of_allocations() {
     let fake = Fake::start();
     fake.on("PUT /v1/search", &found("allocs", &[ALLOC, "bc11"])).on("GET /v1/allocations", &json!([stub()]));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, PortMap, ResourcesUlimits,
 };
-use model::MemoryMax;
+use model::{MemoryMax, claims::format_cpuset};
 
 use super::Options;
 use crate::{
@@ -184,7 +184,7 @@ fn host_config(spec: &TaskSpec, config: Config<'_>, options: &Options) -> Result
         cpu_shares: Some(i64::from(spec.resources.cpu_mhz).max(2)),
         cpu_period: quota.and(period),
         cpu_quota: quota,
-        cpuset_cpus: config.text("cpuset_cpus")?,
+        cpuset_cpus: cpuset(spec, config)?,
         pids_limit: config.int("pids_limit")?,
         oom_score_adj: config.int("oom_score_adj")?,
         extra_hosts: filled(config.list("extra_hosts")?),
@@ -204,12 +204,29 @@ fn host_config(spec: &TaskSpec, config: Config<'_>, options: &Options) -> Result
         pid_mode: config.text("pid_mode")?,
         uts_mode: config.text("uts_mode")?,
         userns_mode: config.text("userns_mode")?,
-        runtime: config.text("runtime")?,
+        runtime: config.text("runtime")?.or_else(|| runtime_of_devices(spec)),
         group_add: filled(config.list("group_add")?),
         security_opt: filled(config.list("security_opt")?),
         log_config: Some(log_config(spec)),
         ..HostConfig::default()
     })
+}
+
+/// The cores that are the task's own, else what its configuration says.
+fn cpuset(spec: &TaskSpec, config: Config<'_>) -> Result<Option<String>> {
+    let written = config.text("cpuset_cpus")?;
+    if spec.cores.is_empty() {
+        return Ok(written);
+    }
+    if written.is_some() {
+        return fatal(String::from("`cpuset_cpus` cannot be used with `cores`: remove one of them"));
+    }
+    Ok(Some(format_cpuset(&spec.cores)))
+}
+
+/// NVIDIA's runtime brings the devices into the container that `NVIDIA_VISIBLE_DEVICES` names.
+fn runtime_of_devices(spec: &TaskSpec) -> Option<String> {
+    spec.devices.iter().any(|given| given.name.vendor == "nvidia").then(|| String::from("nvidia"))
 }
 
 /// The engine keeps twice what we keep, for its files hold each line in JSON: while the agent is away nothing goes

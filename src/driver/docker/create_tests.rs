@@ -33,6 +33,8 @@ fn spec(config: &str) -> TaskSpec {
             task,
         },
         resources,
+        cores: vec![],
+        devices: vec![],
     }
 }
 
@@ -126,4 +128,20 @@ fn what_the_node_forbids_is_refused_with_a_reason() {
     assert!(refusal(r#"{"cap_add":["SYS_ADMIN"]}"#).contains("SYS_ADMIN"));
     let free = Options { volumes_enabled: true, allow_privileged: true, ..Options::default() };
     container(&spec(r#"{"volumes":["/etc:/etc"],"privileged":true}"#), "x", &free).unwrap();
+}
+
+#[test]
+fn cores_and_devices_of_its_own() {
+    let spec = |config| TaskSpec { cores: vec![1, 2, 5], ..spec(config) };
+    let host =
+        |spec: &TaskSpec| container(spec, "x", &Options::default()).map(|body| body.host_config.unwrap());
+    let mut own = spec("{}");
+    assert_eq!(host(&own).unwrap().cpuset_cpus.as_deref(), Some("1-2,5"));
+    assert_eq!(host(&own).unwrap().runtime, None);
+    let name = model::DeviceName { vendor: "nvidia".into(), kind: "gpu".into(), model: "T4".into() };
+    own.devices = vec![model::ClaimedDevices { name, ids: vec!["GPU-1".into()] }];
+    assert_eq!(host(&own).unwrap().runtime.as_deref(), Some("nvidia"));
+    let refused = host(&spec(r#"{"cpuset_cpus": "0"}"#)).unwrap_err().to_string();
+    assert_eq!(refused, "`cpuset_cpus` cannot be used with `cores`: remove one of them");
+    assert_eq!(body(r#"{"cpuset_cpus": "0"}"#).host_config.unwrap().cpuset_cpus.as_deref(), Some("0"));
 }

@@ -156,8 +156,9 @@ impl TaskDriver for RawExec {
             logs: spec.dirs.logs.clone(),
             task: spec.task.name.clone(),
             limits: (&spec.task.logs).into(),
+            cores: spec.cores.clone(),
         };
-        let answer = match self.client.ask(Request::Start(launch)).await {
+        let answer = match self.client.ask(Request::Start(Box::new(launch))).await {
             Ok(answer) => answer,
             // Perhaps it was heard: look what became of it.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {

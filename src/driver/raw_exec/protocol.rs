@@ -36,7 +36,7 @@ pub struct Frame<T> {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
-    Start(Launch),
+    Start(Box<Launch>),
     /// Answered when the process ended.
     Wait {
         run: String,
@@ -74,6 +74,9 @@ pub struct Launch {
     /// Log files are `<task>.stdout.<n>` and `<task>.stderr.<n>`.
     pub task: String,
     pub limits: Limits,
+    /// It runs on these cores only; empty: wherever there is time.
+    #[serde(default)]
+    pub cores: Vec<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,12 +195,14 @@ mod tests {
             logs: "/logs".into(),
             task: String::from("web"),
             limits: Limits { files: 1, bytes: 2 },
+            cores: vec![0, 2],
         };
-        let bytes = encode(&Frame { id: 7, body: Request::Start(launch) }).unwrap();
+        let bytes = encode(&Frame { id: 7, body: Request::Start(Box::new(launch)) }).unwrap();
         let back: Frame<Request> = decode(&bytes).unwrap();
         assert_eq!(back.id, 7);
         let Request::Start(launch) = back.body else { panic!() };
         assert_eq!((launch.user, launch.env["A"].as_str()), (Some((1, 2)), "1"));
+        assert_eq!(launch.cores, [0, 2]);
     }
 
     #[test]

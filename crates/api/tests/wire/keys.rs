@@ -145,6 +145,9 @@ fn allocations() {
     );
     check(api::alloc::AllocatedResources::default(), "Tasks TaskLifecycles Shared");
     check(api::alloc::AllocatedTaskResources::default(), "Cpu Memory Networks Devices");
+    check(api::alloc::AllocatedCpu::default(), "CpuShares ReservedCores");
+    check(api::alloc::AllocatedDevice::default(), "Vendor Type Name DeviceIDs");
+    check(api::job::RequestedDevice::default(), "Name Count Constraints Affinities");
     check(api::alloc::AllocatedSharedResources::default(), "Networks DiskMB Ports");
     check(api::AllocDeploymentStatus::default(), "Healthy Timestamp Canary ModifyIndex");
     // Keys of a full allocation come and go with their values: these are the ones that carry an odd name.
@@ -179,6 +182,10 @@ fn nodes_evaluations_deployments() {
         api::node::NodeResources::default(),
         "Cpu Memory Disk Devices NodeNetworks Networks MinDynamicPort MaxDynamicPort",
     );
+    check(api::node::NodeCpu::default(), "CpuShares TotalCpuCores ReservableCpuCores");
+    check(api::node::NodeReservedCpu::default(), "CpuShares ReservedCpuCores");
+    check(api::node::NodeDeviceResource::default(), "Vendor Type Name Instances Attributes");
+    check(api::node::NodeDevice::default(), "ID Healthy HealthDescription Locality");
     check(api::DriverInfo::default(), "Attributes Detected Healthy HealthDescription UpdateTime");
     check(api::NodeEvent::default(), "Message Subsystem Details Timestamp CreateIndex");
     check(

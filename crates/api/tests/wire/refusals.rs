@@ -159,3 +159,40 @@ fn an_update_of_zeros_at_the_job_says_nothing() {
     job["TaskGroups"][0]["Update"] = json!({"MaxParallel": 0});
     assert_eq!(read(job).unwrap().groups[0].update, None);
 }
+
+#[test]
+fn cores_and_devices() {
+    let place = "group \"front\", task \"nginx\"";
+    let resources =
+        |value: Value, expected: &str| check(TASK, "Resources", value, &format!("{place}{expected}"));
+    resources(
+        json!({"CPU": 500, "Cores": 2}),
+        ": Resources: a task asks for CPU or for Cores, not for both; remove one of them",
+    );
+    resources(json!({"Cores": -1}), ": Resources.Cores is out of range: -1");
+    resources(
+        json!({"Devices": [{"Name": "gpu", "Count": -1}]}),
+        ", device \"gpu\": Count is out of range: -1",
+    );
+    resources(
+        json!({"Devices": [{"Name": "gpu", "Affinities": [{"Weight": 1000}]}]}),
+        ", device \"gpu\": Affinities.Weight must be between -100 and 100, found 1000",
+    );
+    resources(
+        json!({"NUMA": {"Affinity": "prefer"}}),
+        ": Resources.NUMA: only Affinity \"none\" is supported; remove it, or set Cores for cores of the task's own",
+    );
+    let mut job = job();
+    job["TaskGroups"][0]["Tasks"][0]["Resources"] = json!({
+        "CPU": 0, "Cores": 2,
+        "Devices": [{
+            "Name": "nvidia/gpu", "Count": null,
+            "Constraints": [{"LTarget": "${device.model}", "RTarget": "T4", "Operand": "="}], "Affinities": null
+        }]
+    });
+    let resources = &read(job.clone()).unwrap().groups[0].tasks[0].resources;
+    assert_eq!((resources.cpu_mhz, resources.cores, resources.devices[0].count), (0, 2, 1));
+    assert_eq!(resources.devices[0].constraints.len(), 1);
+    job["TaskGroups"][0]["Tasks"][0]["Resources"] = json!({"Cores": 1});
+    assert_eq!(read(job).unwrap().groups[0].tasks[0].resources.cpu_mhz, 0);
+}

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use model::{
-    Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, Disconnect, EphemeralDisk,
-    HealthCheck, Job, JobStatus, JobType, LogConfig, MemoryMax, MigratePolicy, NetworkAsk, Operand, Port,
-    Reconcile, ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread, SpreadTarget, Task,
-    TaskGroup, Timestamp, UpdateStrategy, Value,
+    Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, DeviceAsk, Disconnect,
+    EphemeralDisk, HealthCheck, Job, JobStatus, JobType, LogConfig, MemoryMax, MigratePolicy, NetworkAsk,
+    Operand, Port, Reconcile, ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread,
+    SpreadTarget, Task, TaskGroup, Timestamp, UpdateStrategy, Value,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -82,6 +82,15 @@ fn network() -> impl Strategy<Value = NetworkAsk> {
         // The wire form keeps fixed and dynamic ports apart.
         ports.sort_by_key(|port| port.fixed.is_none());
         NetworkAsk { mbits: u32::from(mbits), ports }
+    })
+}
+
+fn device() -> impl Strategy<Value = DeviceAsk> {
+    (word(), any::<u16>(), location()).prop_map(|(name, count, (constraints, affinities, _))| DeviceAsk {
+        name,
+        count: u32::from(count),
+        constraints,
+        affinities,
     })
 }
 
@@ -201,15 +210,20 @@ fn task() -> impl Strategy<Value = Task> {
         (
             vec(service(false), 0..2),
             any::<(u16, u16)>(),
-            (option::of(network()), option::of(memory_max())),
+            (option::of(network()), option::of(memory_max()), any::<bool>(), vec(device(), 0..2)),
             restart(),
             any::<(u16, u16)>(),
         ),
         (any::<bool>(), duration(), word(), duration()),
     )
         .prop_map(|((name, driver, user, config, env, meta, location), middle, last)| {
-            let (services, (cpu, memory), (network, memory_max), restart, (max_files, max_file_size)) =
-                middle;
+            let (
+                services,
+                (cpu, memory),
+                (network, memory_max, whole, devices),
+                restart,
+                (max_files, max_file_size),
+            ) = middle;
             let (leader, kill_timeout, kill_signal, shutdown_delay) = last;
             let (constraints, affinities, _) = location;
             Task {
@@ -223,10 +237,12 @@ fn task() -> impl Strategy<Value = Task> {
                 affinities,
                 services,
                 resources: Resources {
-                    cpu_mhz: u32::from(cpu),
+                    cpu_mhz: if whole && cpu > 0 { 0 } else { u32::from(cpu) },
+                    cores: if whole { u32::from(cpu) } else { 0 },
                     memory_mb: u32::from(memory),
                     memory_max,
                     network,
+                    devices,
                 },
                 restart,
                 logs: LogConfig {

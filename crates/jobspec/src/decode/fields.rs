@@ -13,7 +13,7 @@ use crate::{
 const MAX_UNKNOWN: usize = 20;
 
 /// Names that belong elsewhere, and where.
-const ELSEWHERE: [(&str, &str); 22] = [
+const ELSEWHERE: [(&str, &str); 24] = [
     ("driver", "a `task`"),
     ("config", "a `task`"),
     ("env", "a `task`"),
@@ -32,6 +32,8 @@ const ELSEWHERE: [(&str, &str); 22] = [
     ("ephemeral_disk", "a `group`"),
     ("check", "a `service`"),
     ("cpu", "the `resources` of a task"),
+    ("cores", "the `resources` of a task"),
+    ("device", "the `resources` of a task"),
     ("memory", "the `resources` of a task"),
     ("port", "a `network`"),
     ("datacenters", "the `job`"),
@@ -464,6 +466,8 @@ fn range_help(what: &str, name: &str) -> &'static str {
         ("port", "static") => "use a port of the host, or leave `static` out to let one be chosen",
         ("job", "priority") => "the default is 50; higher goes first",
         ("resources", "cpu") => "`cpu` is in MHz; the default is 100",
+        ("resources", "cores") => crate::validate::resources::CORES_HELP,
+        ("device", "count") => "`count` is how many devices the task gets; leave the block out for none",
         ("resources", "memory") => "`memory` is in MB; the default is 300",
         ("affinity" | "spread", "weight") => "the default is 50",
         ("group", "count") => "lower `count`, or split the job",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{LogConfig, MemoryMax, Resources, RestartPolicy, Task, Value};
+use model::{DeviceAsk, LogConfig, MemoryMax, Resources, RestartPolicy, Task, Value};
 
 use super::{
     Decoder,
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     codes,
     syntax::{self, Body, Kind},
+    validate::resources::{BOTH_HELP, MAX_CORES, MAX_DEVICES},
 };
 
 pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy, d: &mut Decoder) -> Task {
@@ -76,6 +77,7 @@ fn resources(section: &Section<'_>, d: &mut Decoder) -> Resources {
     if let Some(cpu) = fields.u32(d, "cpu", 1) {
         resources.cpu_mhz = cpu;
     }
+    cores(&mut fields, d, &mut resources);
     if let Some(memory) = fields.u32(d, "memory", 10) {
         resources.memory_mb = memory;
     }
@@ -92,16 +94,51 @@ fn resources(section: &Section<'_>, d: &mut Decoder) -> Resources {
     }
     fields.refuse(d, "disk", Noop::Zero, "write `ephemeral_disk { size = .. }` in the group");
     fields.refuse(d, "secrets", Noop::Zero, "leave it out");
-    fields.refuse_all(
-        d,
-        &[
-            ("cores", "use `cpu`, in MHz"),
-            ("device", "leave it out: devices are not scheduled"),
-            ("numa", "leave it out"),
-        ],
-    );
+    for (name, section) in fields.named_blocks(d, "device") {
+        d.enter("device", resources.devices.len(), &name, section.span);
+        if section.labels.is_empty() {
+            // Reported already.
+            d.taint("");
+        }
+        resources.devices.push(device(name, &section, d));
+        d.leave();
+    }
+    if let Some(section) = fields.block(d, "numa") {
+        d.enter("numa", 0, "", section.span);
+        let mut fields = Fields::new(&section.body, "numa");
+        let help = "leave `numa` out, or ask for whole cores with `cores`";
+        fields.refuse(d, "affinity", Noop::Text(&["none"]), help);
+        fields.refuse(d, "devices", Noop::Never, help);
+        fields.finish(d);
+        d.leave();
+    }
     fields.finish(d);
     resources
+}
+
+fn cores(fields: &mut Fields<'_>, d: &mut Decoder, resources: &mut Resources) {
+    let has_share = fields.raw("cpu").is_some_and(|value| value.kind != Kind::Null);
+    let Some(cores) = fields.number(d, "cores", 1, MAX_CORES) else { return };
+    if has_share {
+        d.taint("cores");
+        let message = "a task asks for `cpu` or for `cores`, not for both";
+        d.report(codes::OUT_OF_RANGE, fields.span("cores"), message, BOTH_HELP);
+    }
+    resources.cores = u32::try_from(cores).unwrap_or(MAX_CORES);
+    resources.cpu_mhz = 0;
+}
+
+fn device(name: String, section: &Section<'_>, d: &mut Decoder) -> DeviceAsk {
+    let mut fields = Fields::new(&section.body, "device");
+    let count = fields.number(d, "count", 1, MAX_DEVICES);
+    let device = DeviceAsk {
+        name,
+        count: count.and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
+        constraints: location::constraints(&mut fields, d, false),
+        affinities: location::affinities(&mut fields, d),
+    };
+    fields.finish(d);
+    device
 }
 
 fn logs(section: &Section<'_>, d: &mut Decoder) -> LogConfig {

@@ -355,3 +355,51 @@ fn patience_with_nodes_that_are_cut_off() {
         ),
     ]));
 }
+
+#[test]
+fn cores_and_devices() {
+    let resources = |text: &str| in_task(&format!("resources {{\n{text}\n}}"));
+    let device = |text: &str| resources(&format!("device \"nvidia/gpu\" {{\n{text}\n}}"));
+    shows!(said(&[
+        ("both", resources("cpu = 500\ncores = 2")),
+        ("no cores", resources("cores = 0")),
+        ("negative cores", resources("cores = -1")),
+        ("absurd cores", resources("cores = 100000")),
+        ("half a core", resources("cores = 1.5")),
+        ("numa", resources("numa {\n  affinity = \"require\"\n  devices = [\"nvidia/gpu\"]\n}")),
+        ("no name", resources("device { }")),
+        ("odd names", resources("device \"nvidia/\" { }\ndevice \"/gpu\" { }\ndevice \"\" { }")),
+        ("no devices", device("count = 0")),
+        ("absurd devices", device("count = 5000")),
+        ("misspelt", device("cuont = 1")),
+        (
+            "constraints",
+            device(
+                "constraint {\n  attribute = \"${attr.kernel.name}\"\n  value = \"linux\"\n}\nconstraint {\n  distinct_hosts = true\n}\nconstraint {\n  attribute = \"${device.model}\"\n  regexp = \"(\"\n}"
+            )
+        ),
+        (
+            "affinities",
+            device(
+                "affinity {\n  attribute = \"${device.attr.memory}\"\n  weight = -101\n}\naffinity {\n  attribute = \"${device.ids}\"\n  value = \"a\"\n}\naffinity {\n  attribute = \"${device.colour}\"\n  weight = 0\n}"
+            )
+        ),
+    ]));
+}
+
+#[test]
+fn over_http_cores_and_devices_keep_the_same_rules() {
+    let mut job = super::job(&in_task(""));
+    let resources = &mut job.groups[0].tasks[0].resources;
+    resources.cores = 5000;
+    let constraint =
+        |operand| model::Constraint { left: String::new(), operand, right: String::from("true") };
+    let ask = |name: &str, count| model::DeviceAsk { name: name.into(), count, ..Default::default() };
+    resources.devices = vec![
+        ask("a/", 0),
+        model::DeviceAsk { constraints: vec![constraint(model::Operand::DistinctHosts)], ..ask("gpu", 1) },
+    ];
+    let problems = crate::validate(&job);
+    let lines: Vec<String> = problems.iter().map(|problem| format!("{} {problem}", problem.code)).collect();
+    shows!(lines.join("\n"));
+}

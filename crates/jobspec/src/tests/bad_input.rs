@@ -42,7 +42,7 @@ fn patterns_that_would_explode_are_refused_by_name() {
         let pattern = pattern.replace("\\\\", "\\");
         let (in_file, over_http) = refused(&pattern);
         let said = "becomes larger than 1 MiB when it is compiled";
-        assert!(in_file.contains(&pattern.replace('\\', "\\")) && in_file.contains(said), "{in_file}");
+        assert!(in_file.contains(&pattern) && in_file.contains(said), "{in_file}");
         assert!(
             in_file.contains("bad.nomad:") && in_file.contains("lower its repetition counts"),
             "{in_file}"

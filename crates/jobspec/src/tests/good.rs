@@ -349,3 +349,34 @@ fn patience_with_nodes_that_are_cut_off() {
     assert_eq!(disconnect("stop_after_client_disconnect = \"1m\""), Some(stop.clone()));
     assert_eq!(disconnect("disconnect { stop_on_client_after = \"60s\" }"), Some(stop));
 }
+
+#[test]
+fn cores_and_devices() {
+    let text = "resources {
+      cores = 2
+      device \"nvidia/gpu/Tesla T4\" {
+        count = 3
+        constraint {
+          attribute = \"${device.attr.memory}\"
+          operator = \">=\"
+          value = \"2 GiB\"
+        }
+        affinity {
+          attribute = \"${device.model}\"
+          value = \"A100\"
+          weight = -20
+        }
+      }
+      device \"fpga\" { }
+      numa {
+        affinity = \"none\"
+      }
+    }";
+    let resources = job(&around("", "", text)).groups[0].tasks[0].resources.clone();
+    assert_eq!((resources.cores, resources.cpu_mhz), (2, 0));
+    let [gpu, fpga] = resources.devices.as_slice() else { panic!("{resources:?}") };
+    assert_eq!((gpu.name.as_str(), gpu.count), ("nvidia/gpu/Tesla T4", 3));
+    assert_eq!(gpu.constraints[0].operand, Operand::GreaterOrEqual);
+    assert_eq!((gpu.affinities[0].rule.right.as_str(), gpu.affinities[0].weight), ("A100", -20));
+    assert_eq!((fpga.name.as_str(), fpga.count), ("fpga", 1));
+}

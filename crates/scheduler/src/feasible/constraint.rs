@@ -1,6 +1,6 @@
 //! One requirement against one node.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use model::{Constraint, Job, Node, Operand, location::pattern};
 use regex::{Regex, RegexBuilder};
@@ -63,25 +63,40 @@ impl<'a> Test<'a> {
 
     pub(super) fn meets(&self, job: &Job, node: &Node) -> bool {
         let left = resolve(&self.constraint.left, job, node);
+        let right = resolve(&self.constraint.right, job, node);
+        self.holds(left.as_deref(), right.as_deref(), |left, right| Some(order(left, right)))
+    }
+
+    /// As written: what is compared with what.
+    pub(super) fn sides(&self) -> (&'a str, &'a str) {
+        (&self.constraint.left, &self.constraint.right)
+    }
+
+    /// Whether it is true of these values; `None` is a side that does not exist. What cannot be ordered is neither
+    /// equal nor less nor greater.
+    pub(super) fn holds(
+        &self,
+        left: Option<&str>,
+        right: Option<&str>,
+        order: fn(&str, &str) -> Option<Ordering>,
+    ) -> bool {
         match self.constraint.operand {
             Operand::IsSet => return left.is_some(),
             Operand::IsNotSet => return left.is_none(),
             Operand::DistinctHosts | Operand::DistinctProperty => return true,
             _ => {}
         }
-        let right = resolve(&self.constraint.right, job, node);
         if self.constraint.operand == Operand::NotEqual {
             // What is not there differs from everything.
             return left != right;
         }
-        let (Some(left), Some(right)) = (&left, &right) else { return false };
-        let (left, right) = (&**left, &**right);
+        let (Some(left), Some(right)) = (left, right) else { return false };
         match self.constraint.operand {
             Operand::Equal => left == right,
-            Operand::Less => order(left, right).is_lt(),
-            Operand::LessOrEqual => order(left, right).is_le(),
-            Operand::Greater => order(left, right).is_gt(),
-            Operand::GreaterOrEqual => order(left, right).is_ge(),
+            Operand::Less => order(left, right).is_some_and(Ordering::is_lt),
+            Operand::LessOrEqual => order(left, right).is_some_and(Ordering::is_le),
+            Operand::Greater => order(left, right).is_some_and(Ordering::is_gt),
+            Operand::GreaterOrEqual => order(left, right).is_some_and(Ordering::is_ge),
             Operand::Version => version::meets(Flavour::Loose, left, right),
             Operand::Semver => version::meets(Flavour::Semver, left, right),
             Operand::Regexp => match &self.pattern {
@@ -118,7 +133,7 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Numbers by value when both are numbers, otherwise as text.
-fn order(left: &str, right: &str) -> std::cmp::Ordering {
+fn order(left: &str, right: &str) -> Ordering {
     if let (Ok(left), Ok(right)) = (left.parse::<i64>(), right.parse::<i64>()) {
         return left.cmp(&right);
     }

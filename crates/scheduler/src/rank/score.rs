@@ -9,11 +9,12 @@ pub(super) struct Score {
     anti_affinity: Option<f64>,
     affinity: Option<f64>,
     preemption: Option<f64>,
+    devices: Option<f64>,
 }
 
 impl Score {
     /// So many parts it may have.
-    pub(super) const MOST_PARTS: u32 = 4;
+    pub(super) const MOST_PARTS: u32 = 5;
 
     /// `used` counts the new allocation in; `beside` are allocations of its group on the node already; `liking` is
     /// what the affinities say of the node.
@@ -30,7 +31,13 @@ impl Score {
             anti_affinity: (beside > 0).then(|| -(f64::from(beside) + 1.0) / f64::from(count.max(1))),
             affinity: (liking != 0.0).then_some(liking),
             preemption: None,
+            devices: None,
         }
+    }
+
+    /// What affinities say of the devices that it would be given; `None` where nothing is said.
+    pub(super) fn with_devices(self, liking: Option<f64>) -> Self {
+        Self { devices: liking, ..self }
     }
 
     /// Others have to go for it; `net_priority` says how much is lost with them.
@@ -41,7 +48,7 @@ impl Score {
 
     /// The sum of the parts, and how many there are.
     pub(super) fn sum(self) -> (f64, u32) {
-        let extra = [self.anti_affinity, self.affinity, self.preemption];
+        let extra = [self.anti_affinity, self.affinity, self.preemption, self.devices];
         let count = 1 + extra.iter().flatten().count() as u32;
         (self.fit + extra.iter().flatten().sum::<f64>(), count)
     }
@@ -52,6 +59,7 @@ impl Score {
             ("job-anti-affinity", self.anti_affinity),
             ("node-affinity", self.affinity),
             ("preemption", self.preemption),
+            ("devices", self.devices),
         ];
         let extra = extra.into_iter().filter_map(|(name, part)| part.map(|part| (name, part)));
         std::iter::once(("binpack", self.fit)).chain(extra)

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use model::{AllocMetric, Allocation, Capacity, NodeId};
+use state::{Room, Slot};
 
 use super::{
     Choice, Ranker,
     candidates::{Best, Candidates, Worth},
+    claims::ClaimAsk,
     ports::PortAsk,
     score::{Score, is_part},
     victims::Victims,
@@ -17,13 +19,25 @@ use crate::{
 };
 
 /// What one allocation of the group asks for.
-pub(super) struct Ask {
+pub(super) struct Ask<'a> {
     pub(super) group: usize,
     count: u32,
+    /// What the cores count is not in it.
     capacity: Capacity,
     pub(super) ports: PortAsk,
+    claims: Option<ClaimAsk<'a>>,
     distinct: Distinct,
     liking: Option<Liking>,
+}
+
+impl Ask<'_> {
+    /// What it takes of the node: that of its cores depends on the node.
+    fn capacity_on(&self, slot: &Slot) -> Capacity {
+        match &self.claims {
+            None => self.capacity,
+            Some(claims) => self.capacity.plus(claims.capacity(slot)),
+        }
+    }
 }
 
 /// Which nodes to choose from.
@@ -46,7 +60,7 @@ pub(super) enum Refused {
 /// Places the allocations of one group.
 pub(crate) struct Search<'r, 'a> {
     pub(super) ranker: &'r mut Ranker<'a>,
-    pub(super) ask: Ask,
+    pub(super) ask: Ask<'a>,
     /// The nodes with room.
     pub(super) candidates: Candidates,
     /// The nodes on which others can be evicted for it; looked for when there is no room.
@@ -75,6 +89,7 @@ impl<'r, 'a> Search<'r, 'a> {
             count: group.count,
             capacity: group.capacity(),
             ports: PortAsk::new(group),
+            claims: ClaimAsk::new(group),
             distinct: ranker.feasibility.distinct(at),
             liking: ranker.feasibility.liking(at),
         };
@@ -197,7 +212,7 @@ impl<'r, 'a> Search<'r, 'a> {
         chosen
     }
 
-    /// Takes room and ports on the node; `None` when its dynamic ports do not suffice.
+    /// Takes room, ports, cores and devices on the node; `None` when its dynamic ports do not suffice.
     pub(super) fn take(&mut self, at: usize) -> Option<Choice<'a>> {
         self.take_with(at, &Victims::default())
     }
@@ -222,17 +237,21 @@ impl<'r, 'a> Search<'r, 'a> {
             victims.free(&mut freed);
             change = &freed;
         }
+        let claims = match &self.ask.claims {
+            Some(claims) => Some(Arc::new(claims.choose(slot, change).ok()?)),
+            None => None,
+        };
         let ports = self.ask.ports.choose(slot, change, &mut self.ranker.rng)?;
         for &victim in &victims.all {
             self.ranker.evict(at, victim);
         }
-        let touched = self.ranker.touch(at);
-        touched.change.take(self.ask.capacity, ports.iter().map(|port| port.value));
+        let room = Room::new(self.ask.capacity, &ports, claims.as_deref());
+        self.ranker.touch(at).change.take(&room);
         self.ranker.count(at, Some(self.ask.group), 1);
         self.count(at, 1);
         self.score_changed(at);
         let victims = victims.all.iter().map(|victim| victim.alloc).collect();
-        Some(Choice { node: slot.node, ports, victims })
+        Some(Choice { node: slot.node, ports, claims, victims })
     }
 
     /// Who is best evicted on the node for one more, if operators allow that at all.
@@ -246,7 +265,9 @@ impl<'r, 'a> Search<'r, 'a> {
         let none = Change::default();
         let change = self.ranker.touched(at).map_or(&none, |touched| &touched.change);
         let evictable = self.ranker.evictable.as_ref()?;
-        evictable.choose(at, self.ranker.slots[at], change, self.ask.capacity, &self.ask.ports)
+        let slot = self.ranker.slots[at];
+        let claims = self.ask.claims.as_ref();
+        evictable.choose(at, slot, change, self.ask.capacity_on(slot), &self.ask.ports, claims)
     }
 
     /// The node has changed, and with it perhaps what others may take.
@@ -308,9 +329,26 @@ impl<'r, 'a> Search<'r, 'a> {
             Some(touched) => (touched.change.used(slot), touched.per_group[self.ask.group]),
         };
         let algorithm = self.ranker.root.scheduler.algorithm;
-        let used = used.minus(victims.map(Victims::freed).unwrap_or_default()).plus(self.ask.capacity);
-        let score = Score::new(algorithm, used, slot.total, beside, self.ask.count, liking);
+        let capacity = self.ask.capacity_on(slot);
+        let used = used.minus(victims.map(Victims::freed).unwrap_or_default()).plus(capacity);
+        let mut score = Score::new(algorithm, used, slot.total, beside, self.ask.count, liking);
+        if let Some(claims) = &self.ask.claims {
+            score = score.with_devices(self.liking_of_devices(at, claims, victims));
+        }
         victims.map_or(score, |victims| score.preempting(victims.net_priority()))
+    }
+
+    fn liking_of_devices(
+        &self,
+        at: usize,
+        claims: &ClaimAsk<'a>,
+        victims: Option<&Victims<'a>>,
+    ) -> Option<f64> {
+        let mut change = self.ranker.touched(at).map(|touched| touched.change.clone()).unwrap_or_default();
+        if let Some(victims) = victims {
+            victims.free(&mut change);
+        }
+        claims.liking(self.ranker.slots[at], &change)
     }
 
     /// Whether the node can take one more.
@@ -344,7 +382,11 @@ impl<'r, 'a> Search<'r, 'a> {
             }
         }
         let change = touched.map_or(&none, |touched| &touched.change);
-        fits(slot, change, ask.capacity, &ask.ports.fixed).map_err(Refused::Exhausted)?;
+        // First: who finds no core free does not want to hear that there is no cpu left.
+        if let Some(claims) = &ask.claims {
+            claims.check(slot, change).map_err(Refused::Exhausted)?;
+        }
+        fits(slot, change, ask.capacity_on(slot), &ask.ports.fixed, None).map_err(Refused::Exhausted)?;
         if !ask.ports.has_dynamic_room(slot, change) {
             return Err(Refused::Exhausted(Exhausted::DynamicPorts));
         }

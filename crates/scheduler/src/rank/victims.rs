@@ -12,13 +12,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use model::{AllocId, Capacity, JobKey};
-use state::{Root, Slot};
+use model::{AllocId, Allocation, Capacity, JobKey};
+use state::{Room, Root, Slot};
 
-use super::ports::PortAsk;
+use super::{claims::ClaimAsk, ports::PortAsk};
 use crate::{
     evict::{Victim, highest_below, importance, spare},
-    fit::{Change, fits},
+    fit::{Change, Exhausted, fits},
 };
 
 /// What each allocation above `migrate.max_parallel` adds to the distance of its group.
@@ -37,7 +37,7 @@ impl Victims<'_> {
 
     pub(super) fn free(&self, change: &mut Change) {
         for victim in &self.all {
-            change.free(victim.capacity, victim.ports());
+            change.free(&victim.room());
         }
     }
 
@@ -131,6 +131,8 @@ impl<'a> Evictable<'a> {
                 }
             };
             if importance <= highest {
+                // What its cores count is its own.
+                let capacity = Room::new(capacity, &alloc.ports, alloc.claims.as_deref()).capacity;
                 let victim = Victim { alloc, capacity, importance };
                 self.of_slot[slot].push(Candidate { victim, group });
                 self.room[slot] = self.room[slot].plus(capacity);
@@ -168,6 +170,7 @@ impl<'a> Evictable<'a> {
         change: &Change,
         ask: Capacity,
         ports: &PortAsk,
+        claims: Option<&ClaimAsk<'_>>,
     ) -> Option<Victims<'a>> {
         let list = &self.of_slot[at];
         if list.is_empty()
@@ -187,31 +190,54 @@ impl<'a> Evictable<'a> {
             }
             let holder = left.iter().position(|one| one.victim.ports().any(|held| held == port))?;
             let holder = left.remove(holder);
-            change.free(holder.victim.capacity, holder.victim.ports());
+            change.free(&holder.victim.room());
             needed = needed.minus(holder.victim.capacity);
             chosen.push(holder);
         }
-        while change.used(slot).plus(ask).exceeds(slot.total).is_some() {
-            let importance = left.first()?.victim.importance;
-            let equals = left.iter().take_while(|one| one.victim.importance == importance);
-            let best = equals
-                .enumerate()
-                .map(|(place, one)| {
-                    let more = chosen.iter().filter(|other| other.group == one.group).count();
-                    let penalty = self.groups[one.group as usize].penalty(more as u32);
-                    (distance(needed, one.victim.capacity) + penalty, place)
-                })
-                .min_by(|a, b| a.0.total_cmp(&b.0))?;
-            let next = left.remove(best.1);
-            change.free(next.victim.capacity, next.victim.ports());
+        // Then whoever holds cores or devices, while they do not suffice.
+        while let Some(lack) = claims.and_then(|claims| claims.check(slot, &change).err()) {
+            let holds = |one: &&Candidate<'a>| holds_some(one.victim.alloc, lack);
+            let importance = left.iter().find(|one| holds(one))?.victim.importance;
+            let place = self
+                .nearest(&left, &chosen, needed, |one| one.victim.importance == importance && holds(&one))?;
+            let next = left.remove(place);
+            change.free(&next.victim.room());
             needed = needed.minus(next.victim.capacity);
             chosen.push(next);
         }
-        fits(slot, &change, ask, &ports.fixed).ok()?;
-        change.take(ask, ports.fixed.iter().copied());
+        while change.used(slot).plus(ask).exceeds(slot.total).is_some() {
+            let importance = left.first()?.victim.importance;
+            let place = self.nearest(&left, &chosen, needed, |one| one.victim.importance == importance)?;
+            let next = left.remove(place);
+            change.free(&next.victim.room());
+            needed = needed.minus(next.victim.capacity);
+            chosen.push(next);
+        }
+        fits(slot, &change, ask, &ports.fixed, None).ok()?;
+        let given = claims.map(|claims| claims.choose(slot, &change)).transpose().ok()?;
+        // What the cores count is in `ask`.
+        change.take(&Room { capacity: ask, ports: &[], claims: given.as_ref() });
+        change.taken_ports.extend(&ports.fixed);
         let mut all: Vec<Victim<'a>> = chosen.into_iter().map(|one| one.victim).collect();
         spare(slot, &mut change, &mut all);
         Some(Victims { all })
+    }
+
+    /// The place of the one that is nearest to what is needed; one of a group that has lost enough counts as far away.
+    fn nearest(
+        &self,
+        left: &[&Candidate<'a>],
+        chosen: &[&Candidate<'a>],
+        needed: Capacity,
+        counts: impl Fn(&Candidate<'a>) -> bool,
+    ) -> Option<usize> {
+        let far = |one: &Candidate<'a>| {
+            let more = chosen.iter().filter(|other| other.group == one.group).count();
+            distance(needed, one.victim.capacity) + self.groups[one.group as usize].penalty(more as u32)
+        };
+        let candidates = left.iter().enumerate().filter(|(_, one)| counts(one));
+        let best = candidates.map(|(place, one)| (far(one), place)).min_by(|a, b| a.0.total_cmp(&b.0))?;
+        Some(best.1)
     }
 
     /// The allocation on this slot goes. Answers with the other slots where somebody else may now be the better choice.
@@ -224,6 +250,12 @@ impl<'a> Evictable<'a> {
         group.evicted += 1;
         if group.max_parallel == 0 { &[] } else { &group.mixed }
     }
+}
+
+/// The allocation has some of what is lacking.
+fn holds_some(alloc: &Allocation, lack: Exhausted) -> bool {
+    let Some(claims) = &alloc.claims else { return false };
+    if lack == Exhausted::CORES { claims.cores().next().is_some() } else { claims.devices().next().is_some() }
 }
 
 /// How far an allocation is from what is asked for: the differences in parts of that, as the length of a vector.

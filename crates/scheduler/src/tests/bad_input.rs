@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use model::{Affinity, Constraint, EvalStatus, JobType, Operand, Spread, SpreadTarget, location::pattern};
+use model::{Affinity, Constraint, EvalStatus, JobType, Operand, Spread, SpreadTarget};
 use state::Command;
 
 use crate::{
@@ -90,7 +90,6 @@ fn of_too_many_patterns_only_the_first_are_compiled() {
         .collect();
     world.submit(&bad);
     assert_eq!(world.run("bad").plan.placements.len(), 1);
-    assert!(pattern::MAX_PER_JOB < 20_000);
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
 }
 

@@ -92,8 +92,8 @@ impl Root {
         let moved = before.as_deref().is_some_and(|before| before.job_index != alloc.job_index);
         if was && (!is || moved) {
             let old = before.as_deref().expect("`was` is only true for an earlier row");
-            let capacity = self.group_of(old).map(model::TaskGroup::capacity).unwrap_or_default();
-            self.usage.release(index, old.node, capacity, old.ports.iter().map(|port| port.value));
+            let room = self.room_of(old);
+            self.usage.release(index, old.node, &room);
         }
         if is && (!was || moved) {
             self.take_room(&alloc);
@@ -148,10 +148,10 @@ impl Root {
         }
     }
 
-    /// Counts the allocation's room and ports as used on its node.
+    /// Counts all that the allocation takes as used on its node.
     pub(crate) fn take_room(&mut self, alloc: &Allocation) {
-        let capacity = self.group_of(alloc).map(model::TaskGroup::capacity).unwrap_or_default();
-        self.usage.add(alloc.node, capacity, alloc.ports.iter().map(|port| port.value));
+        let room = self.room_of(alloc);
+        self.usage.add(alloc.node, &room);
     }
 
     fn count(&mut self, index: u64, alloc: &Allocation, before: Option<&Allocation>) {

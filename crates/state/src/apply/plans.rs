@@ -94,6 +94,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
                     eval: plan.eval,
                     deployment: placement.deployment,
                     ports: placement.ports,
+                    claims: placement.claims,
                     desired: DesiredStatus::Run,
                     desired_description: String::new(),
                     client: ClientStatus::Pending,

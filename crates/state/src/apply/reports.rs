@@ -70,7 +70,7 @@ pub(super) fn apply(
 }
 
 /// Whether an allocation that was given up with its node may run on now that the node is back with it: it runs, its
-/// job wants such, and its room and ports were not given away. Which of it and its replacement stays is for the
+/// job wants such, and its room, ports, cores and devices were not given away. Which of it and its replacement stays is for the
 /// next evaluation to say.
 fn may_return(root: &Root, alloc: &Allocation, update: &AllocUpdate) -> bool {
     let runs = update.client == ClientStatus::Running && update.health.is_none_or(|health| health.healthy);
@@ -87,7 +87,10 @@ fn may_return(root: &Root, alloc: &Allocation, update: &AllocUpdate) -> bool {
     if !runs || !is_lost || !is_wanted || is_emptied {
         return false;
     }
-    let (Some(slot), Some(group)) = (root.usage.slot(alloc.node), root.group_of(alloc)) else { return false };
-    slot.used.plus(group.capacity()).exceeds(slot.total).is_none()
-        && alloc.ports.iter().all(|port| !slot.ports.contains(port.value))
+    let (Some(slot), Some(_)) = (root.usage.slot(alloc.node), root.group_of(alloc)) else { return false };
+    let room = root.room_of(alloc);
+    let has_free = |claims| slot.claimable.as_ref().is_some_and(|claimable| claimable.has_free(claims));
+    slot.used.plus(room.capacity).exceeds(slot.total).is_none()
+        && room.port_numbers().all(|port| !slot.ports.contains(port))
+        && room.claims.is_none_or(has_free)
 }
