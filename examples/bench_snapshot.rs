@@ -123,11 +123,16 @@ fn say(words: &str) {
 }
 
 fn latencies(when: &str, mut took: Vec<f64>) {
+    // Each write begins when the one before it ended.
+    let longest_at = (0..took.len()).max_by(|&a, &b| took[a].total_cmp(&took[b])).unwrap_or(0);
+    let began = took[..longest_at].iter().sum::<f64>() / 1e3;
     took.sort_by(f64::total_cmp);
     let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize];
     let (p50, p99, longest) = (at(0.5), at(0.99), at(1.0));
     let writes = took.len();
-    say(&format!("{when}: {writes} writes, p50 {p50:.1} ms, p99 {p99:.1} ms, longest {longest:.1} ms"));
+    say(&format!(
+        "{when}: {writes} writes, p50 {p50:.1} ms, p99 {p99:.1} ms, longest {longest:.1} ms, {began:.1} s after the first"
+    ));
 }
 
 fn size(dir: &Path) -> u64 {

@@ -21,6 +21,8 @@ use super::types::{LogId, LogIdRecord, MembershipRecord, SnapshotMeta, StoredMem
 
 /// Files that are kept: the newest, and the one to fall back on.
 const KEPT: usize = 2;
+/// Bytes of a snapshot that may wait for the disk: some tens of milliseconds of it.
+const FLUSH_EVERY: usize = 8 << 20;
 
 /// A snapshot's file, open: it can be read to its end even when it is removed meanwhile.
 #[derive(Debug)]
@@ -95,7 +97,7 @@ impl SnapshotDir {
     /// Writes a snapshot that is on disk when this returns. Blocks.
     pub(super) fn write(&self, meta: &SnapshotMeta, root: &Root) -> io::Result<SnapshotFile> {
         self.place(meta, |file| {
-            let mut file = BufWriter::with_capacity(1 << 20, file);
+            let mut file = BufWriter::with_capacity(1 << 20, Gradual::new(file));
             file.write_all(LOG_MAGIC)?;
             write_record(&mut file, &Head::from(meta))?;
             for row in root.rows() {
@@ -111,9 +113,9 @@ impl SnapshotDir {
         if found != *meta {
             return Err(damaged(format!("the snapshot is said to be {meta} and is {found}")));
         }
-        self.place(meta, |mut file| {
+        self.place(meta, |file| {
             let mut source = Rewound::new(&snapshot.0);
-            io::copy(&mut source, &mut file).map(drop)
+            io::copy(&mut source, &mut Gradual::new(file)).map(drop)
         })?;
         Ok(root)
     }
@@ -228,4 +230,33 @@ impl Read for Rewound<'_> {
 
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// Has what is written flushed to disk bit by bit: flushing all of a large snapshot at its end would keep the log, whose
+/// flushes wait behind it, from writing for half a second.
+struct Gradual<'a> {
+    file: &'a File,
+    unflushed: usize,
+}
+
+impl<'a> Gradual<'a> {
+    fn new(file: &'a File) -> Self {
+        Self { file, unflushed: 0 }
+    }
+}
+
+impl Write for Gradual<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unflushed += written;
+        if self.unflushed >= FLUSH_EVERY {
+            self.unflushed = 0;
+            self.file.sync_data()?;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
