@@ -87,7 +87,8 @@ fn every_number_arrives() {
          server_join { retry_join = [\"a\"] retry_max = 3 retry_interval = \"15s\" }\n}\n\
          client {\n enabled = true\n state_dir = \"/st\"\n alloc_dir = \"/al\"\n node_class = \"big\"\n\
          network_interface = \"eth1\"\n cpu_total_compute = 1000\n memory_total_mb = 2000\n disk_total_mb = 3000\n\
-         reserved { cpu = 1 memory = 2 disk = 3 reserved_ports = \"22,80-82\" }\n min_dynamic_port = 21000\n\
+         reserved { cpu = 1 memory = 2 disk = 3 reserved_ports = \"22,80-82\" cores = \"0-1\" }\n\
+         reservable_cores = \"2,4\"\n min_dynamic_port = 21000\n\
          max_dynamic_port = 22000\n max_kill_timeout = \"60s\"\n gc_interval = \"2m\"\n gc_disk_usage_threshold = 81\n\
          gc_inode_usage_threshold = 71.5\n gc_max_allocs = 51\n gc_parallel_destroys = 3\n\
          server_join { retry_join = [\"b\"] retry_max = 4 }\n drain_on_shutdown { deadline = \"10m\" force = true }\n}\n\
