@@ -1,14 +1,14 @@
-//! Jobs that run on every node, and nodes that became ready for them.
+//! Jobs that run on every node, and nodes that became ready for them or ceased to be.
 
 use model::{EvalStatus, Evaluation, Job, Timestamp, Trigger};
 use state::Root;
 
 use crate::node_gateway::eval_of;
 
-/// One evaluation for each job that runs on every node and has not been looked at since a node last came, came back,
-/// was opened again or changed what constraints look at.
+/// One evaluation for each job that runs on every node and has not been looked at since a node last came or went, was
+/// opened or closed, or changed what constraints look at.
 ///
-/// Not tied to any of these: whatever makes a node ready, the state notes when, and each job when it was looked at. To
+/// Not tied to any of these: whatever makes a node turn, the state notes when, and each job when it was looked at. To
 /// be asked after changes of nodes; costs a comparison per such job.
 pub fn evals_for_turned_nodes(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Vec<Evaluation> {
     root.per_node_jobs()

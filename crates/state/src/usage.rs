@@ -117,8 +117,8 @@ pub struct Class {
 pub struct Usage {
     pub slots: Vector<Slot>,
     pub classes: Vector<Class>,
-    /// Index at which a node last became one that takes allocations, or changed what constraints look at: what jobs
-    /// wait for that run on every node.
+    /// Index at which a node last began or ceased to take allocations, was heard or lost, or changed what constraints
+    /// look at: what jobs wait for that run on every node.
     pub turned_index: u64,
     slot_of: OrdMap<NodeId, u32>,
     class_of: OrdMap<Arc<str>, u32>,

@@ -91,7 +91,7 @@ fn whatever_makes_a_node_ready_or_different_counts() {
     check("a new one", |world| world.register(2, |_| {}), &BOTH);
     check("one that is not ready", |world| world.register(2, |node| node.status = NodeStatus::Down), &[]);
     check("nothing new", |world| world.register(1, |_| {}), &[]);
-    check("closed", |world| world.eligible(false), &[]);
+    check("closed", |world| world.eligible(false), &BOTH);
     check("another name", |world| world.register(1, |node| node.name = "n".into()), &BOTH);
     check(
         "what is unique",

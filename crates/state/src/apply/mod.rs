@@ -15,7 +15,7 @@ mod reports; // what nodes say
 
 use std::sync::Arc;
 
-use model::{Allocation, ClientStatus, JobKey, JobStatus, JobType, Node};
+use model::{Allocation, ClientStatus, JobKey, JobStatus, JobType, Node, NodeStatus};
 
 use crate::{
     catalog,
@@ -119,9 +119,7 @@ impl Root {
     pub(crate) fn enter_node(&mut self, index: u64, node: Arc<Node>) {
         let is_new = self.usage.slot(node.id).is_none();
         let before = self.nodes.get(&node.id);
-        if node.is_schedulable()
-            && before.is_none_or(|before| !before.is_schedulable() || !before.is_like(&node))
-        {
+        if has_turned(before.map(Arc::as_ref), &node) {
             self.usage.turned_index = index;
         }
         self.usage.put_node(index, &node);
@@ -210,6 +208,16 @@ impl Root {
         self.enter_job(job);
         self.indexes.jobs = index;
     }
+}
+
+/// Whether jobs that run on every node have to look at this one again. Also one that takes nothing new any more: it may
+/// hold what was only kept until something newer could take its place there.
+fn has_turned(before: Option<&Node>, node: &Node) -> bool {
+    let Some(before) = before else { return node.is_schedulable() };
+    // One that has yet to tell what it has is looked at when it has told.
+    before.status != node.status && node.status != NodeStatus::Initializing
+        || before.is_schedulable() != node.is_schedulable()
+        || node.is_schedulable() && !before.is_like(node)
 }
 
 fn field(counts: &mut GroupCounts, status: ClientStatus) -> &mut u32 {
