@@ -27,6 +27,11 @@ const MAX_BATCH_BYTES: usize = 16 << 20;
 /// The commit index is written with one in so many transactions, and when the file is closed: a server that lost it
 /// applies what it has when it hears from the leader.
 const COMMITTED_EVERY: u32 = 64;
+/// What one transaction removes of entries that are not needed any more. They are many megabytes after a snapshot, and who
+/// writes meanwhile shall not wait for all of them.
+const PURGE_STEP: usize = 4 << 20;
+/// The same, of small ones.
+const PURGE_STEP_ENTRIES: usize = 512;
 /// redb's own page cache. Small: what is read often is in the store's cache of entries.
 const PAGE_CACHE_BYTES: usize = 16 << 20;
 
@@ -42,7 +47,7 @@ pub(super) enum Change {
     Committed(Option<LogId>),
     /// Removes this entry and all that follow.
     TruncateFrom(u64),
-    /// Removes this entry and all before.
+    /// Removes this entry and all before: some now and, if that leaves others, the rest with what is written next.
     Purge(LogId),
     /// Closes the file. Later changes are refused.
     Close,
@@ -236,8 +241,16 @@ impl OfflineLog {
 
     /// Removes all entries: a snapshot holds them.
     pub(super) fn forget_up_to(&self, last: &LogId) -> io::Result<()> {
-        let batch = [Write { change: Change::Purge(*last), done: None }];
-        commit(&self.database, &batch, Some(&Some(*last))).map_err(|error| at(&self.path, error))
+        let mut purging = None;
+        let mut batch = vec![Write { change: Change::Purge(*last), done: None }];
+        loop {
+            commit(&self.database, &batch, Some(&Some(*last)), &mut purging)
+                .map_err(|error| at(&self.path, error))?;
+            if purging.is_none() {
+                return Ok(());
+            }
+            batch.clear();
+        }
     }
 }
 
@@ -304,10 +317,22 @@ fn write_all(database: Arc<Database>, path: &Path, waiting: &mpsc::Receiver<Writ
     let mut committed = None;
     let mut unsaved = 0;
     let mut closing = false;
-    while let Ok(first) = waiting.recv() {
+    // Up to where entries are still to be removed.
+    let mut purging = None;
+    loop {
+        // With nothing to write, too, what is to be removed goes step by step.
+        let mut next = if purging.is_some() && failure.is_none() {
+            match waiting.try_recv() {
+                Ok(write) => Some(write),
+                Err(mpsc::TryRecvError::Empty) => None,
+                Err(mpsc::TryRecvError::Disconnected) => break,
+            }
+        } else {
+            let Ok(first) = waiting.recv() else { break };
+            Some(first)
+        };
         let mut bytes = 0;
         let mut batch = Vec::new();
-        let mut next = Some(first);
         while let Some(write) = next.take() {
             match &write.change {
                 Change::Append(rows) => bytes += rows.iter().map(|(_, row)| row.len()).sum::<usize>(),
@@ -321,10 +346,10 @@ fn write_all(database: Arc<Database>, path: &Path, waiting: &mpsc::Receiver<Writ
             }
         }
         let only_hints = batch.iter().all(|write| matches!(write.change, Change::Committed(_)));
-        if !only_hints && failure.is_none() {
+        if (!only_hints || purging.is_some()) && failure.is_none() {
             unsaved += 1;
             let hint = committed.as_ref().filter(|_| unsaved >= COMMITTED_EVERY);
-            let result = catch_unwind(AssertUnwindSafe(|| commit(&database, &batch, hint)))
+            let result = catch_unwind(AssertUnwindSafe(|| commit(&database, &batch, hint, &mut purging)))
                 .unwrap_or_else(|panic| Err(redb::Error::Corrupted(words_of(&*panic))));
             match result {
                 Ok(()) if unsaved >= COMMITTED_EVERY => (committed, unsaved) = (None, 0),
@@ -358,7 +383,7 @@ fn answer(batch: Vec<Write>, failure: Option<&(io::ErrorKind, String)>) {
 /// Saves the commit index and closes the file, so that it can be opened again when this returns.
 fn last_will(database: Arc<Database>, committed: Option<Option<LogId>>) {
     if committed.is_some()
-        && let Err(error) = commit(&database, &[], committed.as_ref())
+        && let Err(error) = commit(&database, &[], committed.as_ref(), &mut None)
     {
         tracing::warn!(%error, "the commit index was not saved");
     }
@@ -373,6 +398,7 @@ fn commit(
     database: &Database,
     batch: &[Write],
     committed: Option<&Option<LogId>>,
+    purging: &mut Option<LogId>,
 ) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
@@ -391,11 +417,21 @@ fn commit(
                 }
                 Change::Vote(vote) => put("vote", &encode_vote(vote))?,
                 Change::TruncateFrom(index) => log.retain_in(*index.., |_, _| false)?,
-                Change::Purge(id) => {
+                Change::Purge(id) if log.last()?.is_none_or(|last| last.0.value() <= id.index()) => {
+                    // What is written next need not follow on these: a hole must not be seen, not even after a crash.
                     log.retain_in(..=id.index(), |_, _| false)?;
                     put("purged", &seal(&Some(LogIdRecord::from(id))))?;
+                    *purging = None;
                 }
+                Change::Purge(id) => *purging = Some(*id),
                 Change::Committed(_) | Change::Close => {}
+            }
+        }
+        if let Some(target) = *purging {
+            let reached = purge_some(&mut log, target)?;
+            put("purged", &seal(&Some(LogIdRecord::from(&reached))))?;
+            if reached == target {
+                *purging = None;
             }
         }
         if let Some(id) = committed {
@@ -404,6 +440,22 @@ fn commit(
     }
     write.commit()?;
     Ok(())
+}
+
+/// Removes the oldest entries, up to the target or to what one transaction may remove. Answers the last one that went.
+fn purge_some(log: &mut redb::Table<'_, u64, &[u8]>, target: LogId) -> Result<LogId, redb::Error> {
+    let mut reached = target;
+    let mut bytes = 0;
+    for (number, row) in log.range(..target.index())?.enumerate() {
+        let (index, entry) = row?;
+        bytes += entry.value().len();
+        if bytes >= PURGE_STEP || number + 1 >= PURGE_STEP_ENTRIES {
+            reached = decode_entry(index.value(), entry.value()).map_err(redb::Error::Io)?.log_id;
+            break;
+        }
+    }
+    log.retain_in(..=reached.index(), |_, _| false)?;
+    Ok(reached)
 }
 
 fn at(path: &Path, error: impl Into<redb::Error>) -> io::Error {

@@ -165,7 +165,7 @@ impl SnapshotDir {
         }
         drop(newest);
         for old in self.files("snapshot")?.into_iter().rev().skip(KEPT) {
-            if let Err(error) = fs::remove_file(&old) {
+            if let Err(error) = remove_gradually(&old) {
                 tracing::warn!(file = %old.display(), %error, "an old snapshot stays");
             }
         }
@@ -184,6 +184,20 @@ impl SnapshotDir {
         files.sort();
         Ok(files)
     }
+}
+
+/// Removes a file piece by piece: the file system would let the log wait while it frees all of a large one.
+fn remove_gradually(path: &Path) -> io::Result<()> {
+    // Should this end half way, what is left is no snapshot any more and goes at the next start.
+    let leftover = path.with_extension("tmp");
+    fs::rename(path, &leftover)?;
+    let file = File::options().write(true).open(&leftover)?;
+    let mut length = file.metadata()?.len();
+    while length > 0 {
+        length = length.saturating_sub(FLUSH_EVERY as u64);
+        file.set_len(length)?;
+    }
+    fs::remove_file(&leftover)
 }
 
 fn read_head(file: &mut impl Read) -> io::Result<Head> {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod cluster; // several servers
+mod purge; // old entries
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
