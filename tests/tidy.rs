@@ -69,6 +69,9 @@ const PURE: &[&str] = &[
     "regex",
     "semver",
     "sha2",
+    "base64",
+    "croner",
+    "jiff",
     "proptest",
     "insta",
 ];

@@ -19,7 +19,7 @@ use actix::{
 };
 use logic::{
     alloc_health::{AllocHealth as HealthBrain, Verdict},
-    alloc_runner::{client_status, is_over, kills},
+    alloc_runner::{client_status, goes_first, is_over, kills, lasts, may_begin, of_health},
     environment::Scope,
 };
 use model::{
@@ -34,7 +34,7 @@ use super::{
     kit::{Kind, Link, Stop, supervise_child, supervise_here},
     node_agent::{AllocChanged, Handles, NodeAgent, NodeKit, RebuildRunner},
     ports::{Part, Remembered, TaskHandle},
-    task_runner::{self, Kill, TaskRunner, WantRestart},
+    task_runner::{self, Kill, Proceed, TaskRunner, WantRestart},
 };
 
 /// What a node remembers of an allocation: enough to go on after a restart of the agent.
@@ -160,6 +160,8 @@ pub struct AllocRunner {
     health: Option<HealthBrain>,
     health_timer: Option<SpawnHandle>,
     killing: BTreeSet<String>,
+    /// Tasks that were told to begin.
+    let_go: BTreeSet<String>,
     /// The record is on disk and the tasks have their runners; before that there is nothing to tell or to kill.
     begun: bool,
     /// Ends with this runner; children that find it gone end too, so that a rebuilt runner has no rivals.
@@ -192,6 +194,7 @@ impl AllocRunner {
             health: None,
             health_timer: None,
             killing: BTreeSet::new(),
+            let_go: BTreeSet::new(),
             begun: false,
             leash: Arc::new(()),
             row_saved: false,
@@ -245,6 +248,7 @@ impl AllocRunner {
                 task.tell(Kill { event: kill.event, reason: kill.message });
             }
         }
+        self.let_begin(&group);
         let services = self.services(&group);
         self.judge_health(&services, &group, context);
         self.save(context);
@@ -269,6 +273,19 @@ impl AllocRunner {
         }
     }
 
+    fn let_begin(&mut self, group: &TaskGroup) {
+        let is_stopping = self.record.progress.killed;
+        for task in may_begin(group, &self.record.progress.tasks) {
+            let is_late = is_stopping && goes_first(task) || self.killing.contains(&task.name);
+            if !is_late
+                && self.let_go.insert(task.name.clone())
+                && let Some(runner) = self.tasks.get(&task.name)
+            {
+                runner.tell(Proceed);
+            }
+        }
+    }
+
     /// Registers the services of running tasks, starts and stops their checks.
     fn services(&mut self, group: &TaskGroup) -> Vec<ServiceState> {
         let stopping = self.record.progress.killed || self.record.row.alloc.desired != DesiredStatus::Run;
@@ -288,8 +305,9 @@ impl AllocRunner {
                     }
                 }
             }
-            if group.tasks.iter().all(|task| runs(&task.name))
-                && let Some(scope) = group.tasks.first().and_then(|task| self.scopes.get(&task.name))
+            if group.tasks.iter().filter(|task| lasts(task)).all(|task| runs(&task.name))
+                && let Some(scope) =
+                    group.tasks.iter().find(|task| lasts(task)).and_then(|task| self.scopes.get(&task.name))
             {
                 for (place, service) in group.services.iter().enumerate() {
                     let service = scope.service(service, &self.record.row.job.name, &group.name, "");
@@ -384,7 +402,8 @@ impl AllocRunner {
         let Some(brain) = &mut self.health else { return };
         let wanted = group.services.len() + group.tasks.iter().map(|task| task.services.len()).sum::<usize>();
         let now = self.kit.clock.now();
-        let healthy = match brain.look(&self.record.progress.tasks, services, wanted, now) {
+        let healthy = match brain.look(&of_health(group, &self.record.progress.tasks), services, wanted, now)
+        {
             Verdict::Healthy => true,
             Verdict::Unhealthy(reason) => {
                 for task in self.tasks.values() {
@@ -449,7 +468,8 @@ impl AllocRunner {
         self.changed(context);
         let delay = self.record.group().map_or(Duration::ZERO, |group| group.shutdown_delay);
         for (name, task) in &self.tasks {
-            if !self.killing.insert(name.clone()) {
+            let cleans_up = |group: &TaskGroup| group.task(name).is_some_and(|task| !goes_first(task));
+            if self.record.group().is_some_and(cleans_up) || !self.killing.insert(name.clone()) {
                 continue;
             }
             let own = self

@@ -159,6 +159,7 @@ pub enum Kind {
     SchedulerWorker,
     DeploymentWatcher,
     Drainer,
+    Launcher,
     Collector,
     Roll,
     Founder,
@@ -181,6 +182,7 @@ impl Kind {
             | Self::SchedulerWorker
             | Self::DeploymentWatcher
             | Self::Drainer
+            | Self::Launcher
             | Self::Collector
             | Self::Roll
             | Self::Founder

@@ -10,6 +10,7 @@ pub mod plan_applier; // the only place where plans become true
 pub mod scheduler_worker; // evaluation in, plan out
 pub mod deployment_watcher; // when a roll-out goes on, ends or fails
 pub mod drainer; // empties nodes, group by group
+pub mod launcher; // periodic jobs, slot by slot
 pub mod founder; // many empty servers, one cluster
 pub mod autopilot; // which servers are in the log
 pub mod servers; // which members of gossip they are

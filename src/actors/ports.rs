@@ -266,6 +266,8 @@ pub trait TaskDriver: Send + Sync + 'static {
 pub trait AllocDisk: Send + Sync + 'static {
     /// Makes the allocation's shared directories and those of its tasks. Repeating it changes nothing.
     async fn create(&self, alloc: AllocId, tasks: &[String]) -> std::io::Result<()>;
+    /// Writes a file below the task's `local` directory.
+    async fn write(&self, alloc: AllocId, task: &str, path: &str, bytes: Vec<u8>) -> std::io::Result<()>;
     /// Where the task's directories are, existing or not.
     fn dirs(&self, alloc: AllocId, task: &str) -> TaskDirs;
     async fn destroy(&self, alloc: AllocId) -> std::io::Result<()>;

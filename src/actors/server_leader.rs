@@ -20,6 +20,7 @@ use super::{
     drainer::Drainer,
     eval_broker::EvalBroker,
     kit::{Fatal, Kind, Link, Observe, Stop, supervise},
+    launcher::Launcher,
     node_watcher::{NodeWatcher, Senses},
     plan_applier::{Optimistic, PlanApplier},
     ports::{Clock, IdSource, Leadership, Members, Proposer, StateReader},
@@ -35,6 +36,7 @@ pub struct LeaderLinks {
     pub applier: Link<PlanApplier>,
     pub watcher: Link<DeploymentWatcher>,
     pub drainer: Link<Drainer>,
+    pub launcher: Link<Launcher>,
     pub collector: Link<Collector>,
     pub nodes: Link<NodeWatcher>,
     pub roll: Link<Roll>,
@@ -51,6 +53,7 @@ impl LeaderLinks {
             applier: Link::new("plan applier"),
             watcher: Link::new("deployment watcher"),
             drainer: Link::new("drainer"),
+            launcher: Link::new("launcher"),
             collector: Link::new("collector"),
             nodes: Link::new("node watcher"),
             roll: Link::new("roll of agents"),
@@ -150,6 +153,12 @@ impl ServerLeader {
             });
         }
         {
+            let (state, proposer, clock, ids) = (state.clone(), proposer.clone(), clock.clone(), ids.clone());
+            supervise(&server, Kind::Launcher, self.links.launcher.clone(), fatal.clone(), move || {
+                Launcher::new(state.clone(), proposer.clone(), clock.clone(), ids.clone())
+            });
+        }
+        {
             let (proposer, clock) = (proposer.clone(), clock.clone());
             supervise(&server, Kind::Collector, self.links.collector.clone(), fatal.clone(), move || {
                 Collector::new(proposer.clone(), clock.clone())
@@ -201,6 +210,7 @@ impl ServerLeader {
         }
         self.links.collector.tell(Stop);
         self.links.drainer.tell(Stop);
+        self.links.launcher.tell(Stop);
         self.links.watcher.tell(Stop);
         self.links.blocked.tell(Stop);
         self.links.broker.tell(Stop);

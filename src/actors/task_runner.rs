@@ -48,11 +48,23 @@ impl Seed {
         &self.group().tasks[self.place]
     }
 
+    /// What a dispatch brought along, and the file it shall be in.
+    fn payload(&self) -> Option<(String, Vec<u8>)> {
+        let launched = self.row.job.launched.as_ref().filter(|launched| !launched.payload.is_empty())?;
+        let file = &self.task().payload_file;
+        (!file.is_empty()).then(|| (file.clone(), launched.payload.clone()))
+    }
+
     /// Whether anything is registered while the task runs.
     fn has_services(&self) -> bool {
         !(self.group().services.is_empty() && self.task().services.is_empty())
     }
 }
+
+/// The task may begin: what has to be over or to run before is. Told once or more often.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Proceed;
 
 /// Stop for good; the event says why.
 #[derive(Debug, Message)]
@@ -118,7 +130,7 @@ impl TaskRunner {
     ) -> Self {
         let task = seed.task();
         let kill_timeout = task.kill_timeout.min(MAX_KILL_TIMEOUT);
-        let kind = seed.row.job.kind;
+        let kind = task.kind(seed.row.job.kind);
         let life = match before {
             Some(state) if state.phase == TaskPhase::Dead || handle.is_some() => {
                 TaskLife::restore(task.restart.clone(), kind, kill_timeout, state)
@@ -179,12 +191,20 @@ impl TaskRunner {
     fn set_up(&self, context: &Context<Self>) {
         let names: Vec<String> = self.seed.group().tasks.iter().map(|task| task.name.clone()).collect();
         let (disk, id, me) = (self.kit.disk.clone(), self.seed.row.alloc.id, context.address());
+        let task = self.seed.task().name.clone();
+        let payload = self.seed.payload();
         actix::spawn(async move {
-            let input = match disk.create(id, &names).await {
+            let build = async {
+                disk.create(id, &names)
+                    .await
+                    .map_err(|error| format!("failed to build task directory: {error}"))?;
+                let Some((file, payload)) = payload else { return Ok(()) };
+                let written = disk.write(id, &task, &file, payload).await;
+                written.map_err(|error| format!("failed to write dispatch payload: {error}"))
+            };
+            let input = match build.await {
                 Ok(()) => Input::SetUp,
-                Err(error) => {
-                    Input::SetUpFailed { message: format!("failed to build task directory: {error}") }
-                }
+                Err(message) => Input::SetUpFailed { message },
             };
             me.do_send(Happened(input));
         });
@@ -370,7 +390,15 @@ impl Actor for TaskRunner {
             self.tell_parent();
         } else if let Some(handle) = self.handle.clone() {
             self.recover(handle, context);
-        } else {
+        }
+    }
+}
+
+impl Handler<Proceed> for TaskRunner {
+    type Result = ();
+
+    fn handle(&mut self, _: Proceed, context: &mut Self::Context) {
+        if self.life.is_new() {
             self.step(Input::Begin, context);
         }
     }

@@ -9,8 +9,6 @@ pub(super) const NOMAD: &[(&str, &str)] = &[
     ("job promote", ""),
     ("job deployments", ""),
     ("job allocs", ""),
-    ("job dispatch", ""),
-    ("job periodic force", ""),
     ("job scale", ""),
     ("job scaling-events", ""),
     ("job action", "action"),

@@ -5,7 +5,7 @@ use super::{
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
     config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, eval, explain,
     flags::{Flag, Flags},
-    job_file, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
+    job_file, job_launch, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
     output::Outcome,
     raft_recover, scheduler, server, sim, snapshot, status, what_if,
 };
@@ -111,6 +111,20 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     command!("job history" [], "[options] <job>", "Show the versions of a job", job_read::HISTORY_FLAGS, job_read::history),
     command!("job eval" [], "[options] <job>", "Look at a job again", job_stop::EVAL_FLAGS, job_stop::eval),
+    command!(
+        "job dispatch" [],
+        "[options] <parameterized job> [<input file or ->]",
+        "Launch a parameterized job",
+        job_launch::DISPATCH_FLAGS,
+        job_launch::dispatch
+    ),
+    command!(
+        "job periodic force" [],
+        "[options] <job>",
+        "Launch a periodic job now",
+        job_launch::FORCE_FLAGS,
+        job_launch::force
+    ),
     command!(
         "alloc status"["alloc-status"],
         "[options] <alloc>",

@@ -7,7 +7,7 @@ use super::{
     client::{Client, ClientError},
     flags::{Flag, Flags, absent_switch, absent_text, ignored, number, switch},
     format::json,
-    job_file, monitor,
+    job_children, job_file, monitor,
     output::{Failure, Outcome},
 };
 
@@ -65,6 +65,9 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     }
     if flags.on("detach") || answer.eval_id.is_empty() {
         ctx.output.line("Job registration successful")?;
+        if let Some(next) = job_children::next_launch(ctx, &job) {
+            ctx.output.line(format_args!("Approximate next launch time: {next}"))?;
+        }
         if !answer.eval_id.is_empty() {
             ctx.output.line(format_args!("Evaluation ID: {}", answer.eval_id))?;
         }

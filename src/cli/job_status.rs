@@ -9,6 +9,7 @@ use super::{
     deployment,
     flags::{Flag, Flags, absent_switch, absent_text, switch},
     format::{json, list, short},
+    job_children,
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
     placement,
@@ -103,6 +104,14 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
         return Ok(0);
     }
     let verbose = flags.on("verbose");
+    let launches = job.periodic.is_some() || job_children::waits_for_dispatch(&job);
+    if launches {
+        let summary: Option<JobSummary> = client
+            .get(&format!("{path}/summary"), &[])
+            .map_err(|error| error.while_doing("querying job summary"))?;
+        job_children::show(ctx, client, &job, summary.as_ref())?;
+        return Ok(0);
+    }
     let doing = |what: &'static str| move |error: super::client::ClientError| error.while_doing(what);
     let summary: Option<JobSummary> =
         client.get(&format!("{path}/summary"), &[]).map_err(doing("querying job summary"))?;
@@ -158,7 +167,13 @@ fn job_block(ctx: &Context<'_>, job: &Job) -> Block {
         .row("Datacenters", list(&job.datacenters))
         .row("Status", status_text(&job.status, job.stop))
         .row("Periodic", job.periodic.is_some())
-        .row("Parameterized", job.parameterized_job.is_some());
+        .row("Parameterized", job_children::waits_for_dispatch(job));
+    if !job.dispatch_idempotency_token.is_empty() {
+        block.row("Idempotency Token", &job.dispatch_idempotency_token);
+    }
+    if let Some(next) = job_children::next_launch(ctx, job) {
+        block.row("Next Periodic Launch", next);
+    }
     block
 }
 

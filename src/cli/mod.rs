@@ -29,7 +29,9 @@ mod consul_cluster; // Consul's join, leave, force-leave, operator
 mod deployment; // deployment list, deployment status
 mod eval; // eval list, eval status
 mod explain; // explain: error codes, and why things are as they are
+mod job_children; // jobs that launch others, in `job status`
 mod job_file; // job init, job validate
+mod job_launch; // dispatch, periodic force
 mod job_read; // job inspect, job history
 mod job_run; // job run
 mod job_status; // job status: the list and one job

@@ -59,6 +59,19 @@ impl AllocDisk for Disk {
         .await?
     }
 
+    async fn write(&self, alloc: AllocId, task: &str, path: &str, bytes: Vec<u8>) -> io::Result<()> {
+        let local = self.alloc_root(alloc).join(safe_name(task)?).join("local");
+        let path = safe_path(path)?.to_owned();
+        blocking(&self.runtime, move || {
+            let file = local.join(&path);
+            if let Some(parent) = file.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(file, bytes)
+        })
+        .await?
+    }
+
     fn dirs(&self, alloc: AllocId, task: &str) -> TaskDirs {
         let home = self.alloc_root(alloc);
         let shared = home.join("alloc");
@@ -89,6 +102,17 @@ fn safe_name(task: &str) -> io::Result<&str> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     Ok(task)
+}
+
+/// A path below a directory that does not lead out of it.
+fn safe_path(path: &str) -> io::Result<&Path> {
+    let found = Path::new(path);
+    let stays = found.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    if path.is_empty() || !stays {
+        let text = format!("the path `{path}` does not lead to a file in the task's directory");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(found)
 }
 
 fn make_with(dir: &Path, inner: &[(&str, u32)]) -> io::Result<()> {
@@ -136,6 +160,20 @@ mod tests {
         disk.destroy(alloc).await.unwrap();
         assert!(!dirs.alloc.exists());
         disk.destroy(alloc).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn files_are_written_into_the_task_and_nowhere_else() {
+        let temp = tempfile::tempdir().unwrap();
+        let disk = Disk::new(temp.path(), Handle::current());
+        disk.create(AllocId(1), &["web".to_owned()]).await.unwrap();
+        disk.write(AllocId(1), "web", "in/put.json", b"{}".to_vec()).await.unwrap();
+        let file = disk.dirs(AllocId(1), "web").local.join("in/put.json");
+        assert_eq!(fs::read(file).unwrap(), b"{}");
+        for path in ["", "..", "../x", "a/../../x", "/etc/x"] {
+            let error = disk.write(AllocId(1), "web", path, vec![]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path}");
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! Reads of jobs.
 
 use api::{
-    AllocListStub, Deployment, Evaluation, JobListStub, JobSummary, JobVersionsResponse, TaskGroupSummary,
+    AllocListStub, Deployment, Evaluation, JobChildren, JobListStub, JobSummary, JobVersionsResponse,
+    TaskGroupSummary,
 };
 use model::{Job, JobKey};
 use state::{GroupCounts, Root};
@@ -52,6 +53,9 @@ fn stub(root: &Root, job: &Job, with_meta: bool) -> JobListStub {
         priority: i64::from(job.priority),
         stop: job.stop,
         status: job.status.as_str().to_owned(),
+        parent_id: job.launched.as_ref().map(|launched| launched.parent.clone()).unwrap_or_default(),
+        periodic: job.periodic.is_some(),
+        parameterized_job: job.is_parameterized(),
         job_summary: Some(summary_of(root, &job.key())),
         create_index: job.create_index,
         modify_index: job.modify_index,
@@ -69,9 +73,18 @@ fn summary_of(root: &Root, key: &JobKey) -> JobSummary {
         job_id: key.id.to_string(),
         namespace: key.namespace.to_string(),
         summary: groups.map(|(name, counts)| (name.clone(), group_summary(counts))).collect(),
-        children: Some(Default::default()),
+        children: Some(children_of(root, key)),
         create_index: counters.map_or(0, |counters| counters.create_index),
         modify_index: counters.map_or(0, |counters| counters.modify_index),
+    }
+}
+
+fn children_of(root: &Root, key: &JobKey) -> JobChildren {
+    let Some(family) = root.family(key) else { return JobChildren::default() };
+    JobChildren {
+        pending: i64::from(family.pending),
+        running: i64::from(family.running),
+        dead: i64::from(family.dead),
     }
 }
 

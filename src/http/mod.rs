@@ -13,6 +13,7 @@ mod elsewhere; // requests that another agent has to answer
 mod evals; // evaluations
 mod failure; // refusals as plain text
 mod jobs; // reads of jobs
+mod launch; // dispatch, launch by hand
 mod list; // prefixes, order and pages of lists
 mod logs; // output of tasks, as frames or plain
 mod metrics; // gauges

@@ -44,6 +44,15 @@ fn first(candidates: [&str; 3]) -> String {
     candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
 }
 
+/// Operators may have closed the door.
+pub(super) fn refuse_new_work(ctx: &Context) -> Result<(), Failure> {
+    if ctx.state.root().scheduler.reject_job_registration {
+        let words = "Job registration, dispatch, and scale are disabled by the scheduler configuration";
+        return Err(Failure::new(StatusCode::FORBIDDEN, words));
+    }
+    Ok(())
+}
+
 /// `id`: of the path, where it has one.
 pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> Answer {
     let request: JobRegisterRequest = call.json()?;
@@ -69,10 +78,7 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
             job.id, job.namespace
         )));
     }
-    if ctx.state.root().scheduler.reject_job_registration {
-        let words = "Job registration, dispatch, and scale are disabled by the scheduler configuration";
-        return Err(Failure::new(StatusCode::FORBIDDEN, words));
-    }
+    refuse_new_work(ctx)?;
     let priority = match request.eval_priority {
         0 => job.priority,
         priority => u16::try_from(priority)
@@ -81,12 +87,15 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
             .ok_or_else(|| Failure::bad("eval priority must be between 1 and 100"))?,
     };
     let warnings = warnings(ctx, &job);
-    let eval = evaluation(ctx, job.key(), job.kind, priority, Trigger::JobRegister);
-    let eval_id = eval.id;
+    // What only launches others has nothing to place.
+    let eval =
+        (!job.only_launches()).then(|| evaluation(ctx, job.key(), job.kind, priority, Trigger::JobRegister));
+    let eval_id = eval.as_ref().map(|eval| eval.id.to_string()).unwrap_or_default();
+    let eval_create_index = |index| if eval_id.is_empty() { 0 } else { index };
     let command = Command::RegisterJob {
         job: Box::new(job),
         enforce_index: request.enforce_index.then_some(request.job_modify_index),
-        eval: Some(eval),
+        eval,
         now: ctx.clock.now(),
     };
     let (index, outcome) = propose(ctx, command).await?;
@@ -94,8 +103,8 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
         return Err(Failure::server("the state answered a registration with something else"));
     };
     let answer = JobRegisterResponse {
-        eval_id: eval_id.to_string(),
-        eval_create_index: index,
+        eval_create_index: eval_create_index(index),
+        eval_id,
         job_modify_index,
         index,
         warnings,
@@ -136,7 +145,8 @@ pub(super) async fn deregister(ctx: &Context, call: &Call, id: &str) -> Answer {
     }
     let priority = call.number("eval_priority")?;
     let key = key(call, id);
-    let eval = ctx.state.root().jobs.get(&key).map(|job| {
+    let root = ctx.state.root();
+    let eval = root.jobs.get(&key).filter(|job| !job.only_launches()).map(|job| {
         let priority = priority.and_then(|priority| u16::try_from(priority).ok()).unwrap_or(job.priority);
         evaluation(ctx, key.clone(), job.kind, priority, Trigger::JobDeregister)
     });
@@ -166,6 +176,11 @@ pub(super) async fn evaluate(ctx: &Context, call: &Call, id: &str) -> Answer {
     }
     let key = key(call, id);
     let job = ctx.state.root().jobs.get(&key).cloned().ok_or_else(missing)?;
+    if job.only_launches() {
+        return Err(Failure::server(
+            "can't evaluate periodic or parameterized job: what it launches is evaluated",
+        ));
+    }
     let mut eval = evaluation(ctx, key, job.kind, job.priority, Trigger::JobRegister);
     eval.job_index = job.job_modify_index;
     let eval_id = eval.id;

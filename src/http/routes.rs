@@ -8,7 +8,8 @@ use actix_web::{
 
 use super::{
     Context, agent, allocs, autopilot, call::Call, client, deployments, elsewhere, evals, failure::Failure,
-    jobs, logs, metrics, node_write, nodes, operator, read::Answer, register, scheduler, search, snapshot,
+    jobs, launch, logs, metrics, node_write, nodes, operator, read::Answer, register, scheduler, search,
+    snapshot,
 };
 
 pub(super) async fn answer(
@@ -150,18 +151,8 @@ fn absent(call: &Call) -> Failure {
 
 /// Job ids may hold slashes: what follows an id is told by the last segment.
 async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
-    const ABSENT: &[&str] = &[
-        "plan",
-        "submission",
-        "services",
-        "actions",
-        "action",
-        "dispatch",
-        "revert",
-        "stable",
-        "scale",
-        "statuses",
-    ];
+    const ABSENT: &[&str] =
+        &["plan", "submission", "services", "actions", "action", "revert", "stable", "scale", "statuses"];
     let (last, front) = rest.split_last().expect("called with at least one segment");
     let id = front.join("/");
     if !front.is_empty() {
@@ -173,7 +164,13 @@ async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
             "deployment" => return jobs::deployment(ctx, call, &id).await,
             "versions" => return jobs::versions(ctx, call, &id).await,
             "evaluate" => return register::evaluate(ctx, call, &id).await,
-            "force" if front.last() == Some(&"periodic") => return Err(absent(call)),
+            "force" if front.len() > 1 && front.last() == Some(&"periodic") => {
+                return launch::force(ctx, call, &front[..front.len() - 1].join("/")).await;
+            }
+            "dispatch" => return launch::dispatch(ctx, call, &id).await,
+            "payload" if front.len() > 1 && front.last() == Some(&"dispatch") => {
+                return launch::dispatch_body(ctx, call, &front[..front.len() - 1].join("/")).await;
+            }
             last if ABSENT.contains(&last) => return Err(absent(call)),
             _ => {}
         }

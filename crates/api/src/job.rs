@@ -5,8 +5,9 @@
 
 use serde_json::Value;
 
+pub use crate::launch::{DispatchPayloadConfig, ParameterizedJobConfig, PeriodicConfig, TaskLifecycle};
 pub use crate::location::{Affinity, Constraint, Spread, SpreadTarget};
-use crate::wire::{Absent, Map, is_default, nil, wire};
+use crate::wire::{Absent, Map, base64_text, is_default, nil, wire};
 
 wire! {
     pub struct Job {
@@ -43,11 +44,13 @@ wire! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub migrate: Option<MigrateStrategy>,
         pub multiregion: Absent,
-        pub periodic: Absent,
-        pub parameterized_job: Absent,
+        pub periodic: Option<PeriodicConfig>,
+        pub parameterized_job: Option<ParameterizedJobConfig>,
         pub dispatched: bool,
         pub dispatch_idempotency_token: String,
-        pub payload: Absent,
+        /// What a dispatch brought along; base64 on the wire.
+        #[serde(with = "base64_text")]
+        pub payload: Vec<u8>,
         #[serde(with = "nil")]
         pub meta: Map<String>,
         pub consul_namespace: String,
@@ -128,8 +131,8 @@ wire! {
         pub affinities: Vec<Affinity>,
         pub resources: Option<Resources>,
         pub restart_policy: Option<RestartPolicy>,
-        pub dispatch_payload: Absent,
-        pub lifecycle: Absent,
+        pub dispatch_payload: Option<DispatchPayloadConfig>,
+        pub lifecycle: Option<TaskLifecycle>,
         #[serde(with = "nil")]
         pub meta: Map<String>,
         /// Nanoseconds. Default: 5 s.

@@ -4,9 +4,10 @@ use serde_json::Value as Json;
 
 use crate::{
     job::{
-        Affinity, CheckRestart, Constraint, DisconnectStrategy, EphemeralDisk, Job, LogConfig,
-        MigrateStrategy, NetworkResource, Port, RequestedDevice, ReschedulePolicy, Resources, RestartPolicy,
-        Service, ServiceCheck, ServiceWeights, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
+        Affinity, CheckRestart, Constraint, DisconnectStrategy, DispatchPayloadConfig, EphemeralDisk, Job,
+        LogConfig, MigrateStrategy, NetworkResource, ParameterizedJobConfig, PeriodicConfig, Port,
+        RequestedDevice, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, ServiceWeights,
+        Spread, SpreadTarget, Task, TaskGroup, TaskLifecycle, UpdateStrategy,
     },
     wire::nanos,
 };
@@ -31,6 +32,30 @@ impl From<&model::Job> for Job {
             spreads: job.spreads.iter().map(Into::into).collect(),
             task_groups: job.groups.iter().map(|group| task_group(group, job.kind)).collect(),
             meta: job.meta.clone(),
+            periodic: job.periodic.as_ref().map(Into::into),
+            parameterized_job: job.parameterized.as_ref().map(Into::into),
+            ..launched(job.launched.as_ref())
+        }
+        .with_history(job)
+    }
+}
+
+/// Whose copy a job is.
+fn launched(launched: Option<&model::Launched>) -> Job {
+    let Some(launched) = launched else { return Job::default() };
+    Job {
+        parent_id: launched.parent.clone(),
+        dispatched: launched.dispatched,
+        dispatch_idempotency_token: launched.idempotency_token.clone(),
+        payload: launched.payload.clone(),
+        ..Job::default()
+    }
+}
+
+impl Job {
+    /// With what the server keeps of a job.
+    fn with_history(self, job: &model::Job) -> Self {
+        Self {
             stop: job.stop,
             status: job.status.as_str().to_owned(),
             stable: job.stable,
@@ -39,7 +64,34 @@ impl From<&model::Job> for Job {
             create_index: job.create_index,
             modify_index: job.modify_index,
             job_modify_index: job.job_modify_index,
-            ..Self::default()
+            ..self
+        }
+    }
+}
+
+impl From<&model::Periodic> for PeriodicConfig {
+    fn from(periodic: &model::Periodic) -> Self {
+        let (spec, specs) = match periodic.specs.as_slice() {
+            [only] => (only.clone(), Vec::new()),
+            several => (String::new(), several.to_vec()),
+        };
+        Self {
+            enabled: Some(periodic.enabled),
+            spec,
+            specs,
+            spec_type: String::from("cron"),
+            prohibit_overlap: periodic.prohibit_overlap,
+            time_zone: periodic.time_zone.clone(),
+        }
+    }
+}
+
+impl From<&model::Parameterized> for ParameterizedJobConfig {
+    fn from(parameterized: &model::Parameterized) -> Self {
+        Self {
+            payload: parameterized.payload.as_str().to_owned(),
+            meta_required: parameterized.meta_required.clone(),
+            meta_optional: parameterized.meta_optional.clone(),
         }
     }
 }
@@ -95,6 +147,12 @@ fn task(task: &model::Task) -> Task {
         leader: task.leader,
         shutdown_delay: nanos(task.shutdown_delay),
         kill_signal: task.kill_signal.clone(),
+        lifecycle: task.lifecycle.map(|lifecycle| TaskLifecycle {
+            hook: lifecycle.hook.as_str().to_owned(),
+            sidecar: lifecycle.sidecar,
+        }),
+        dispatch_payload: (!task.payload_file.is_empty())
+            .then(|| DispatchPayloadConfig { file: task.payload_file.clone() }),
         ..Task::default()
     }
 }

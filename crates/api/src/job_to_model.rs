@@ -15,6 +15,7 @@ use crate::{
     wire::{Absent, says_nothing},
 };
 
+mod launch; // periodic, parameterized, lifecycle
 mod location; // constraints, affinities, spreads
 mod policies; // update, restart, reschedule, migrate
 mod services; // services and checks
@@ -161,14 +162,8 @@ impl Reader {
         };
         self.only("NodePool", &job.node_pool, &[NODE_POOL]);
         self.absent("Multiregion", &job.multiregion);
-        self.absent("Periodic", &job.periodic);
-        self.absent("ParameterizedJob", &job.parameterized_job);
-        self.never("Dispatched", job.dispatched);
-        self.never("DispatchIdempotencyToken", !job.dispatch_idempotency_token.is_empty());
-        self.absent("Payload", &job.payload);
         self.only("ConsulNamespace", &job.consul_namespace, &[]);
         self.only("VaultNamespace", &job.vault_namespace, &[]);
-        self.never("ParentID", !job.parent_id.is_empty());
         self.absent("UI", &job.ui);
         self.absent("VersionTag", &job.version_tag);
         if !kind.rolls_out() && job.update.as_ref().is_some_and(|update| !update.says_nothing()) {
@@ -179,6 +174,14 @@ impl Reader {
         }
 
         let defaults = model::Job::default();
+        let periodic = job.periodic.map(Into::into);
+        let parameterized = job.parameterized_job.map(|config| self.parameterized(config));
+        let launched = (!job.parent_id.is_empty()).then_some(model::Launched {
+            parent: job.parent_id,
+            dispatched: job.dispatched,
+            payload: job.payload,
+            idempotency_token: job.dispatch_idempotency_token,
+        });
         let constraints = self.constraints(job.constraints);
         let affinities = self.affinities(job.affinities);
         let spreads = self.spreads(job.spreads);
@@ -200,6 +203,9 @@ impl Reader {
             affinities,
             spreads,
             groups,
+            periodic,
+            parameterized,
+            launched,
             stop: job.stop,
             stable: job.stable,
             version: job.version,
@@ -263,8 +269,6 @@ impl Reader {
             ("Secrets", &task.secrets),
             ("Consul", &task.consul),
             ("Templates", &task.templates),
-            ("DispatchPayload", &task.dispatch_payload),
-            ("Lifecycle", &task.lifecycle),
             ("Artifacts", &task.artifacts),
             ("VolumeMounts", &task.volume_mounts),
             ("ScalingPolicies", &task.scaling_policies),
@@ -295,6 +299,8 @@ impl Reader {
             kill_timeout: self.duration_or("KillTimeout", task.kill_timeout, Duration::from_secs(5)),
             kill_signal: task.kill_signal,
             shutdown_delay: self.duration("ShutdownDelay", task.shutdown_delay),
+            lifecycle: task.lifecycle.and_then(|lifecycle| self.lifecycle(lifecycle)),
+            payload_file: task.dispatch_payload.map(|payload| payload.file).unwrap_or_default(),
             name: task.name,
         }
     }

@@ -22,6 +22,7 @@ pub mod deployment; // Deployment and its groups
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
+pub mod launch; // periodic, parameterized, dispatch, lifecycle
 pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
 pub mod request; // register, deregister, parse, validate, plan
@@ -38,12 +39,13 @@ pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{Deployment, DeploymentState};
 pub use eval::Evaluation;
 pub use job::{
-    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig,
-    MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
+    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobChildren, JobListStub, JobSummary,
+    LogConfig, MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
     ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, TaskGroupSummary, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_to_model::Refused;
+pub use launch::{JobDispatchRequest, JobDispatchResponse, PeriodicForceResponse};
 pub use metric::AllocMetric;
 pub use node::{
     DrainSpec, DriverInfo, Node, NodeDrainRequest, NodeEligibilityRequest, NodeEvent, NodeListStub,

@@ -69,6 +69,26 @@ pub(crate) mod nil {
     }
 }
 
+/// Bytes as base64; none are `null`.
+pub(crate) mod base64_text {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        if bytes.is_empty() {
+            serializer.serialize_none()
+        } else {
+            serializer.serialize_str(&STANDARD.encode(bytes))
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+        STANDARD.decode(text).map_err(|error| serde::de::Error::custom(format!("not base64: {error}")))
+    }
+}
+
 /// Durations as text (`200ms`) on output; text or nanoseconds on input.
 pub(crate) mod span {
     use super::*;

@@ -36,3 +36,4 @@ pub(crate) const LEADER: &str = "T0413";
 pub(crate) const DISCONNECT: &str = "T0414";
 pub(crate) const AFFINITY: &str = "T0415";
 pub(crate) const SPREAD: &str = "T0416";
+pub(crate) const SCHEDULE: &str = "T0417";

@@ -2,6 +2,7 @@
 
 mod location; // constraints, affinities, spreads
 mod pattern; // regular expressions
+mod launch; // periodic, parameterized, lifecycle
 mod every_node; // what system and sysbatch jobs may not say
 mod policies; // restart, reschedule, update, migrate
 pub(crate) mod resources; // amounts, cores, devices
@@ -113,6 +114,7 @@ impl Checker {
             let message = format!("total count was greater than configured job_max_count: {total} > {most}");
             self.report(codes::OUT_OF_RANGE, "", message, "lower `count`, or split the job");
         }
+        self.launches(job);
         let mut names = BTreeSet::new();
         for (index, group) in job.groups.iter().enumerate() {
             self.enter("group", index, &group.name);
@@ -196,6 +198,7 @@ impl Checker {
                 format!("only one task of a group may be its leader; \"{}\" is the second", second.name);
             self.report(codes::LEADER, "", message, "set `leader = true` in one task only");
         }
+        self.main_tasks(group);
         self.ports(group);
         let group_ports: Vec<&str> = labels(group.network.as_ref());
         self.services(&group.services, &group_ports, group, true);
@@ -299,6 +302,7 @@ impl Checker {
             let help = "use another name: the shared directory of the allocation is called so";
             self.report(codes::NAME, "", "task cannot be named \"alloc\"", help);
         }
+        self.payload_file(task);
         self.constraints(&task.constraints);
         if let Some(index) = task.constraints.iter().position(|constraint| !constraint.operand.compares()) {
             self.enter("constraint", index, "");

@@ -45,6 +45,9 @@ pub fn scope(
     set("NOMAD_GROUP_NAME", group.name.clone());
     set("NOMAD_JOB_ID", job.id.clone());
     set("NOMAD_JOB_NAME", job.name.clone());
+    if let Some(launched) = &job.launched {
+        set("NOMAD_JOB_PARENT_ID", launched.parent.clone());
+    }
     set("NOMAD_DC", node.datacenter.clone());
     set("NOMAD_REGION", job.region.clone());
     set("NOMAD_NAMESPACE", job.namespace.clone());

@@ -14,6 +14,7 @@ pub mod node_loss; // what is written when a node is given up
 pub mod per_node_jobs; // jobs that run on every node, when nodes come
 pub mod roll; // the table of agents against what gossip says
 pub mod drainer; // empties nodes, group by group
+pub mod launcher; // periodic jobs, slot by slot
 pub mod node_gateway; // which evaluations a node's report or loss calls for
 pub mod node_agent; // desired against running
 pub mod alloc_runner; // the status of an allocation from its tasks

@@ -141,6 +141,11 @@ impl TaskLife {
         self.kill_timeout = kill_timeout;
     }
 
+    /// It was not let go yet.
+    pub fn is_new(&self) -> bool {
+        self.stage == Stage::New
+    }
+
     pub fn is_over(&self) -> bool {
         self.stage == Stage::Over
     }

@@ -17,6 +17,8 @@ use crate::{
 pub enum Trigger {
     JobRegister,
     JobDeregister,
+    /// A slot of the job's calendar has come.
+    PeriodicJob,
     NodeUpdate,
     AllocFailure,
     DeploymentWatcher,
@@ -35,6 +37,7 @@ impl Trigger {
         match self {
             Self::JobRegister => "job-register",
             Self::JobDeregister => "job-deregister",
+            Self::PeriodicJob => "periodic-job",
             Self::NodeUpdate => "node-update",
             Self::AllocFailure => "alloc-failure",
             Self::DeploymentWatcher => "deployment-watcher",

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::JobKey,
+    launch::{Launched, Parameterized, Periodic},
     location::{Affinity, Constraint, Spread},
     policy::{Disconnect, MigratePolicy, ReschedulePolicy, RestartPolicy, UpdateStrategy},
     resources::{Capacity, NetworkAsk, Port, Resources},
@@ -101,6 +102,15 @@ pub struct Job {
     pub affinities: Vec<Affinity>,
     pub spreads: Vec<Spread>,
     pub groups: Vec<TaskGroup>,
+    /// It launches copies of itself by the calendar, and runs nothing itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub periodic: Option<Periodic>,
+    /// It launches copies of itself when asked, and runs nothing itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameterized: Option<Parameterized>,
+    /// Which job it is a copy of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launched: Option<Launched>,
 
     /// Set by `stop`: nothing of this job shall run.
     pub stop: bool,
@@ -134,6 +144,9 @@ impl Default for Job {
             affinities: Vec::new(),
             spreads: Vec::new(),
             groups: Vec::new(),
+            periodic: None,
+            parameterized: None,
+            launched: None,
             stop: false,
             stable: false,
             version: 0,
@@ -149,6 +162,28 @@ impl Default for Job {
 impl Job {
     pub fn key(&self) -> JobKey {
         JobKey::new(self.namespace.as_str(), self.id.as_str())
+    }
+
+    /// The job that launched this one.
+    pub fn parent(&self) -> Option<JobKey> {
+        let launched = self.launched.as_ref()?;
+        Some(JobKey::new(self.namespace.as_str(), launched.parent.as_str()))
+    }
+
+    /// Its copies run, it does not.
+    pub fn only_launches(&self) -> bool {
+        // What a parameterized one launches goes by the calendar if there is one.
+        self.is_parameterized() || self.periodic.is_some()
+    }
+
+    /// Waits for dispatches; what was dispatched does not.
+    pub fn is_parameterized(&self) -> bool {
+        self.parameterized.is_some() && !self.launched.as_ref().is_some_and(|launched| launched.dispatched)
+    }
+
+    /// Launched by the calendar, now or when it is enabled.
+    pub fn is_periodic(&self) -> bool {
+        self.periodic.is_some() && !self.is_parameterized()
     }
 
     pub fn group(&self, name: &str) -> Option<&TaskGroup> {
@@ -205,17 +240,19 @@ impl TaskGroup {
     pub const MAX_COUNT: u32 = 50_000;
 
     /// What one instance takes away from its node. What its whole cores count is not in it: that depends on the node.
+    /// Tasks that never run at the same time share the room of the larger ones.
     pub fn capacity(&self) -> Capacity {
-        self.tasks.iter().fold(
-            Capacity { disk_mb: self.ephemeral_disk.size_mb, ..Capacity::default() },
-            |sum, task| {
-                sum.plus(Capacity {
-                    cpu_mhz: task.resources.cpu_mhz,
-                    memory_mb: task.resources.memory_mb,
-                    disk_mb: 0,
-                })
-            },
-        )
+        let of = |belongs: &dyn Fn(Option<Lifecycle>) -> bool| {
+            let tasks = self.tasks.iter().filter(|task| belongs(task.lifecycle));
+            tasks.fold(Capacity::default(), |sum, task| sum.plus(task.capacity()))
+        };
+        let before = of(&|lifecycle| lifecycle.is_some_and(|it| it.hook == Hook::Prestart && !it.sidecar));
+        let after = of(&|lifecycle| lifecycle.is_some_and(|it| it.hook == Hook::Poststop));
+        let meanwhile = of(&|lifecycle| lifecycle.is_none_or(|it| it.hook == Hook::Poststart && !it.sidecar));
+        let always = of(&|lifecycle| lifecycle.is_some_and(|it| it.hook != Hook::Poststop && it.sidecar));
+        let most = before.most(after).most(meanwhile);
+        let disk = Capacity { disk_mb: self.ephemeral_disk.size_mb, ..Capacity::default() };
+        disk.plus(always).plus(most)
     }
 
     /// How many whole cores one instance takes.
@@ -267,6 +304,71 @@ pub struct Task {
     pub kill_signal: String,
     /// Time between deregistration of the services and the kill signal. Default: 0.
     pub shutdown_delay: Duration,
+    /// Absent: it is one of the group's main tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
+    /// Where the payload of a dispatch is put, below the task's `local` directory. Empty: nowhere.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub payload_file: String,
+}
+
+impl Task {
+    fn capacity(&self) -> Capacity {
+        Capacity { cpu_mhz: self.resources.cpu_mhz, memory_mb: self.resources.memory_mb, disk_mb: 0 }
+    }
+
+    /// How its exits are understood: helpers run to their end, those beside the main tasks as long as these do.
+    pub fn kind(&self, job: JobType) -> JobType {
+        match self.lifecycle {
+            None => job,
+            Some(lifecycle) if lifecycle.sidecar => JobType::Service,
+            Some(_) => JobType::Batch,
+        }
+    }
+
+    pub fn has_hook(&self, hook: Hook) -> bool {
+        self.lifecycle.is_some_and(|lifecycle| lifecycle.hook == hook)
+    }
+
+    pub fn is_sidecar(&self) -> bool {
+        self.lifecycle.is_some_and(|lifecycle| lifecycle.sidecar)
+    }
+}
+
+/// When a task runs that helps the main ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    /// Before them, to its end; a sidecar only begins before them.
+    Prestart,
+    /// Once they run.
+    Poststart,
+    /// After they have ended.
+    Poststop,
+}
+
+impl Hook {
+    pub const ALL: [Self; 3] = [Self::Prestart, Self::Poststart, Self::Poststop];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prestart => "prestart",
+            Self::Poststart => "poststart",
+            Self::Poststop => "poststop",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hook| hook.as_str() == text)
+    }
+}
+
+/// `lifecycle` of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Lifecycle {
+    pub hook: Hook,
+    /// It runs as long as the main tasks do, and is restarted as they are.
+    pub sidecar: bool,
 }
 
 /// A value of a driver's `config`: the same shapes as JSON.

@@ -12,6 +12,7 @@ pub mod claims; // whole cores and devices
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
 pub mod location; // where it may run and where it would rather
+pub mod launch; // jobs that launch jobs: calendar, dispatch
 pub mod policy; // restart, reschedule, update, migrate
 pub mod node; // a machine and its drivers
 pub mod agent; // a member of the cluster, as the catalog shows it
@@ -33,7 +34,8 @@ pub use claims::{ClaimedDevices, Claims, Device, DeviceAsk, DeviceGroup, DeviceN
 pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
-pub use job::{EphemeralDisk, Job, JobStatus, JobType, LogConfig, Task, TaskGroup, Value};
+pub use job::{EphemeralDisk, Hook, Job, JobStatus, JobType, Lifecycle, LogConfig, Task, TaskGroup, Value};
+pub use launch::{Launched, Parameterized, PayloadRule, Periodic};
 pub use location::{Affinity, Constraint, Operand, Spread, SpreadTarget};
 pub use metric::AllocMetric;
 pub use node::{

@@ -106,6 +106,16 @@ impl Capacity {
         }
     }
 
+    /// Of each dimension the larger.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        Self {
+            cpu_mhz: self.cpu_mhz.max(other.cpu_mhz),
+            memory_mb: self.memory_mb.max(other.memory_mb),
+            disk_mb: self.disk_mb.max(other.disk_mb),
+        }
+    }
+
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self {

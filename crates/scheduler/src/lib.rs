@@ -74,7 +74,7 @@ pub struct Decision {
 /// Decides what the evaluation's job needs now.
 pub fn schedule(input: Input<'_>) -> Decision {
     let Input { root, eval, now, ids, rng_seed } = input;
-    let job = root.jobs.get(&eval.job).filter(|job| !job.stop).map(|job| &**job);
+    let job = root.jobs.get(&eval.job).filter(|job| !job.stop && !job.only_launches()).map(|job| &**job);
     let feasibility = job.map(|job| feasible::Feasibility::new(root, job));
     let mut work = reconcile::reconcile(root, eval, job, feasibility.as_ref(), now, ids);
 

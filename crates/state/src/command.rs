@@ -1,5 +1,7 @@
 //! The one enum that goes through the log, its outcomes, and its form on disk.
 
+use std::collections::BTreeMap;
+
 use model::{
     Agent, AllocId, AllocUpdate, AutopilotSettings, Deployment, DeploymentId, DeploymentStatus, Drain,
     Eligibility, EvalId, Evaluation, Job, JobKey, Node, NodeEvent, NodeId, NodeStatus, Plan,
@@ -46,6 +48,16 @@ pub enum Command {
         job: JobKey,
         purge: bool,
         eval: Option<Evaluation>,
+        now: Timestamp,
+    },
+    /// Registers a copy of a job that launches others.
+    LaunchJob {
+        parent: JobKey,
+        /// Id of the copy.
+        child: String,
+        launch: Launch,
+        /// Of the copy.
+        eval: Evaluation,
         now: Timestamp,
     },
     /// Adds or replaces evaluations.
@@ -136,6 +148,23 @@ pub enum Command {
     },
 }
 
+/// What a job is launched for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Launch {
+    /// A slot of its calendar has come. Each is launched once, however many say so.
+    Slot(Timestamp),
+    /// Somebody does not want to wait for the next slot.
+    ByHand,
+    Dispatch {
+        payload: Vec<u8>,
+        meta: BTreeMap<String, String>,
+        /// Empty: none.
+        idempotency_token: String,
+        /// Default: that of the parent.
+        priority: Option<u16>,
+    },
+}
+
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -147,6 +176,12 @@ pub enum Outcome {
     },
     JobDeregistered {
         job_modify_index: u64,
+        existed: bool,
+    },
+    JobLaunched {
+        child: String,
+        job_modify_index: u64,
+        /// By an earlier dispatch with the same token; nothing was launched now.
         existed: bool,
     },
     Collected {
@@ -167,6 +202,21 @@ pub enum Refusal {
     JobExists,
     #[error("Enforcing job modify index {wanted}: job does not exist")]
     JobMissing { wanted: u64 },
+    #[error("job not found: {0}")]
+    UnknownJob(String),
+    #[error("job {0} is stopped: register it again first")]
+    Stopped(String),
+    #[error("job {0} is not a periodic job")]
+    NotPeriodic(String),
+    #[error("Specified job \"{0}\" is not a parameterized job")]
+    NotParameterized(String),
+    #[error("{0} was launched already, or an earlier launch still runs and prohibit_overlap is set")]
+    SlotTaken(String),
+    #[error("{0}")]
+    Dispatch(String),
+    #[error("cannot update {}{word} job to being {}{word}: stop it first, or use another id",
+        if *becomes { "non-" } else { "" }, if *becomes { "" } else { "non-" })]
+    AnotherKind { becomes: bool, word: String },
     #[error("node {0} is not registered")]
     UnknownNode(NodeId),
     #[error("can not set node's scheduling eligibility to eligible while it is draining")]
@@ -231,7 +281,7 @@ impl Command {
     /// Work that somebody wants to have done, and can ask for again later: it waits where the cluster's own business and
     /// stops do not.
     pub fn is_new_work(&self) -> bool {
-        matches!(self, Self::RegisterJob { .. })
+        matches!(self, Self::RegisterJob { .. } | Self::LaunchJob { .. })
     }
 
     /// Never reused, never renumbered.
@@ -255,11 +305,12 @@ impl Command {
             Self::SetAutopilot { .. } => 16,
             Self::UpdateAgents { .. } => 20,
             Self::SetScheduler { .. } => 21,
+            Self::LaunchJob { .. } => 22,
         }
     }
 
     /// The highest type number this version knows.
-    pub const NEWEST_TYPE: u16 = 21;
+    pub const NEWEST_TYPE: u16 = 22;
 
     pub fn encode(&self) -> Vec<u8> {
         let body =

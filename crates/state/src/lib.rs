@@ -18,8 +18,8 @@ pub mod invariants; // what must hold after every step
 
 pub use catalog::{Owner, ServiceInstance};
 pub use claimable::Claimable;
-pub use command::{Command, DecodeError, Epoch, Outcome, Refusal};
+pub use command::{Command, DecodeError, Epoch, Launch, Outcome, Refusal};
 pub use machines::CatalogNode;
 pub use mirror::{Catalog, CatalogDelta};
-pub use root::{GroupCounts, JobCounters, Root, TableIndexes};
+pub use root::{Family, GroupCounts, JobCounters, Root, TableIndexes};
 pub use usage::{Class, PortSet, Room, Slot, Usage};

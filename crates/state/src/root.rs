@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use imbl::{OrdMap, OrdSet};
 use model::{
     Agent, AllocId, Allocation, AutopilotSettings, Deployment, DeploymentId, EvalId, Evaluation, Job, JobKey,
-    JobType, Node, NodeId, SchedulerSettings, TaskGroup,
+    JobStatus, JobType, Node, NodeId, SchedulerSettings, TaskGroup, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +56,30 @@ pub struct JobCounters {
     pub evaluated: bool,
     /// The newest state that an evaluation of the job has looked at.
     pub looked_index: u64,
+    /// Of a periodic job: slots up to here were launched or passed over.
+    pub launched_until: Timestamp,
     pub create_index: u64,
     pub modify_index: u64,
+}
+
+/// The jobs that one job has launched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Family {
+    /// Their ids, in their order.
+    pub members: OrdSet<Arc<str>>,
+    pub pending: u32,
+    pub running: u32,
+    pub dead: u32,
+}
+
+impl Family {
+    fn count(&mut self, status: JobStatus) -> &mut u32 {
+        match status {
+            JobStatus::Pending => &mut self.pending,
+            JobStatus::Running => &mut self.running,
+            JobStatus::Dead => &mut self.dead,
+        }
+    }
 }
 
 /// Name and id of each service that an allocation or an agent has in the catalog.
@@ -97,6 +119,10 @@ pub struct Root {
     pub(crate) open_evals: OrdSet<(u64, EvalId)>,
     /// Jobs that run on every node.
     pub(crate) per_node_jobs: OrdSet<JobKey>,
+    /// Jobs that launch others by the calendar.
+    pub(crate) periodic_jobs: OrdSet<JobKey>,
+    /// By the job that launched them, also when that one is forgotten.
+    pub(crate) families: OrdMap<JobKey, Arc<Family>>,
     /// Nodes that are being emptied.
     pub(crate) draining: OrdSet<NodeId>,
     /// Nodes that are down or disconnected.
@@ -237,21 +263,59 @@ impl Root {
         self.per_node_jobs.iter().filter_map(|key| self.jobs.get(key)).filter(|job| !job.stop)
     }
 
+    /// Jobs that launch others by the calendar, are enabled and were not stopped.
+    pub fn periodic_jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        let jobs = self.periodic_jobs.iter().filter_map(|key| self.jobs.get(key));
+        jobs.filter(|job| !job.stop && job.periodic.as_ref().is_some_and(|periodic| periodic.enabled))
+    }
+
+    /// What a job has launched and is still known; `None`: nothing.
+    pub fn family(&self, parent: &JobKey) -> Option<&Family> {
+        self.families.get(parent).map(Arc::as_ref)
+    }
+
     /// Replaces the row of the newest version of a job.
     pub(crate) fn enter_job(&mut self, job: Arc<Job>) {
         let key = job.key();
-        if job.kind.is_per_node() {
-            self.per_node_jobs.insert(key.clone());
-        } else {
-            self.per_node_jobs.remove(&key);
+        let enter = |set: &mut OrdSet<JobKey>, belongs: bool| {
+            if belongs {
+                set.insert(key.clone());
+            } else {
+                set.remove(&key);
+            }
+        };
+        enter(&mut self.per_node_jobs, job.kind.is_per_node() && !job.only_launches());
+        enter(&mut self.periodic_jobs, job.is_periodic());
+        self.leave_family(&key);
+        if let Some(parent) = job.parent() {
+            let family = Arc::make_mut(self.families.entry(parent).or_default());
+            family.members.insert(key.id.clone());
+            *family.count(job.status) += 1;
         }
         self.jobs.insert(key, job);
     }
 
     pub(crate) fn forget_job(&mut self, key: &JobKey) {
+        self.leave_family(key);
         self.jobs.remove(key);
         self.per_node_jobs.remove(key);
+        self.periodic_jobs.remove(key);
         self.counters.remove(key);
+    }
+
+    /// The job's row is about to be replaced or removed.
+    fn leave_family(&mut self, key: &JobKey) {
+        let Some(job) = self.jobs.get(key) else { return };
+        let Some(parent) = job.parent() else { return };
+        let status = job.status;
+        let Some(family) = self.families.get_mut(&parent) else { return };
+        let family = Arc::make_mut(family);
+        family.members.remove(&key.id);
+        let count = family.count(status);
+        *count = count.saturating_sub(1);
+        if family.members.is_empty() {
+            self.families.remove(&parent);
+        }
     }
 
     /// The task group that an allocation is an instance of.

@@ -199,6 +199,10 @@ impl AllocDisk for Machine {
         Ok(())
     }
 
+    async fn write(&self, _: AllocId, _: &str, _: &str, _: Vec<u8>) -> std::io::Result<()> {
+        Ok(())
+    }
+
     fn dirs(&self, _: AllocId, _: &str) -> TaskDirs {
         let nowhere = || PathBuf::from("/nonexistent");
         TaskDirs { alloc: nowhere(), task: nowhere(), local: nowhere(), secrets: nowhere(), logs: nowhere() }

@@ -76,7 +76,6 @@ fn what_is_not_there_yet_says_so() {
         (&["operator", "snapshot", "restore", "x"], "operator snapshot restore"),
         (&["deployment", "promote", "x"], "deployment promote"),
         (&["operator", "raft", "info"], "operator raft info"),
-        (&["job", "periodic", "force", "x"], "job periodic force"),
     ] {
         let ran = run_as("nomad", &[], "", line);
         assert_eq!(

@@ -33,7 +33,20 @@ const SERVICE: &str = "/TaskGroups/0/Tasks/0/Services/0";
 
 #[test]
 fn unsupported_fields_are_refused_by_name() {
-    check("", "Periodic", json!({"Enabled": true}), "Periodic is not supported; remove it from the job");
+    check("", "UI", json!({"Description": "x"}), "UI is not supported; remove it from the job");
+    check(
+        "",
+        "ParameterizedJob",
+        json!({"Payload": "maybe"}),
+        "ParameterizedJob.Payload \"maybe\" is not supported; use \"optional\", \"required\" or \"forbidden\"",
+    );
+    check(
+        TASK,
+        "Lifecycle",
+        json!({"Hook": "before"}),
+        "group \"front\", task \"nginx\": Lifecycle.Hook \"before\" is not supported; use \"prestart\", \"poststart\" \
+         or \"poststop\"",
+    );
     check(
         "",
         "affinities",

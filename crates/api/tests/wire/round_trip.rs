@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use model::{
     Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, DeviceAsk, Disconnect,
-    EphemeralDisk, HealthCheck, Job, JobStatus, JobType, LogConfig, MemoryMax, MigratePolicy, NetworkAsk,
-    Operand, Port, Reconcile, ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread,
-    SpreadTarget, Task, TaskGroup, Timestamp, UpdateStrategy, Value,
+    EphemeralDisk, HealthCheck, Hook, Job, JobStatus, JobType, Launched, Lifecycle, LogConfig, MemoryMax,
+    MigratePolicy, NetworkAsk, Operand, Parameterized, PayloadRule, Periodic, Port, Reconcile,
+    ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread, SpreadTarget, Task, TaskGroup,
+    Timestamp, UpdateStrategy, Value,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -204,6 +205,42 @@ fn memory_max() -> impl Strategy<Value = MemoryMax> {
     prop_oneof![Just(MemoryMax::Unlimited), (1_u32..).prop_map(MemoryMax::Mb)]
 }
 
+fn lifecycle() -> impl Strategy<Value = Lifecycle> {
+    (select(Hook::ALL.to_vec()), any::<bool>()).prop_map(|(hook, sidecar)| Lifecycle { hook, sidecar })
+}
+
+fn maybe_word() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), word()]
+}
+
+fn periodic() -> impl Strategy<Value = Periodic> {
+    (any::<bool>(), vec(word(), 0..3), any::<bool>(), word()).prop_map(
+        |(enabled, specs, prohibit_overlap, time_zone)| Periodic {
+            enabled,
+            specs,
+            prohibit_overlap,
+            time_zone,
+        },
+    )
+}
+
+fn parameterized() -> impl Strategy<Value = Parameterized> {
+    (select(PayloadRule::ALL.to_vec()), vec(word(), 0..3), vec(word(), 0..3)).prop_map(
+        |(payload, meta_required, meta_optional)| Parameterized { payload, meta_required, meta_optional },
+    )
+}
+
+fn launched() -> impl Strategy<Value = Launched> {
+    (word(), any::<bool>(), vec(any::<u8>(), 0..20), maybe_word()).prop_map(
+        |(parent, dispatched, payload, idempotency_token)| Launched {
+            parent,
+            dispatched,
+            payload,
+            idempotency_token,
+        },
+    )
+}
+
 fn task() -> impl Strategy<Value = Task> {
     (
         (word(), word(), word(), btree_map(word(), value(), 0..3), texts(), texts(), location()),
@@ -214,7 +251,7 @@ fn task() -> impl Strategy<Value = Task> {
             restart(),
             any::<(u16, u16)>(),
         ),
-        (any::<bool>(), duration(), word(), duration()),
+        (any::<bool>(), duration(), word(), duration(), option::of(lifecycle()), maybe_word()),
     )
         .prop_map(|((name, driver, user, config, env, meta, location), middle, last)| {
             let (
@@ -224,7 +261,7 @@ fn task() -> impl Strategy<Value = Task> {
                 restart,
                 (max_files, max_file_size),
             ) = middle;
-            let (leader, kill_timeout, kill_signal, shutdown_delay) = last;
+            let (leader, kill_timeout, kill_signal, shutdown_delay, lifecycle, payload_file) = last;
             let (constraints, affinities, _) = location;
             Task {
                 name,
@@ -253,6 +290,8 @@ fn task() -> impl Strategy<Value = Task> {
                 kill_timeout,
                 kill_signal,
                 shutdown_delay,
+                lifecycle,
+                payload_file,
             }
         })
 }
@@ -303,7 +342,12 @@ fn job() -> impl Strategy<Value = Job> {
     select(JobType::ALL.to_vec()).prop_flat_map(|kind| {
         (
             (word(), word(), word(), word(), any::<u16>(), vec(word(), 1..3), any::<bool>(), texts()),
-            (location(), vec(group(kind), 0..3), any::<(bool, bool)>()),
+            (
+                location(),
+                vec(group(kind), 0..3),
+                any::<(bool, bool)>(),
+                (option::of(periodic()), option::of(parameterized()), option::of(launched())),
+            ),
             (
                 any::<[u64; 4]>(),
                 any::<i64>(),
@@ -312,7 +356,8 @@ fn job() -> impl Strategy<Value = Job> {
         )
             .prop_map(move |(first, second, (indexes, submit_time, status))| {
                 let (region, namespace, id, name, priority, datacenters, all_at_once, meta) = first;
-                let ((constraints, affinities, spreads), groups, (stop, stable)) = second;
+                let ((constraints, affinities, spreads), groups, (stop, stable), launching) = second;
+                let (periodic, parameterized, launched) = launching;
                 let [version, create_index, modify_index, job_modify_index] = indexes;
                 Job {
                     region,
@@ -328,6 +373,9 @@ fn job() -> impl Strategy<Value = Job> {
                     affinities,
                     spreads,
                     groups,
+                    periodic,
+                    parameterized,
+                    launched,
                     stop,
                     stable,
                     version,

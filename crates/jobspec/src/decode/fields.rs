@@ -113,6 +113,14 @@ impl<'a> Fields<'a> {
         text
     }
 
+    /// Reports an argument that the block cannot do without, if it is left out.
+    pub(super) fn require(&self, d: &mut Decoder, name: &str, block: Span, help: &str) {
+        if self.raw(name).is_none_or(|value| value.kind == Kind::Null) {
+            d.taint(name);
+            d.report(codes::MISSING, block, format!("`{}` needs `{name}`", self.what), help);
+        }
+    }
+
     pub(super) fn bool(&mut self, d: &mut Decoder, name: &'static str) -> Option<bool> {
         let value = self.attribute(d, name)?;
         let found = as_bool(value);

@@ -7,7 +7,7 @@ use model::{EphemeralDisk, Job, JobType, NetworkAsk, ReschedulePolicy, RestartPo
 use super::{
     Decoder,
     fields::{Fields, Noop, Section, label, one_of},
-    location,
+    launch, location,
     policy::{self, Inherited},
     service, task,
 };
@@ -59,6 +59,16 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
     job.spreads = location::spreads(&mut fields, d);
     let rules = JobRules { kind: job.kind, inherited: Inherited::read(&mut fields, d) };
     refuse_for_type(rules.kind, &rules.inherited, d);
+    if let Some(section) = fields.block(d, "periodic") {
+        d.enter("periodic", 0, "", section.span);
+        job.periodic = Some(launch::periodic(&section, d));
+        d.leave();
+    }
+    if let Some(section) = fields.block(d, "parameterized") {
+        d.enter("parameterized", 0, "", section.span);
+        job.parameterized = Some(launch::parameterized(&section, d));
+        d.leave();
+    }
     fields.refuse(
         d,
         "node_pool",
@@ -68,8 +78,6 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
     fields.refuse_all(
         d,
         &[
-            ("periodic", "start the job from outside, for example with cron and `troupe job run`"),
-            ("parameterized", "write one job per set of parameters"),
             ("multiregion", "register the job in each region"),
             ("vault", "pass secrets in another way, for example with `env`"),
             ("vault_token", "leave it out"),

@@ -2,6 +2,7 @@
 
 mod fields; // reading one block
 mod group; // group and job level
+mod launch; // periodic, parameterized
 mod location; // constraints, affinities, spreads
 mod policy; // update, restart, reschedule, migrate
 mod service; // services and checks

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{DeviceAsk, LogConfig, MemoryMax, Resources, RestartPolicy, Task, Value};
+use model::{DeviceAsk, Hook, Lifecycle, LogConfig, MemoryMax, Resources, RestartPolicy, Task, Value};
 
 use super::{
     Decoder,
@@ -48,6 +48,19 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         task.logs = logs(&section, d);
         d.leave();
     }
+    if let Some(section) = fields.block(d, "lifecycle") {
+        d.enter("lifecycle", 0, "", section.span);
+        task.lifecycle = lifecycle(&section, d);
+        d.leave();
+    }
+    if let Some(section) = fields.block(d, "dispatch_payload") {
+        d.enter("dispatch_payload", 0, "", section.span);
+        let mut fields = Fields::new(&section.body, "dispatch_payload");
+        fields.require(d, "file", section.span, "write `file = \"input.json\"`");
+        task.payload_file = fields.text(d, "file").unwrap_or_default();
+        fields.finish(d);
+        d.leave();
+    }
     fields.refuse(d, "kind", Noop::Text(&[""]), "leave it out");
     fields.refuse_all(
         d,
@@ -58,8 +71,6 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
             ("consul", "leave it out: services are registered in the built-in catalog"),
             ("identity", "leave it out"),
             ("volume_mount", "mount a host directory with `volumes` in the docker `config`"),
-            ("dispatch_payload", "pass the input with `env`"),
-            ("lifecycle", "start the tasks together, or do the preparation in the task's command"),
             ("csi_plugin", "leave it out"),
             ("scaling", "set `resources`"),
             ("action", "run the command with `troupe alloc exec`"),
@@ -69,6 +80,16 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
     );
     fields.finish(d);
     task
+}
+
+fn lifecycle(section: &Section<'_>, d: &mut Decoder) -> Option<Lifecycle> {
+    let mut fields = Fields::new(&section.body, "lifecycle");
+    let hooks = Hook::ALL.map(|hook| (hook.as_str(), hook));
+    fields.require(d, "hook", section.span, "write `hook = \"prestart\"`");
+    let hook = fields.choice(d, "hook", &hooks);
+    let sidecar = fields.bool(d, "sidecar").unwrap_or(false);
+    fields.finish(d);
+    hook.map(|hook| Lifecycle { hook, sidecar })
 }
 
 fn resources(section: &Section<'_>, d: &mut Decoder) -> Resources {

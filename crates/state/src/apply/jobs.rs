@@ -36,6 +36,16 @@ pub(super) fn register(
             return Outcome::Refused(refusal);
         }
     }
+    if let Some(before) = before.as_ref().filter(|before| !before.stop) {
+        for (word, was, is) in [
+            ("periodic", before.is_periodic(), job.is_periodic()),
+            ("parameterized", before.is_parameterized(), job.is_parameterized()),
+        ] {
+            if was != is {
+                return Outcome::Refused(Refusal::AnotherKind { becomes: is, word: word.into() });
+            }
+        }
+    }
     let unchanged = before.as_ref().is_some_and(|before| !before.stop && before.same_spec(&job));
     let (version, job_modify_index, new_version) = match (&before, unchanged) {
         (Some(before), true) => (before.version, before.job_modify_index, false),

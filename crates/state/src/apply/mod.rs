@@ -5,6 +5,7 @@ mod collect; // forgetting
 mod deployments; // status of roll-outs
 mod evals; // evaluations
 mod jobs; // registration and stop
+mod launches; // jobs launched by jobs
 mod nodes; // machines
 mod drains; // emptying machines
 mod plans; // placements and stops
@@ -40,6 +41,9 @@ impl Root {
             }
             Command::DeregisterJob { job, purge, eval, now } => {
                 jobs::deregister(self, index, &job, purge, eval, now)
+            }
+            Command::LaunchJob { parent, child, launch, eval, now } => {
+                launches::launch(self, index, &parent, &child, launch, eval, now)
             }
             Command::UpdateEvals { evals } => {
                 evals::upsert_all(self, index, evals);
@@ -182,8 +186,8 @@ impl Root {
             JobStatus::Running
         } else if job.stop {
             JobStatus::Dead
-        } else if job.kind == JobType::System {
-            // Also where no node may run it yet: the next one may.
+        } else if job.kind == JobType::System || job.only_launches() {
+            // Also where no node may run it yet: the next one may. And what launches others is there for them.
             JobStatus::Running
         } else if counters.open_evals > 0 || !counters.evaluated {
             JobStatus::Pending
