@@ -1,0 +1,623 @@
+//! Works out the expressions of a file: text with variables, locals, functions and loops -> plain values.
+//!
+//! An evaluator of our own rather than that of hcl-rs: there, functions are bare pointers that cannot be given a
+//! file system or a limit, `try` and `can` cannot be told apart from others, values forget where they stand, and
+//! nothing bounds what an expression makes.
+
+mod blocks; // bodies, and `dynamic` blocks
+mod inputs; // values from outside
+mod limits; // how much may be made
+mod locals; // named values
+mod mentions; // what an expression speaks of
+mod operators; // `+`, `==`, `? :`
+mod settings; // files that are not job files
+mod template; // text with values in it
+mod types; // `list(string)`
+mod value; // what comes out, cheap to copy
+mod variables; // `variable` blocks and their values
+
+use std::{collections::BTreeMap, rc::Rc};
+
+pub use inputs::{Disk, Inputs, VarFile};
+pub(crate) use limits::{Exceeded, Growing, Limits, MAX_DEPTH, MAX_WEIGHT};
+pub(crate) use settings::{object_settings, settings};
+pub(crate) use value::{Val, read_number};
+pub(crate) use variables::job_file;
+
+use mentions::Mentions;
+
+use crate::{
+    codes,
+    diagnostic::Finding,
+    functions::{self, Means, Refusal},
+    suggest::nearest,
+    syntax::{Attribute, Expr, For, Key, Kind, Name, Node, Span, Step, Value},
+};
+
+/// What is wrong is told this often; then evaluation stops.
+const MAX_FINDINGS: usize = 100;
+
+/// Roots of what is known at run time: others without quotes are probably meant as text.
+const RUNTIME: [&str; 6] = ["attr", "node", "meta", "env", "device", "NOMAD_"];
+
+/// Why there is no value.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Reported already, where it came from.
+    Known,
+    Wrong(Box<Finding>),
+    /// Not to be caught by `try`.
+    Limit(Box<Finding>),
+}
+
+pub(crate) type Evaluated<T> = Result<T, Fault>;
+
+/// Which names a file may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Job,
+    /// Values of variables: functions and plain values.
+    Values,
+    /// No names at all; run-time values stay.
+    Settings,
+}
+
+pub(crate) struct Evaluator<'a> {
+    language: Language,
+    /// `None`: what is wrong with it was reported.
+    variables: BTreeMap<String, Option<Val>>,
+    locals: BTreeMap<String, Option<Val>>,
+    /// Names of loops, innermost last.
+    scopes: Vec<(String, Val)>,
+    limits: Limits,
+    means: Means<'a>,
+    findings: Vec<Finding>,
+    /// Blocks are missing because what makes them is wrong.
+    incomplete: bool,
+}
+
+fn wrong<T>(span: Span, message: impl Into<String>, help: impl Into<String>) -> Evaluated<T> {
+    Err(Fault::Wrong(Box::new(Finding::new(codes::EXPRESSION, span, message, help))))
+}
+
+/// `bound`: what is too much at this place.
+fn within<T>(span: Span, bound: Result<T, Exceeded>) -> Evaluated<T> {
+    bound.map_err(|exceeded| {
+        let help = "let the task make large data itself, for example from a file that it fetches";
+        Fault::Limit(Box::new(Finding::new(codes::LIMIT, span, exceeded.message, help)))
+    })
+}
+
+impl<'a> Evaluator<'a> {
+    fn new(language: Language, means: Means<'a>) -> Self {
+        Self {
+            language,
+            variables: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            scopes: Vec::new(),
+            limits: Limits::default(),
+            means,
+            findings: Vec::new(),
+            incomplete: false,
+        }
+    }
+
+    fn report(&mut self, fault: Fault) {
+        match fault {
+            Fault::Known => {}
+            Fault::Wrong(finding) | Fault::Limit(finding) => self.findings.push(*finding),
+        }
+    }
+
+    fn gives_up(&self) -> bool {
+        self.findings.len() >= MAX_FINDINGS
+    }
+
+    /// The value as readers of the tree see it; items of lists and maps keep their own places.
+    pub(crate) fn resolve(&mut self, expr: &Expr) -> Value {
+        let span = expr.span;
+        if self.gives_up() {
+            return Value { kind: Kind::Invalid, span };
+        }
+        let kind = match &expr.node {
+            Node::List(items) => Ok(Kind::List(items.iter().map(|item| self.resolve(item)).collect())),
+            Node::Object(items) => self.resolve_object(items),
+            _ => self.eval(expr).and_then(|value| self.plain(&value, span)),
+        };
+        let kind = kind.unwrap_or_else(|fault| {
+            self.report(fault);
+            Kind::Invalid
+        });
+        Value { kind, span }
+    }
+
+    fn resolve_object(&mut self, items: &[(Key, Expr)]) -> Evaluated<Kind> {
+        let mut found: Vec<Attribute> = Vec::with_capacity(items.len());
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        for (key, value) in items {
+            let name = match key {
+                Key::Name(name) => name.clone(),
+                Key::Computed(key) => Name { text: self.key(key)?.to_string(), span: key.span },
+            };
+            let value = self.resolve(value);
+            // The last one wins, as it does in JSON.
+            match places.get(&name.text) {
+                Some(place) => found[*place] = Attribute { name, value },
+                None => {
+                    places.insert(name.text.clone(), found.len());
+                    found.push(Attribute { name, value });
+                }
+            }
+        }
+        Ok(Kind::Object(found))
+    }
+
+    /// Counts against what may end up in the job.
+    fn plain(&mut self, value: &Val, span: Span) -> Evaluated<Kind> {
+        within(span, self.limits.make(value.weight()))?;
+        Ok(plain(value, span))
+    }
+
+    /// A new value, which counts.
+    fn keep(&mut self, value: Val, span: Span) -> Evaluated<Val> {
+        let new = match &value {
+            Val::Text(text) => text.len(),
+            Val::List(list) => list.items.len() * 32,
+            Val::Object(object) => object.items.len() * 64,
+            _ => 0,
+        };
+        within(span, self.limits.make(new.min(MAX_WEIGHT)))?;
+        if value.weight() > MAX_WEIGHT || value.depth() > MAX_DEPTH {
+            let message = if value.depth() > MAX_DEPTH {
+                format!("lists and maps of the value are nested more than {MAX_DEPTH} deep")
+            } else {
+                format!("the value would have more than {} MiB", MAX_WEIGHT >> 20)
+            };
+            return within(span, Err(Exceeded { message }));
+        }
+        Ok(value)
+    }
+
+    pub(crate) fn eval(&mut self, expr: &Expr) -> Evaluated<Val> {
+        let span = expr.span;
+        within(span, self.limits.work(8))?;
+        match &expr.node {
+            Node::Null => Ok(Val::Null),
+            Node::Bool(value) => Ok(Val::Bool(*value)),
+            Node::Int(value) => Ok(Val::Int(*value)),
+            Node::Float(value) => Ok(Val::Float(*value)),
+            Node::Text(text) => self.keep(Val::text(text), span),
+            Node::Template(parts) => self.template(parts, span),
+            Node::List(items) => {
+                let items = items.iter().map(|item| self.eval(item)).collect::<Evaluated<Vec<_>>>()?;
+                self.keep(Val::list(items), span)
+            }
+            Node::Object(items) => self.object(items, span),
+            Node::Name(_) | Node::Get(..) | Node::Index(..) => self.traversal(expr),
+            Node::Splat(source, steps) => self.splat(source, steps, span),
+            Node::Call { name, args, expand } => self.call(name, args, *expand, span),
+            Node::Unary(operator, operand) => self.unary(*operator, operand),
+            Node::Binary(operator, left, right) => self.binary(*operator, left, right, span),
+            Node::Conditional(parts) => {
+                let [condition, yes, no] = parts.as_ref();
+                if self.truth(condition, "the condition")? { self.eval(yes) } else { self.eval(no) }
+            }
+            Node::For(parts) => self.for_loop(parts, span),
+        }
+    }
+
+    fn object(&mut self, items: &[(Key, Expr)], span: Span) -> Evaluated<Val> {
+        let mut found = BTreeMap::new();
+        for (key, value) in items {
+            let key = match key {
+                Key::Name(name) => Rc::from(name.text.as_str()),
+                Key::Computed(key) => self.key(key)?,
+            };
+            let value = self.eval(value)?;
+            found.insert(key, value);
+        }
+        self.keep(Val::object(found), span)
+    }
+
+    /// A name of an entry.
+    fn key(&mut self, expr: &Expr) -> Evaluated<Rc<str>> {
+        let value = self.operand(expr)?;
+        match value.to_text() {
+            Some(text) => Ok(text),
+            None => wrong(expr.span, format!("a name in a map must be text, found {}", value.describe()), ""),
+        }
+    }
+
+    /// The names that stand for something here.
+    fn bound(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(|(name, _)| name.as_str())
+    }
+
+    fn scoped(&self, name: &str) -> Option<&Val> {
+        self.scopes.iter().rev().find(|(bound, _)| bound == name).map(|(_, value)| value)
+    }
+
+    /// The first name of `a.b[c].d` if it is of the run time.
+    fn runtime_root<'e>(&self, expr: &'e Expr) -> Option<&'e str> {
+        match &expr.node {
+            Node::Name(name) => {
+                let ours = matches!(name.as_str(), "var" | "local") || self.scoped(name).is_some();
+                (!ours).then_some(name)
+            }
+            Node::Get(source, _) | Node::Index(source, _) => self.runtime_root(source),
+            _ => None,
+        }
+    }
+
+    /// The value of something that is computed with.
+    fn operand(&mut self, expr: &Expr) -> Evaluated<Val> {
+        if self.runtime_root(expr).is_some() {
+            let name = self.render(expr)?;
+            return wrong(
+                expr.span,
+                format!("`{name}` is known at run time only; nothing can be worked out from it here"),
+                format!("use it as it is, as \"${{{name}}}\", or use a variable"),
+            );
+        }
+        self.eval(expr)
+    }
+
+    fn traversal(&mut self, expr: &Expr) -> Evaluated<Val> {
+        if let Some(root) = self.runtime_root(expr) {
+            return self.runtime(root, expr);
+        }
+        match &expr.node {
+            Node::Name(name) => match self.scoped(name) {
+                Some(value) => Ok(value.clone()),
+                None => {
+                    wrong(expr.span, format!("`{name}` alone is not a value"), format!("write `{name}.name`"))
+                }
+            },
+            Node::Get(source, name) => match &source.node {
+                Node::Name(root) if self.scoped(root).is_none() => self.named(root, &name.text, expr.span),
+                _ => {
+                    let value = self.eval(source)?;
+                    self.get(&value, &name.text, expr.span)
+                }
+            },
+            Node::Index(source, key) => {
+                let key = self.operand(key)?;
+                match &source.node {
+                    Node::Name(root) if self.scoped(root).is_none() => {
+                        let name = key.to_text().unwrap_or_default();
+                        self.named(root, &name, expr.span)
+                    }
+                    _ => {
+                        let value = self.eval(source)?;
+                        self.index(&value, &key, expr.span)
+                    }
+                }
+            }
+            _ => self.eval(expr),
+        }
+    }
+
+    /// `var.name`, `local.name`
+    fn named(&mut self, root: &str, name: &str, span: Span) -> Evaluated<Val> {
+        if self.language != Language::Job {
+            let what = if self.language == Language::Values { "values of variables" } else { "this file" };
+            return wrong(span, format!("`{root}.{name}` means nothing in {what}"), "write the value itself");
+        }
+        let (known, what) =
+            if root == "var" { (&self.variables, "variable") } else { (&self.locals, "local value") };
+        match known.get(name) {
+            Some(Some(value)) => Ok(value.clone()),
+            Some(None) => Err(Fault::Known),
+            None => {
+                let names: Vec<&str> = known.keys().map(String::as_str).collect();
+                let help = match (nearest(name, &names), root) {
+                    (Some(near), _) => format!("did you mean `{root}.{near}`?"),
+                    (None, "var") => format!("declare it: `variable \"{name}\" {{ }}` outside of the job"),
+                    (None, _) => format!("set it: `locals {{ {name} = .. }}` outside of the job"),
+                };
+                let message = format!("there is no {what} `{name}`");
+                Err(Fault::Wrong(Box::new(Finding::new(codes::VARIABLE, span, message, help))))
+            }
+        }
+    }
+
+    /// What is known at run time stays as it is.
+    fn runtime(&mut self, root: &str, expr: &Expr) -> Evaluated<Val> {
+        let known =
+            RUNTIME.iter().any(|known| root == *known || (known.ends_with('_') && root.starts_with(known)));
+        let text = self.render(expr)?;
+        if known && text != root || root.starts_with("NOMAD_") {
+            return self.keep(Val::text(format!("${{{text}}}")), expr.span);
+        }
+        let help = if text.contains('.') || text.contains('[') {
+            format!("write \"${{{text}}}\" for a value that is known at run time")
+        } else {
+            format!("put text between double quotes: \"{text}\"")
+        };
+        wrong(expr.span, format!("`{text}` is not a value"), help)
+    }
+
+    /// `attr.kernel.name`, as the run time reads it.
+    fn render(&mut self, expr: &Expr) -> Evaluated<String> {
+        Ok(match &expr.node {
+            Node::Name(name) => name.clone(),
+            Node::Get(source, name) => format!("{}.{}", self.render(source)?, name.text),
+            Node::Index(source, key) => {
+                let key = self.operand(key)?;
+                let source = self.render(source)?;
+                match &key {
+                    Val::Int(at) => format!("{source}[{at}]"),
+                    _ => format!("{source}[\"{}\"]", key.to_text().unwrap_or_default()),
+                }
+            }
+            _ => String::new(),
+        })
+    }
+
+    fn get(&mut self, value: &Val, name: &str, span: Span) -> Evaluated<Val> {
+        match value {
+            Val::Object(object) => match object.items.get(name) {
+                Some(found) => Ok(found.clone()),
+                None => {
+                    let names: Vec<&str> = object.items.keys().map(AsRef::as_ref).take(50).collect();
+                    let help = match nearest(name, &names) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None if names.is_empty() => String::from("the map is empty"),
+                        None => format!("it has {}", crate::syntax::shorten(&names.join(", "))),
+                    };
+                    wrong(span, format!("the map has no `{name}`"), help)
+                }
+            },
+            Val::List(_) => wrong(
+                span,
+                format!("a list has no `{name}`"),
+                format!("write `[0].{name}` for one item, `[*].{name}` for all"),
+            ),
+            _ => wrong(span, format!("{} has no `{name}`", value.describe()), ""),
+        }
+    }
+
+    fn index(&mut self, value: &Val, key: &Val, span: Span) -> Evaluated<Val> {
+        match value {
+            Val::Object(_) => match key.to_text() {
+                Some(name) => self.get(value, &name, span),
+                None => wrong(span, format!("a name must be text, found {}", key.describe()), ""),
+            },
+            Val::List(list) => {
+                let Some(at) = key.to_int() else {
+                    let message =
+                        format!("the index of a list must be a whole number, found {}", key.describe());
+                    return wrong(span, message, "");
+                };
+                match usize::try_from(at).ok().and_then(|at| list.items.get(at)) {
+                    Some(found) => Ok(found.clone()),
+                    None => {
+                        let message = format!("the list has {} items, and none at {at}", list.items.len());
+                        wrong(span, message, "the first item is at 0")
+                    }
+                }
+            }
+            _ => wrong(span, format!("{} has no items", value.describe()), ""),
+        }
+    }
+
+    fn splat(&mut self, source: &Expr, steps: &[Step], span: Span) -> Evaluated<Val> {
+        let items = match self.operand(source)? {
+            Val::Null => Vec::new(),
+            Val::List(list) => list.items.clone(),
+            other => vec![other],
+        };
+        let mut found = Vec::with_capacity(items.len());
+        for mut item in items {
+            within(span, self.limits.work(8))?;
+            for step in steps {
+                item = match step {
+                    Step::Get(name) => self.get(&item, &name.text, name.span)?,
+                    Step::Index(key) => {
+                        let key = self.operand(key)?;
+                        self.index(&item, &key, span)?
+                    }
+                };
+            }
+            found.push(item);
+        }
+        self.keep(Val::list(found), span)
+    }
+
+    /// Keys and values of a list or map.
+    fn entries(&mut self, source: &Expr) -> Evaluated<Vec<(Val, Val)>> {
+        let value = self.operand(source)?;
+        let entries: Vec<(Val, Val)> = match &value {
+            Val::List(list) => {
+                let numbered = list.items.iter().enumerate();
+                numbered
+                    .map(|(at, item)| (Val::Int(i64::try_from(at).unwrap_or(i64::MAX)), item.clone()))
+                    .collect()
+            }
+            Val::Object(object) => {
+                object.items.iter().map(|(name, item)| (Val::Text(name.clone()), item.clone())).collect()
+            }
+            _ => {
+                let message = format!("expected a list or a map to go through, found {}", value.describe());
+                return wrong(source.span, message, "write `[..]` around a single value");
+            }
+        };
+        within(source.span, self.limits.work(entries.len() * 16))?;
+        Ok(entries)
+    }
+
+    /// Runs `body` with the names of a loop.
+    fn bind<T>(
+        &mut self,
+        names: (&Option<String>, &str),
+        entry: (Val, Val),
+        body: impl FnOnce(&mut Self) -> Evaluated<T>,
+    ) -> Evaluated<T> {
+        let outer = self.scopes.len();
+        if let Some(key) = names.0 {
+            self.scopes.push((key.clone(), entry.0));
+        }
+        self.scopes.push((names.1.to_owned(), entry.1));
+        let result = body(self);
+        self.scopes.truncate(outer);
+        result
+    }
+
+    fn for_loop(&mut self, parts: &For, span: Span) -> Evaluated<Val> {
+        let mut list = Vec::new();
+        let mut map: BTreeMap<Rc<str>, Vec<Val>> = BTreeMap::new();
+        for entry in self.entries(&parts.source)? {
+            let made = self.bind((&parts.key, &parts.value), entry, |eval| {
+                if let Some(condition) = &parts.condition
+                    && !eval.truth(condition, "the condition")?
+                {
+                    return Ok(None);
+                }
+                let key = parts.result_key.as_ref().map(|key| eval.key(key)).transpose()?;
+                Ok(Some((key, eval.eval(&parts.result)?)))
+            })?;
+            // What piles up counts before the whole exists.
+            within(span, self.limits.make(if made.is_some() { 32 } else { 0 }))?;
+            match made {
+                None => {}
+                Some((None, value)) => list.push(value),
+                Some((Some(key), value)) => {
+                    let values = map.entry(key.clone()).or_default();
+                    if !values.is_empty() && !parts.grouped {
+                        return wrong(
+                            span,
+                            format!("two entries of the map have the name \"{key}\""),
+                            "write `...` behind the value to gather both in a list",
+                        );
+                    }
+                    values.push(value);
+                }
+            }
+        }
+        let single = |mut values: Vec<Val>| values.pop().unwrap_or(Val::Null);
+        let value = match (&parts.result_key, parts.grouped) {
+            (None, _) => Val::list(list),
+            (Some(_), true) => {
+                Val::object(map.into_iter().map(|(key, values)| (key, Val::list(values))).collect())
+            }
+            (Some(_), false) => {
+                Val::object(map.into_iter().map(|(key, values)| (key, single(values))).collect())
+            }
+        };
+        self.keep(value, span)
+    }
+
+    fn call(&mut self, name: &Name, args: &[Expr], expand: bool, span: Span) -> Evaluated<Val> {
+        if self.language == Language::Settings {
+            return wrong(
+                name.span,
+                format!("there are no functions in this file, found `{}(..)`", name.text),
+                "write the resulting value here",
+            );
+        }
+        match name.text.as_str() {
+            "try" => return self.first_that_works(args, span),
+            "can" => return self.works(args, span),
+            "convert" => return self.convert(args, span),
+            _ => {}
+        }
+        let function = match functions::find(&name.text) {
+            Ok(function) => function,
+            Err(help) => return wrong(name.span, format!("there is no function `{}`", name.text), help),
+        };
+        let mut values = args.iter().map(|arg| self.operand(arg)).collect::<Evaluated<Vec<_>>>()?;
+        if expand {
+            match values.pop() {
+                Some(Val::List(list)) => values.extend(list.items.iter().cloned()),
+                other => {
+                    let found =
+                        other.map_or_else(String::new, |value| format!(", found {}", value.describe()));
+                    let last = args.last().map_or(span, |arg| arg.span);
+                    return wrong(last, format!("`...` stands behind a list{found}"), "");
+                }
+            }
+        }
+        let work = values.iter().map(Val::weight).fold(64, usize::saturating_add);
+        within(span, self.limits.work(work))?;
+        let result = function.run(&values, &mut self.limits, &mut self.means);
+        result
+            .map_err(|refusal| refused(refusal, &name.text, args, span))
+            .and_then(|value| self.keep(value, span))
+    }
+
+    /// `try(a, b)`
+    fn first_that_works(&mut self, args: &[Expr], span: Span) -> Evaluated<Val> {
+        let mut last = None;
+        for arg in args {
+            match self.operand(arg) {
+                Ok(value) => return Ok(value),
+                Err(Fault::Wrong(finding)) => last = Some(finding),
+                Err(other) => return Err(other),
+            }
+        }
+        match last {
+            Some(mut finding) => {
+                finding.message = format!("no argument of `try` has a value; the last: {}", finding.message);
+                Err(Fault::Wrong(finding))
+            }
+            None => wrong(span, "`try` needs an argument", ""),
+        }
+    }
+
+    /// `can(a)`
+    fn works(&mut self, args: &[Expr], span: Span) -> Evaluated<Val> {
+        let [arg] = args else { return wrong(span, "`can` takes one argument", "") };
+        match self.operand(arg) {
+            Ok(_) => Ok(Val::Bool(true)),
+            Err(Fault::Wrong(_)) => Ok(Val::Bool(false)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// `convert(value, type)`
+    fn convert(&mut self, args: &[Expr], span: Span) -> Evaluated<Val> {
+        let [value, wanted] = args else {
+            return wrong(span, "`convert` takes a value and a type", "write `convert(value, list(string))`");
+        };
+        let wanted = types::Type::read(wanted).map_err(Fault::Wrong)?;
+        let found = self.operand(value)?;
+        within(span, self.limits.work(found.weight()))?;
+        match wanted.convert(&found) {
+            Ok(converted) => self.keep(converted, span),
+            Err(reason) => wrong(value.span, reason, ""),
+        }
+    }
+}
+
+fn refused(refusal: Refusal, name: &str, args: &[Expr], span: Span) -> Fault {
+    let place = refusal.argument.and_then(|at| args.get(at)).map_or(span, |arg| arg.span);
+    let message = format!("`{name}`: {}", refusal.message);
+    if refusal.is_limit {
+        return Fault::Limit(Box::new(Finding::new(codes::LIMIT, place, message, refusal.help)));
+    }
+    Fault::Wrong(Box::new(Finding::new(codes::EXPRESSION, place, message, refusal.help)))
+}
+
+/// All parts stand where the expression stands.
+fn plain(value: &Val, span: Span) -> Kind {
+    match value {
+        Val::Null => Kind::Null,
+        Val::Bool(value) => Kind::Bool(*value),
+        Val::Int(value) => Kind::Int(*value),
+        Val::Float(value) => Kind::Float(*value),
+        Val::Text(text) => Kind::Text(text.to_string()),
+        Val::List(list) => {
+            Kind::List(list.items.iter().map(|item| Value { kind: plain(item, span), span }).collect())
+        }
+        Val::Object(object) => Kind::Object(
+            object
+                .items
+                .iter()
+                .map(|(name, item)| Attribute {
+                    name: Name { text: name.to_string(), span },
+                    value: Value { kind: plain(item, span), span },
+                })
+                .collect(),
+        ),
+    }
+}
