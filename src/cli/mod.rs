@@ -29,6 +29,7 @@ mod consul_cluster; // Consul's join, leave, force-leave, operator
 mod deployment; // deployment list, deployment status
 mod eval; // eval list, eval status
 mod explain; // explain: error codes, and why things are as they are
+mod job_disk; // files that job files name
 mod job_file; // job init, job validate
 mod job_read; // job inspect, job history
 mod job_run; // job run

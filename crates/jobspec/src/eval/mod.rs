@@ -621,3 +621,18 @@ fn plain(value: &Val, span: Span) -> Kind {
         ),
     }
 }
+
+/// The value of an expression in JSON, for tests of functions and operators.
+#[cfg(test)]
+pub(crate) fn in_json(text: &str, means: Means<'_>) -> Result<String, String> {
+    let expr = crate::syntax::parse_value(text).map_err(|findings| findings[0].message.clone())?;
+    let mut evaluator = Evaluator::new(Language::Job, means);
+    let name = Name { text: String::from("jsonencode"), span: Span::default() };
+    evaluator
+        .call(&name, &[expr], false, Span::default())
+        .map(|value| value.to_text().unwrap_or_default().to_string())
+        .map_err(|fault| match fault {
+            Fault::Known => String::from("known"),
+            Fault::Wrong(finding) | Fault::Limit(finding) => finding.message,
+        })
+}

@@ -63,7 +63,8 @@ fn body(items: Vec<(Key, Expr)>, findings: &mut Vec<Finding>) -> Body<Expr> {
                 continue;
             }
         };
-        if NAMED.contains(&name.text.as_str()) {
+        // `port` is a block in a network, and text in a service.
+        if NAMED.contains(&name.text.as_str()) && objects(&value) {
             named(&name, value, &mut body, findings);
         } else if PLAIN.contains(&name.text.as_str()) && objects(&value) {
             for object in each(value) {
@@ -79,23 +80,12 @@ fn body(items: Vec<(Key, Expr)>, findings: &mut Vec<Finding>) -> Body<Expr> {
 
 /// `"task": {"a": {..}, "b": [{..}, {..}]}`
 fn named(kind: &Name, value: Expr, body: &mut Body<Expr>, findings: &mut Vec<Finding>) {
-    let mut refuse = |value: &Expr, labelled: bool| {
+    let mut refuse = |value: &Expr| {
         let kind = &kind.text;
-        let message = if labelled {
-            format!("the content of `{kind}` must be an object")
-        } else {
-            format!("`{kind}` must be an object whose keys are names")
-        };
-        findings.push(Finding::new(
-            codes::JSON,
-            value.span,
-            message,
-            format!("write {{\"{kind}\": {{\"name\": {{ .. }}}}}}"),
-        ));
+        let help = format!("write {{\"{kind}\": {{\"name\": {{ .. }}}}}}");
+        let message = format!("the content of `{kind}` must be an object");
+        findings.push(Finding::new(codes::JSON, value.span, message, help));
     };
-    if !objects(&value) {
-        return refuse(&value, false);
-    }
     let mut found = Vec::new();
     for entries in each(value) {
         for (key, content) in entries {
@@ -104,7 +94,7 @@ fn named(kind: &Name, value: Expr, body: &mut Body<Expr>, findings: &mut Vec<Fin
                 Key::Name(label) if objects(&content) => {
                     found.extend(each(content).into_iter().map(|object| (label.clone(), object)));
                 }
-                _ => refuse(&content, true),
+                _ => refuse(&content),
             }
         }
     }

@@ -120,8 +120,12 @@ impl Reader<'_, '_> {
                 self.begin_line();
             }
             _ => {
-                self.push(letter.encode_utf8(&mut [0; 4]));
-                self.parser.at += letter.len_utf8();
+                let special = |letter: char| matches!(letter, '$' | '%' | '\\' | '\n' | '\r');
+                let first = letter.len_utf8();
+                let length = first + rest[first..].find(special).unwrap_or(rest.len() - first);
+                let text = rest[..length].to_owned();
+                self.push(&text);
+                self.parser.at += length;
             }
         }
     }
@@ -346,9 +350,13 @@ fn speaks_to_us(text: &str) -> bool {
     false
 }
 
+/// What stands in `${ }` on one line. It is looked through for its end from each place where it might begin.
+const MAX_LENGTH: usize = 4096;
+
 /// Bytes from `${` to its `}`, both included. Braces and quotes inside may nest.
 pub(super) fn interpolation_length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
+    let bytes = &bytes[..bytes.len().min(MAX_LENGTH)];
     let mut braces = 0_usize;
     let mut quoted = false;
     let mut at = 0;

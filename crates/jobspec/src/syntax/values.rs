@@ -51,12 +51,10 @@ impl Parser<'_> {
         let start = self.at;
         self.at += 1;
         self.open_values += 1;
-        self.descend()?;
         let mut items = Vec::new();
         if self.loops() {
             let value = self.for_expression(start, false)?;
             self.open_values -= 1;
-            self.depth -= 1;
             return Ok(value);
         }
         loop {
@@ -83,7 +81,6 @@ impl Parser<'_> {
             }
         }
         self.open_values -= 1;
-        self.depth -= 1;
         self.make(Node::List(items), start)
     }
 
@@ -91,12 +88,10 @@ impl Parser<'_> {
         let start = self.at;
         self.at += 1;
         self.open_values += 1;
-        self.descend()?;
         let mut items: Vec<(Key, Expr)> = Vec::new();
         if self.loops() {
             let value = self.for_expression(start, true)?;
             self.open_values -= 1;
-            self.depth -= 1;
             return Ok(value);
         }
         loop {
@@ -135,7 +130,6 @@ impl Parser<'_> {
             items.push((key, self.value()?));
         }
         self.open_values -= 1;
-        self.depth -= 1;
         self.make(Node::Object(items), start)
     }
 

@@ -4,6 +4,7 @@ mod bad; // every kind of refusal, word for word
 mod bad_input; // what costs much, and numbers without sense
 mod good; // files that parse, and what they mean
 mod house; // codes and pages in step, no panics
+mod language; // what is written in one way means the same in another
 
 use model::Job;
 
