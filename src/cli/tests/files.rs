@@ -78,7 +78,7 @@ fn variables_come_from_everywhere_and_the_strongest_wins() {
         (group["Count"].clone(), group["Tasks"][0]["Config"].clone())
     };
     let (count, config) = output(&["-var", "image=c"]);
-    assert_eq!((count, config), (json!(9), json!({ "image": "c:v1", "args": [80, 81] })));
+    assert_eq!((count, config), (json!(9), json!({ "image": "c:v1", "args": ["80", "81"] })));
     let (count, config) = output(&["-var-file", &first, "-var-file", &second]);
     assert_eq!((count, &config["image"]), (json!(2), &json!("b:v1")));
     let (count, config) =

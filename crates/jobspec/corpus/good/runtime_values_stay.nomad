@@ -5,7 +5,7 @@ job "j" {
   }
   constraint {
     attribute = attr.cpu.arch
-    operator  = "regexp"
+    operator  = "!="
     value     = "${meta.wanted}"
   }
   constraint {

@@ -224,7 +224,8 @@ impl Evaluator<'_> {
             return None;
         }
         let Some(given) = given else {
-            if variable.default.is_none() {
+            // What is wrong with the values from outside may be why there is none.
+            if variable.default.is_none() && sheets.iter().all(|sheet| sheet.findings.is_empty()) {
                 let message = format!("the variable `{name}` has no value");
                 let help = format!(
                     "give it a `default`, run with `-var {name}=..`, or set NOMAD_VAR_{name} in the environment"

@@ -153,11 +153,13 @@ impl Function {
     ) -> Result<Val, Refusal> {
         if args.len() < self.min || args.len() > self.max {
             let wanted = match (self.min, self.max) {
+                (0, 0) => String::from("no"),
                 (min, max) if min == max => min.to_string(),
                 (min, ANY) => format!("at least {min}"),
                 (min, max) => format!("{min} to {max}"),
             };
-            return Err(Refusal::new(format!("takes {wanted} arguments, found {}", args.len())));
+            let plural = if wanted.ends_with('1') { "" } else { "s" };
+            return Err(Refusal::new(format!("takes {wanted} argument{plural}, found {}", args.len())));
         }
         (self.run)(&mut Call { args, limits, means })
     }

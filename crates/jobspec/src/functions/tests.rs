@@ -87,7 +87,7 @@ fn numbers() {
     ]);
     refuse(&[
         ("abs(\"x\")", "argument 1 must be a number, found \"x\""),
-        ("abs()", "takes 1 arguments, found 0"),
+        ("abs()", "takes 1 argument, found 0"),
         ("log(0, 2)", "too large"),
         ("parseint(\"12\", 2)", "not a whole number in base 2"),
         ("parseint(\"1\", 99)", "between 2 and 36"),

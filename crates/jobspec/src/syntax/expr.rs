@@ -131,6 +131,73 @@ impl Expr {
     }
 }
 
+/// Gives all parts of an expression the same place: that of the text that they were read from.
+pub(super) fn move_to(expr: &mut Expr, span: Span) {
+    expr.span = span;
+    match &mut expr.node {
+        Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Text(_) | Node::Name(_) => {}
+        Node::Template(parts) => move_parts_to(parts, span),
+        Node::List(items) => items.iter_mut().for_each(|item| move_to(item, span)),
+        Node::Object(items) => {
+            for (key, value) in items {
+                match key {
+                    Key::Name(name) => name.span = span,
+                    Key::Computed(key) => move_to(key, span),
+                }
+                move_to(value, span);
+            }
+        }
+        Node::Get(source, name) => {
+            name.span = span;
+            move_to(source, span);
+        }
+        Node::Unary(_, source) => move_to(source, span),
+        Node::Index(left, right) | Node::Binary(_, left, right) => {
+            move_to(left, span);
+            move_to(right, span);
+        }
+        Node::Splat(source, steps) => {
+            move_to(source, span);
+            for step in steps {
+                match step {
+                    Step::Get(name) => name.span = span,
+                    Step::Index(key) => move_to(key, span),
+                }
+            }
+        }
+        Node::Call { name, args, .. } => {
+            name.span = span;
+            args.iter_mut().for_each(|arg| move_to(arg, span));
+        }
+        Node::Conditional(parts) => parts.iter_mut().for_each(|part| move_to(part, span)),
+        Node::For(parts) => {
+            let others = [&mut parts.source, &mut parts.result].into_iter();
+            others
+                .chain(&mut parts.result_key)
+                .chain(&mut parts.condition)
+                .for_each(|part| move_to(part, span));
+        }
+    }
+}
+
+pub(super) fn move_parts_to(parts: &mut [Part], span: Span) {
+    for part in parts {
+        match part {
+            Part::Literal(_) => {}
+            Part::Value { expr, .. } => move_to(expr, span),
+            Part::If { condition, yes, no } => {
+                move_to(condition, span);
+                move_parts_to(yes, span);
+                move_parts_to(no, span);
+            }
+            Part::For { source, body, .. } => {
+                move_to(source, span);
+                move_parts_to(body, span);
+            }
+        }
+    }
+}
+
 fn highest<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> u16 {
     exprs.into_iter().map(|expr| expr.height).max().unwrap_or(0)
 }

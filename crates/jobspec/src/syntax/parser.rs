@@ -55,6 +55,7 @@ pub(crate) fn parse_value(text: &str) -> Result<Expr, Vec<Finding>> {
 /// The entries of a file that is one JSON object.
 pub(crate) fn parse_object(text: &str) -> (Expr, Vec<Finding>, bool) {
     let mut parser = Parser::new(text);
+    parser.in_json = true;
     parser.skip(true);
     let mut object = Expr::leaf(Node::Object(Vec::new()), Span::default());
     match parser.value() {
@@ -85,6 +86,8 @@ pub(super) struct Parser<'a> {
     pub(super) lines_are_blanks: bool,
     /// This reader sees what stands in `${ }`: there are no comments and no heredocs.
     pub(super) inside_text: bool,
+    /// Texts are strings of JSON before they are texts of the language.
+    pub(super) in_json: bool,
     pub(super) findings: Vec<Finding>,
     broken: bool,
     /// The first block whose content does not stand to the right of it: it probably lacks its `}`.
@@ -122,6 +125,7 @@ impl<'a> Parser<'a> {
             open_values: 0,
             lines_are_blanks: false,
             inside_text: true,
+            in_json: false,
             findings: Vec::new(),
             broken: false,
             suspect: None,

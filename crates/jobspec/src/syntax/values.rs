@@ -1,12 +1,12 @@
 //! What expressions begin with: text, numbers, lists, maps.
 
 use super::{
-    expr::{Expr, Key, Node, Part},
+    expr::{Expr, Key, Node, Part, move_parts_to},
     parser::{Parser, Read, starts_word, wrong},
     template::{self, Style},
     tree::{Kind, Span},
 };
-use crate::codes;
+use crate::{codes, diagnostic::Finding};
 
 impl Parser<'_> {
     pub(super) fn primary(&mut self) -> Read<Expr> {
@@ -155,6 +155,9 @@ impl Parser<'_> {
     pub(super) fn quoted(&mut self) -> Read<Expr> {
         let start = self.at;
         let rest = self.rest();
+        if let Some((content, length)) = self.in_json.then(|| json_text(rest)).flatten() {
+            return self.quoted_in_json(&content, length);
+        }
         let Some(length) = quoted_length(rest) else {
             return wrong(
                 codes::TEXT,
@@ -165,6 +168,24 @@ impl Parser<'_> {
         };
         let parts = self.template(start + 1, start + length - 1, Style::Quoted)?;
         self.at = start + length;
+        self.make(text_of(parts), start)
+    }
+
+    /// In JSON the escapes of JSON are undone first; what is in the text then has no place of its own in the file.
+    fn quoted_in_json(&mut self, content: &str, length: usize) -> Read<Expr> {
+        let start = self.at;
+        let span = Span { start, end: start + length };
+        let mut inner = Parser::inside(content, 0, self.depth);
+        let mut parts = match inner.template(0, content.len(), Style::Heredoc { indent: 0 }) {
+            Ok(parts) => parts,
+            Err(mut finding) => {
+                finding.span = span;
+                return Err(finding);
+            }
+        };
+        move_parts_to(&mut parts, span);
+        self.findings.extend(inner.findings.into_iter().map(|finding| Finding { span, ..finding }));
+        self.at = span.end;
         self.make(text_of(parts), start)
     }
 
@@ -221,6 +242,18 @@ impl Parser<'_> {
         self.at = end;
         self.make(text_of(parts), start)
     }
+}
+
+/// The text of a JSON string at the start, and its bytes, if it has both escapes and something to evaluate.
+fn json_text(text: &str) -> Option<(String, usize)> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while *bytes.get(at)? != b'"' {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    let raw = &text[..at + 1];
+    let special = raw.contains('\\') && (raw.contains("${") || raw.contains("%{"));
+    special.then(|| serde_json::from_str(raw).ok()).flatten().map(|content| (content, at + 1))
 }
 
 /// Text without anything in it is a literal.
