@@ -3,11 +3,13 @@
 use std::{fs, io, io::Read, path::Path};
 
 use api::{Job, JobValidateRequest, JobValidateResponse};
+use jobspec::{Inputs, VarFile};
 
 use super::{
     Context, Tool,
     client::Client,
-    flags::{Flag, Flags, absent_switch, absent_text, ignored, switch},
+    flags::{Flag, Flags, absent_switch, absent_text, ignored, switch, text},
+    job_disk::JobDisk,
     output::{Failure, Outcome},
 };
 
@@ -22,22 +24,57 @@ pub(super) const VALIDATE_FLAGS: &[Flag] = &[
     switch("json", "The file is JSON, as the HTTP API takes it."),
     ignored("vault-token"),
     absent_text("vault-namespace"),
-    absent_text("var"),
-    absent_text("var-file"),
+    VAR,
+    VAR_FILE,
+    STRICT,
 ];
+
+/// Flags that [`read`] obeys, for every command that reads job files.
+pub(super) const VAR: Flag =
+    text("var", "name=value", "A value for a variable of the job file; may be repeated, and the last wins.");
+pub(super) const VAR_FILE: Flag =
+    text("var-file", "path", "A file of values for variables, `name = value` lines; may be repeated.");
+pub(super) const STRICT: Flag =
+    switch("hcl2-strict", "Refuse values for variables that the job file does not declare. Default: true.");
 
 /// A job file larger than this is none.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Reads a job file (`-`: standard input) and returns the job and the warnings.
-pub(super) fn read(ctx: &mut Context<'_>, path: &str) -> Result<(Job, Vec<String>), Failure> {
+/// Reads a job file (`-`: standard input) with the variables of the flags and of the environment, and returns the
+/// job and the warnings.
+pub(super) fn read(ctx: &mut Context<'_>, path: &str, flags: &Flags) -> Result<(Job, Vec<String>), Failure> {
     let source = read_text(ctx, path)?;
-    let parsed = jobspec::parse(shown_name(path), &source).map_err(|diagnostics| {
+    let disk = JobDisk::new(path, ctx.env.get("HOME"));
+    let inputs = inputs(ctx, flags, &disk)?;
+    let parsed = jobspec::parse_with(shown_name(path), &source, &inputs).map_err(|diagnostics| {
         Failure::message(format!(
             "Error getting job struct: Error parsing job file from {path}:\n{diagnostics}"
         ))
     })?;
     Ok((Job::from(&parsed.job), parsed.warnings))
+}
+
+/// What a job file is given from outside.
+fn inputs<'d>(ctx: &mut Context<'_>, flags: &Flags, disk: &'d JobDisk) -> Result<Inputs<'d>, Failure> {
+    let named = |(name, value): (&String, &String)| {
+        Some((name.strip_prefix("NOMAD_VAR_")?.to_owned(), value.clone()))
+    };
+    let environment = ctx.env.iter().filter_map(named).collect();
+    let mut files = Vec::new();
+    for path in flags.all("var-file") {
+        files.push(VarFile { name: shown_name(path).to_owned(), text: read_text(ctx, path)? });
+    }
+    let mut assignments = Vec::new();
+    for given in flags.all("var") {
+        match given.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => {
+                assignments.push((name.trim().to_owned(), value.to_owned()));
+            }
+            _ => return Err(Failure::usage(format!("-var takes name=value, found {given:?}"))),
+        }
+    }
+    let strict = flags.text("hcl2-strict") != Some("false");
+    Ok(Inputs { environment, files, assignments, strict, disk: Some(disk), seed: Some(rand::random()) })
 }
 
 /// Reads a job in the form of the HTTP API, with or without `{"Job": ..}` around it.
@@ -126,7 +163,7 @@ pub(super) fn validate(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         return Err(Failure::usage("This command takes one argument: <path>"));
     };
     let (job, mut warnings) =
-        if flags.on("json") { (read_json(ctx, path)?, Vec::new()) } else { read(ctx, path)? };
+        if flags.on("json") { (read_json(ctx, path)?, Vec::new()) } else { read(ctx, path, flags)? };
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     let request =
         JobValidateRequest { region: job.region.clone(), namespace: job.namespace.clone(), job: Some(job) };

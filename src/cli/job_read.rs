@@ -18,7 +18,7 @@ pub(super) const INSPECT_FLAGS: &[Flag] = &[
     number("version", "Show that version."),
     switch("json", "Print JSON (as always)."),
     absent_text("t"),
-    absent_switch("hcl"),
+    switch("hcl", "Print the job as a job file."),
     absent_switch("with-vars"),
 ];
 
@@ -44,6 +44,12 @@ pub(super) fn inspect(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
             .get(&format!("/v1/job/{}", element(&id)), &[])
             .map_err(|error| error.while_doing("inspecting job"))?,
     };
+    if flags.on("hcl") {
+        let job =
+            job.into_model().map_err(|refused| Failure::message(format!("Error reading job: {refused}")))?;
+        ctx.output.line(jobspec::write(&job).trim_end())?;
+        return Ok(0);
+    }
     ctx.output.line(json(&serde_json::json!({ "Job": job })))?;
     Ok(0)
 }

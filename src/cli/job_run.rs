@@ -30,8 +30,9 @@ pub(super) const FLAGS: &[Flag] = &[
     absent_switch("preserve-resources"),
     absent_text("consul-namespace"),
     absent_text("vault-namespace"),
-    absent_text("var"),
-    absent_text("var-file"),
+    job_file::VAR,
+    job_file::VAR_FILE,
+    job_file::STRICT,
 ];
 
 pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
@@ -41,7 +42,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let (job, warnings) = if flags.on("json") {
         (job_file::read_json(ctx, path)?, Vec::new())
     } else {
-        job_file::read(ctx, path)?
+        job_file::read(ctx, path, flags)?
     };
     if flags.on("output") {
         ctx.output.line(json(&Body { job: &job }))?;

@@ -30,6 +30,7 @@ mod deployment; // deployment list, deployment status
 mod eval; // eval list, eval status
 mod explain; // explain: error codes, and why things are as they are
 mod job_children; // jobs that launch others, in `job status`
+mod job_disk; // files that job files name
 mod job_file; // job init, job validate
 mod job_launch; // dispatch, periodic force
 mod job_read; // job inspect, job history

@@ -88,8 +88,11 @@ pub(super) fn args(
     let mut jobs: Vec<(String, Job)> = Vec::new();
     for path in run {
         let is_json = Path::new(path).extension().is_some_and(|end| end == "json");
-        let (job, warnings) =
-            if is_json { (job_file::read_json(ctx, path)?, Vec::new()) } else { job_file::read(ctx, path)? };
+        let (job, warnings) = if is_json {
+            (job_file::read_json(ctx, path)?, Vec::new())
+        } else {
+            job_file::read(ctx, path, flags)?
+        };
         for warning in warnings {
             ctx.output.warn(format_args!("Job Warnings:\n{warning}\n"))?;
         }

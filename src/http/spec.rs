@@ -1,16 +1,18 @@
 //! Job files and the rules for jobs, as `jobspec` knows them.
 
 use api::JobsParseRequest;
+use jobspec::{Inputs, VarFile};
 use model::Job;
 
 use super::failure::Failure;
 
-/// Reads the text of a job file.
+/// Reads the text of a job file. Its functions see no files, and values of variables come with the request only.
 pub(super) fn parse(request: &JobsParseRequest) -> Result<Job, Failure> {
+    let mut inputs = Inputs { strict: false, seed: Some(rand::random()), ..Inputs::default() };
     if !request.variables.trim().is_empty() {
-        return Err(Failure::absent("Variables are not supported; write their values into the job file"));
+        inputs.files.push(VarFile { name: "variables".into(), text: request.variables.clone() });
     }
-    match jobspec::parse("job", &request.job_hcl) {
+    match jobspec::parse_with("job", &request.job_hcl, &inputs) {
         Ok(parsed) => Ok(parsed.job),
         Err(diagnostics) => Err(Failure::bad(format!("Failed to parse job: {diagnostics}"))),
     }

@@ -65,7 +65,7 @@ wire! {
     pub struct JobsParseRequest {
         #[serde(rename = "JobHCL")]
         pub job_hcl: String,
-        /// `name = value` lines.
+        /// Values for the variables of the job file: `name = value` lines.
         pub variables: String,
         pub canonicalize: bool,
     }

@@ -7,6 +7,7 @@ pub(crate) const EXPRESSION: &str = "T0104";
 pub(crate) const JSON: &str = "T0105";
 pub(crate) const REPEATED: &str = "T0106";
 pub(crate) const JOB_BLOCK: &str = "T0107";
+pub(crate) const VARIABLE: &str = "T0108";
 
 pub(crate) const UNKNOWN_NAME: &str = "T0201";
 pub(crate) const WRONG_TYPE: &str = "T0202";

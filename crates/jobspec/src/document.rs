@@ -4,6 +4,7 @@
 use crate::{
     codes,
     diagnostic::{Diagnostics, Finding, Source},
+    eval,
     syntax::{self, Body, Span},
 };
 
@@ -27,12 +28,11 @@ impl Document {
             let finding = Finding::new(codes::LIMIT, Span::default(), message, "split it into several files");
             return Err(source.diagnostics(vec![finding]));
         }
-        let json = text.trim_start_matches('\u{feff}').trim_start().starts_with('{');
-        let outcome = if json { syntax::parse_json(text) } else { syntax::parse(text) };
-        if outcome.findings.is_empty() {
-            Ok(Self { body: outcome.body, text: text.to_owned() })
+        let (body, findings) = if syntax::is_object(text) { object(text) } else { entries(text) };
+        if findings.is_empty() {
+            Ok(Self { body, text: text.to_owned() })
         } else {
-            Err(source.diagnostics(outcome.findings))
+            Err(source.diagnostics(findings))
         }
     }
 
@@ -40,6 +40,28 @@ impl Document {
     pub fn position(&self, offset: usize) -> (usize, usize) {
         Source::new("", &self.text).position(offset)
     }
+}
+
+fn entries(text: &str) -> (Body, Vec<Finding>) {
+    let mut outcome = syntax::parse(text);
+    if outcome.broken {
+        return (Body::default(), outcome.findings);
+    }
+    let (body, findings) = eval::settings(&outcome.body);
+    outcome.findings.extend(findings);
+    (body, outcome.findings)
+}
+
+/// What stands in the object counts as attributes.
+fn object(text: &str) -> (Body, Vec<Finding>) {
+    let (object, mut findings, broken) = syntax::parse_object(text);
+    let mut body = Body::default();
+    if !broken {
+        let (attributes, wrong) = eval::object_settings(&object);
+        body.attributes = attributes;
+        findings.extend(wrong);
+    }
+    (body, findings)
 }
 
 #[cfg(test)]

@@ -12,11 +12,14 @@ mod diagnostic; // messages with places
 mod document; // the language alone, for other files
 mod drivers; // settings of each driver
 pub mod duration; // "1h30m"
+mod eval; // expressions -> values
+mod functions; // `join(..)` and the others
 mod pages; // `explain`
 mod problem; // a broken rule
 mod suggest; // "did you mean ..?"
 mod syntax; // text -> tree
 mod validate; // rules
+mod write; // job -> text
 
 #[cfg(test)]
 mod tests;
@@ -24,10 +27,12 @@ mod tests;
 pub use canonical::canonicalize;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
+pub use eval::{Disk, Inputs, VarFile};
 pub use pages::explain;
 pub use problem::Problem;
 pub use syntax::{Attribute, Block, Body, Kind, Name, Span, Value};
 pub use validate::validate;
+pub use write::write;
 
 /// The job file that `troupe init` writes.
 pub const EXAMPLE: &str = include_str!("example.nomad");
@@ -40,45 +45,55 @@ pub struct Parsed {
     pub warnings: Vec<String>,
 }
 
-/// Reads a job file. `file_name` only appears in messages.
+/// Reads a job file that is given nothing from outside. `file_name` only appears in messages.
 ///
 /// # Errors
 ///
-/// All problems of the file: of its form first; if the form is right, of its names and values together with the
-/// broken rules.
+/// As [`parse_with`].
 pub fn parse(file_name: &str, source: &str) -> Result<Parsed, Diagnostics> {
+    parse_with(file_name, source, &Inputs::default())
+}
+
+/// Reads a job file, in HCL or, if it begins with `{`, in JSON.
+///
+/// # Errors
+///
+/// All problems of the file: of its form first; if the form is right, of its variables, names and values together
+/// with the broken rules. Problems of values from outside name where these come from.
+pub fn parse_with(file_name: &str, source: &str, inputs: &Inputs<'_>) -> Result<Parsed, Diagnostics> {
     let text = diagnostic::Source::new(file_name, source);
-    let refuse = |code, message: String, help: &str| {
-        Err(text.diagnostics(vec![diagnostic::Finding::new(code, syntax::Span::default(), message, help)]))
-    };
     if source.len() > syntax::MAX_BYTES {
         let message = format!("the file has {} bytes; at most {} are read", source.len(), syntax::MAX_BYTES);
-        return refuse(
-            codes::LIMIT,
-            message,
-            "fetch large data in the task instead of writing it into the job file",
-        );
+        let help = "fetch large data in the task instead of writing it into the job file";
+        let finding = diagnostic::Finding::new(codes::LIMIT, syntax::Span::default(), message, help);
+        return Err(text.diagnostics(vec![finding]));
     }
-    if source.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
-        let message = String::from("job files in JSON are not supported yet");
-        return refuse(codes::JSON, message, "write `job \"name\" { .. }`, or send the JSON to /v1/jobs");
-    }
-    let outcome = syntax::parse(source);
+    let outcome = if syntax::is_object(source) { syntax::job_file(source) } else { syntax::parse(source) };
     if outcome.broken {
         return Err(text.diagnostics(outcome.findings));
     }
+    let evaluated = eval::job_file(outcome.body, inputs);
     let mut decoder = decode::Decoder::default();
     decoder.findings = outcome.findings;
-    let Some(mut job) = decode::decode(&outcome.body, &mut decoder) else {
-        return Err(text.diagnostics(decoder.findings));
+    decoder.findings.extend(evaluated.findings);
+    let refuse = |findings| {
+        let mut all = evaluated.elsewhere.clone();
+        all.extend(text.diagnostics(findings).0);
+        Err(Diagnostics(all))
+    };
+    if evaluated.incomplete {
+        return refuse(decoder.findings);
+    }
+    let Some(mut job) = decode::decode(&evaluated.body, &mut decoder) else {
+        return refuse(decoder.findings);
     };
     canonicalize(&mut job);
     let broken: Vec<_> = validate(&job).into_iter().filter_map(|problem| decoder.locate(problem)).collect();
     decoder.findings.extend(broken);
     decoder.warn_about(&job);
-    if decoder.findings.is_empty() {
+    if decoder.findings.is_empty() && evaluated.elsewhere.is_empty() {
         Ok(Parsed { job, warnings: decoder.warnings(file_name, &text) })
     } else {
-        Err(text.diagnostics(decoder.findings))
+        refuse(decoder.findings)
     }
 }

@@ -8,7 +8,7 @@ pub fn explain(code: &str) -> Option<&'static str> {
     PAGES.iter().find(|(known, _)| *known == code).map(|(_, page)| *page)
 }
 
-const PAGES: [(&str, &str); 34] = [
+const PAGES: [(&str, &str); 35] = [
     (codes::SYNTAX, include_str!("pages/syntax.txt")),
     (codes::LIMIT, include_str!("pages/limit.txt")),
     (codes::TEXT, include_str!("pages/text.txt")),
@@ -16,6 +16,7 @@ const PAGES: [(&str, &str); 34] = [
     (codes::JSON, include_str!("pages/json.txt")),
     (codes::REPEATED, include_str!("pages/repeated.txt")),
     (codes::JOB_BLOCK, include_str!("pages/job_block.txt")),
+    (codes::VARIABLE, include_str!("pages/variable.txt")),
     (codes::UNKNOWN_NAME, include_str!("pages/unknown_name.txt")),
     (codes::WRONG_TYPE, include_str!("pages/wrong_type.txt")),
     (codes::OUT_OF_RANGE, include_str!("pages/out_of_range.txt")),

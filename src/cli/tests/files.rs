@@ -54,6 +54,57 @@ fn a_job_file_is_sent_as_a_job() {
 }
 
 #[test]
+fn variables_come_from_everywhere_and_the_strongest_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let declared = "variable \"count\" { default = 1 }\nvariable \"image\" { type = string }\nvariable \"ports\" {\n  \
+                    type = list(number)\n  default = []\n}\n";
+    let body = WHOAMI
+        .replace("\"whoami\"\n      }", "\"${var.image}:${file(\"tag.txt\")}\"\n args = var.ports\n }")
+        .replace("group \"web\" {", "group \"web\" {\n count = var.count\n");
+    let job = write("web.nomad", &format!("{declared}{body}"));
+    write("tag.txt", "v1");
+    let (first, second) = (write("1.hcl", "count = 2\nimage = \"a\""), write("2.hcl", "image = \"b\""));
+    let env = [("NOMAD_VAR_count", "9"), ("NOMAD_VAR_ports", "[80, 81]"), ("NOMAD_VAR_unknown", "x")];
+    let output = |flags: &[&str]| {
+        let ran = run_as("nomad", &env, "", &[&["run", "-output"], flags, &[job.as_str()]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let job: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        let group = &job["Job"]["TaskGroups"][0];
+        (group["Count"].clone(), group["Tasks"][0]["Config"].clone())
+    };
+    let (count, config) = output(&["-var", "image=c"]);
+    assert_eq!((count, config), (json!(9), json!({ "image": "c:v1", "args": ["80", "81"] })));
+    let (count, config) = output(&["-var-file", &first, "-var-file", &second]);
+    assert_eq!((count, &config["image"]), (json!(2), &json!("b:v1")));
+    let (count, config) =
+        output(&["-var", "image=c", "-var-file", &first, "-var", "image=d=e", "-var", "count=4"]);
+    assert_eq!((count, &config["image"]), (json!(4), &json!("d=e:v1")));
+    output(&["-hcl2-strict=false", "-var", "image=c", "-var", "other=1"]);
+    for (flags, said) in [
+        (&["-var", "image"][..], "-var takes name=value, found \"image\""),
+        (&[], "the variable `image` has no value"),
+        (
+            &["-var", "image=c", "-var", "imgae=d"],
+            "the job file declares no variable `imgae`\n  --> -var imgae:1:1",
+        ),
+        (
+            &["-var", "image=c", "-var", "count=many"],
+            "expected a number, found \"many\"\n  --> -var count:1:1",
+        ),
+        (&["-var-file", "none.hcl"], "open none.hcl: no such file or directory"),
+    ] {
+        let ran = run_as("nomad", &env, "", &[&["validate"], flags, &[job.as_str()]].concat());
+        assert_eq!(ran.code, 1, "{}", ran.out);
+        assert!(ran.err.contains(said), "{}", ran.err);
+    }
+}
+
+#[test]
 fn a_wrong_job_file_is_refused_with_its_places() {
     let wrong = WHOAMI.replace("driver =", "drvier =");
     for command in ["run", "validate"] {

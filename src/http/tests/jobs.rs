@@ -181,6 +181,31 @@ async fn what_is_wrong_with_a_job_file_is_told_with_its_line() {
 }
 
 #[actix_web::test]
+async fn variables_come_with_the_request_and_files_do_not() {
+    let world = World::new();
+    let file = format!(
+        "variable \"count\" {{ type = number }}\n{}",
+        FILE.replace("group \"front\" {", "group \"front\" { count = var.count")
+    );
+    let body = json!({ "JobHCL": file, "Variables": "count = 3\nother = 1" });
+    let parsed = world.put("/v1/jobs/parse", &body).await.json();
+    assert_eq!(parsed["TaskGroups"][0]["Count"], 3);
+    let reply = world.put("/v1/jobs/parse", &json!({ "JobHCL": file })).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("the variable `count` has no value\n  --> job:1:10"), "{}", reply.text());
+    let reply = world.put("/v1/jobs/parse", &json!({ "JobHCL": file, "Variables": "count = [1]" })).await;
+    assert!(
+        reply.text().contains("expected a number, found a list\n  --> variables:1:9"),
+        "{}",
+        reply.text()
+    );
+    let reads = FILE.replace("\"mock_driver\"", "file(\"/etc/passwd\")");
+    let reply = world.put("/v1/jobs/parse", &json!({ "JobHCL": reads })).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("filesystem function disabled"), "{}", reply.text());
+}
+
+#[actix_web::test]
 async fn the_rules_for_jobs_hold_over_http() {
     let world = World::new();
     let mut bad = request();

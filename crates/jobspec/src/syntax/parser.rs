@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    tree::{Attribute, Block, Body, Kind, Name, Span, Value},
+    expr::{Expr, Node},
+    tree::{Attribute, Block, Body, Name, Span},
     values::quoted_length,
 };
 use crate::{codes, diagnostic::Finding};
@@ -17,7 +18,7 @@ const MAX_FINDINGS: usize = 50;
 
 /// What came of a text.
 pub(crate) struct Outcome {
-    pub(crate) body: Body,
+    pub(crate) body: Body<Expr>,
     pub(crate) findings: Vec<Finding>,
     /// The form was wrong somewhere, so that `body` may lack things that the author wrote.
     pub(crate) broken: bool,
@@ -29,13 +30,36 @@ pub(crate) fn parse(text: &str) -> Outcome {
     Outcome { body, findings: parser.findings, broken: parser.broken }
 }
 
-/// The same names and values as one JSON object; what stands in it counts as attributes.
-pub(crate) fn parse_json(text: &str) -> Outcome {
+/// Whether a text is one object, in JSON or nearly so.
+pub(crate) fn is_object(text: &str) -> bool {
+    text.trim_start_matches('\u{feff}').trim_start().starts_with('{')
+}
+
+/// One expression that is the whole text, such as the value of a variable.
+pub(crate) fn parse_value(text: &str) -> Result<Expr, Vec<Finding>> {
     let mut parser = Parser::new(text);
+    let value = parser.inner();
     parser.skip(true);
-    let mut body = Body::default();
+    match value {
+        Ok(_) if parser.peek().is_some() => {
+            let message = format!("the value is over, found {}", parser.found());
+            parser.findings.push(Finding::new(codes::SYNTAX, parser.here(), message, "remove what follows"));
+        }
+        Ok(value) if parser.findings.is_empty() => return Ok(value),
+        Ok(_) => {}
+        Err(finding) => parser.findings.push(*finding),
+    }
+    Err(parser.findings)
+}
+
+/// The entries of a file that is one JSON object.
+pub(crate) fn parse_object(text: &str) -> (Expr, Vec<Finding>, bool) {
+    let mut parser = Parser::new(text);
+    parser.in_json = true;
+    parser.skip(true);
+    let mut object = Expr::leaf(Node::Object(Vec::new()), Span::default());
     match parser.value() {
-        Ok(Value { kind: Kind::Object(attributes), .. }) => body.attributes = attributes,
+        Ok(value) if matches!(value.node, Node::Object(_)) => object = value,
         Ok(value) => parser.report(codes::JSON, value.span, "the file must be one object", "write `{ .. }`"),
         Err(finding) => {
             parser.broken = true;
@@ -47,7 +71,7 @@ pub(crate) fn parse_json(text: &str) -> Outcome {
         let (here, found) = (parser.here(), parser.found());
         parser.report(codes::JSON, here, format!("the object is over, found {found}"), "remove what follows");
     }
-    Outcome { body, findings: parser.findings, broken: parser.broken }
+    (object, parser.findings, parser.broken)
 }
 
 pub(super) struct Parser<'a> {
@@ -58,6 +82,12 @@ pub(super) struct Parser<'a> {
     pub(super) depth: usize,
     /// Lists and maps that were open when a mistake was met: where to go on depends on it.
     pub(super) open_values: usize,
+    /// Between brackets a line end does not end an expression.
+    pub(super) lines_are_blanks: bool,
+    /// This reader sees what stands in `${ }`: there are no comments and no heredocs.
+    pub(super) inside_text: bool,
+    /// Texts are strings of JSON before they are texts of the language.
+    pub(super) in_json: bool,
     pub(super) findings: Vec<Finding>,
     broken: bool,
     /// The first block whose content does not stand to the right of it: it probably lacks its `}`.
@@ -78,17 +108,24 @@ pub(super) fn wrong<T>(
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Self {
+        let mut parser = Self::inside(text, if text.starts_with('\u{feff}') { 3 } else { 0 }, 0);
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        parser.lines = breaks.map(|(at, _)| at + 1).collect();
+        parser.inside_text = false;
+        parser
+    }
+
+    /// A reader of what stands in a text from `at` on. It reads no blocks, so it need not know where lines begin.
+    pub(super) fn inside(text: &'a str, at: usize, depth: usize) -> Self {
         Self {
             text,
-            lines: text
-                .bytes()
-                .enumerate()
-                .filter(|(_, byte)| *byte == b'\n')
-                .map(|(at, _)| at + 1)
-                .collect(),
-            at: if text.starts_with('\u{feff}') { 3 } else { 0 },
-            depth: 0,
+            lines: Vec::new(),
+            at,
+            depth,
             open_values: 0,
+            lines_are_blanks: false,
+            inside_text: true,
+            in_json: false,
             findings: Vec::new(),
             broken: false,
             suspect: None,
@@ -128,7 +165,14 @@ impl<'a> Parser<'a> {
     pub(super) fn skip(&mut self, lines: bool) {
         loop {
             let rest = self.rest();
-            if rest.starts_with('#') || rest.starts_with("//") {
+            let comment = rest.starts_with(['#', '/']) && !self.inside_text;
+            if !comment {
+                match self.peek() {
+                    Some('\n') if !lines => return,
+                    Some(letter) if letter.is_whitespace() => self.at += letter.len_utf8(),
+                    _ => return,
+                }
+            } else if rest.starts_with('#') || rest.starts_with("//") {
                 self.at += rest.find('\n').unwrap_or(rest.len());
             } else if rest.starts_with("/*") {
                 match rest.find("*/") {
@@ -144,11 +188,7 @@ impl<'a> Parser<'a> {
                     }
                 }
             } else {
-                match self.peek() {
-                    Some('\n') if !lines => return,
-                    Some(letter) if letter.is_whitespace() => self.at += letter.len_utf8(),
-                    _ => return,
-                }
+                return;
             }
         }
     }
@@ -181,7 +221,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Entries up to the closing brace, which is consumed, or the end of the file.
-    fn body(&mut self, owner: Option<(&str, Span)>) -> Body {
+    fn body(&mut self, owner: Option<(&str, Span)>) -> Body<Expr> {
         let mut body = Body::default();
         let mut seen = BTreeMap::new();
         let depth = self.depth;
@@ -273,7 +313,7 @@ impl<'a> Parser<'a> {
     }
 
     /// An attribute or a block.
-    fn entry(&mut self, body: &mut Body, seen: &mut BTreeMap<String, usize>) -> Read<()> {
+    fn entry(&mut self, body: &mut Body<Expr>, seen: &mut BTreeMap<String, usize>) -> Read<()> {
         let name = self.name("the name of an argument or block")?;
         self.skip(false);
         if self.rest().starts_with('=') && !self.rest().starts_with("==") {
@@ -374,17 +414,17 @@ impl<'a> Parser<'a> {
     /// A quoted word in which nothing is interpolated.
     fn label(&mut self) -> Read<Name> {
         let value = self.quoted()?;
-        let raw = &self.text[value.span.start..value.span.end];
-        if raw.contains("${") && !raw.contains("$${") {
-            self.findings.push(Finding::new(
-                codes::TEXT,
-                value.span,
-                "nothing is interpolated in names and labels",
-                "write the name itself",
-            ));
-        }
-        let Kind::Text(text) = value.kind else {
-            return wrong(codes::SYNTAX, value.span, "expected a name between quotes", "");
+        let text = match value.node {
+            Node::Text(text) => text,
+            _ => {
+                self.findings.push(Finding::new(
+                    codes::TEXT,
+                    value.span,
+                    "nothing is interpolated in names and labels",
+                    "write the name itself",
+                ));
+                self.text[value.span.start + 1..value.span.end - 1].to_string()
+            }
         };
         Ok(Name { text, span: value.span })
     }

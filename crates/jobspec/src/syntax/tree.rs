@@ -14,26 +14,33 @@ pub struct Name {
     pub span: Span,
 }
 
-/// What stands between the braces of a block, or in the whole file.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Body {
-    pub attributes: Vec<Attribute>,
-    pub blocks: Vec<Block>,
+/// What stands between the braces of a block, or in the whole file. `V` is what stands behind an equals sign: a
+/// value, or the expression that was written before it is evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Body<V = Value> {
+    pub attributes: Vec<Attribute<V>>,
+    pub blocks: Vec<Block<V>>,
+}
+
+impl<V> Default for Body<V> {
+    fn default() -> Self {
+        Self { attributes: Vec::new(), blocks: Vec::new() }
+    }
 }
 
 /// `name = value`
 #[derive(Debug, Clone, PartialEq)]
-pub struct Attribute {
+pub struct Attribute<V = Value> {
     pub name: Name,
-    pub value: Value,
+    pub value: V,
 }
 
 /// `kind "label" { .. }`
 #[derive(Debug, Clone, PartialEq)]
-pub struct Block {
+pub struct Block<V = Value> {
     pub kind: Name,
     pub labels: Vec<Name>,
-    pub body: Body,
+    pub body: Body<V>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +60,17 @@ pub enum Kind {
     Object(Vec<Attribute>),
     /// Something that was already reported; readers pass over it in silence.
     Invalid,
+}
+
+impl Kind {
+    /// `500.0` counts as 500.
+    pub(crate) fn number(value: f64) -> Self {
+        if value.fract() == 0.0 && value.abs() < 9.0e15 {
+            Self::Int(value as i64)
+        } else {
+            Self::Float(value)
+        }
+    }
 }
 
 impl Value {

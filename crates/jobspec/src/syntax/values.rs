@@ -1,118 +1,62 @@
-//! Values: text, numbers, lists, maps, and where an expression ends.
-
-use std::collections::{BTreeMap, btree_map::Entry};
+//! What expressions begin with: text, numbers, lists, maps.
 
 use super::{
-    expression::{self, Reference},
+    expr::{Expr, Key, Node, Part, move_parts_to},
     parser::{Parser, Read, starts_word, wrong},
-    template::{self, Origin},
-    tree::{Attribute, Kind, Span, Value},
+    template::{self, Style},
+    tree::{Kind, Span},
 };
 use crate::{codes, diagnostic::Finding};
 
 impl Parser<'_> {
-    pub(super) fn value(&mut self) -> Read<Value> {
+    pub(super) fn primary(&mut self) -> Read<Expr> {
+        match self.peek() {
+            Some('"') => self.quoted(),
+            Some('<') if self.rest().starts_with("<<") => self.heredoc(),
+            Some('[') => self.list(),
+            Some('{') => self.object(),
+            Some('(') => self.parenthesis(),
+            Some(letter) if letter.is_ascii_digit() || letter == '-' => self.number(),
+            Some(letter) if starts_word(letter) => self.word(),
+            _ => wrong(codes::SYNTAX, self.here(), format!("expected a value, found {}", self.found()), ""),
+        }
+    }
+
+    fn number(&mut self) -> Read<Expr> {
         let start = self.at;
-        let kind = match self.peek() {
-            Some('"') => self.quoted()?.kind,
-            Some('<') if self.rest().starts_with("<<") => return self.heredoc(),
-            Some('[') => self.list()?,
-            Some('{') => self.object()?,
-            Some(letter) if letter.is_ascii_digit() || letter == '-' => self.number()?,
-            Some(letter) if starts_word(letter) => {
-                let word = self.name("a value")?;
-                match word.text.as_str() {
-                    "true" => Kind::Bool(true),
-                    "false" => Kind::Bool(false),
-                    "null" => Kind::Null,
-                    _ => return Ok(self.expression(start)),
-                }
-            }
-            Some('(' | '!') => return Ok(self.expression(start)),
-            _ => {
-                return wrong(
-                    codes::SYNTAX,
-                    self.here(),
-                    format!("expected a value, found {}", self.found()),
-                    "",
-                );
-            }
-        };
-        let end = self.at;
-        if matches!(self.peek(), Some('[' | '.')) {
-            return Ok(self.expression(start));
-        }
-        self.skip(false);
-        if at_operator(self.rest()) {
-            return Ok(self.expression(start));
-        }
-        self.at = end;
-        Ok(Value { kind, span: Span { start, end } })
-    }
-
-    /// What began at `start` is more than a plain value: reads to its end and evaluates it.
-    fn expression(&mut self, start: usize) -> Value {
-        let length = expression_length(&self.text[start..]);
-        self.at = start + length;
-        let text = &self.text[start..self.at];
-        let span = Span { start, end: start + text.trim_end().len() };
-        let finding = match expression::references(text) {
-            Reference::Nothing => match expression::evaluate(text) {
-                Ok(kind) => return Value { kind, span },
-                Err(reason) => {
-                    Finding::new(codes::EXPRESSION, span, reason, "write the resulting value here")
-                }
-            },
-            Reference::Runtime(name) => {
-                let help = if name.contains('.') || name.starts_with("NOMAD_") {
-                    format!("write \"${{{name}}}\" for a value that is known at run time")
-                } else {
-                    format!("put text between double quotes: \"{name}\"")
-                };
-                Finding::new(codes::EXPRESSION, span, format!("`{name}` is not a value"), help)
-            }
-            reference => template::refusal(&reference, span),
-        };
-        self.findings.push(finding);
-        Value { kind: Kind::Invalid, span }
-    }
-
-    fn number(&mut self) -> Read<Kind> {
         let rest = self.rest();
         let mut length = usize::from(rest.starts_with('-'));
         for (at, letter) in rest.char_indices().skip(length) {
             let exponent_sign = matches!(letter, '+' | '-') && rest[..at].ends_with(['e', 'E']);
-            if !(letter.is_alphanumeric() || letter == '.' || exponent_sign) {
+            let point = letter == '.' && rest[at + 1..].starts_with(|next: char| next.is_alphanumeric());
+            if !(letter.is_alphanumeric() || point || exponent_sign) {
                 break;
             }
             length = at + letter.len_utf8();
         }
         let text = &rest[..length];
-        let span = Span { start: self.at, end: self.at + length };
         self.at += length;
-        if let Ok(whole) = text.parse::<i64>() {
-            return Ok(Kind::Int(whole));
-        }
-        let digits = text.trim_start_matches('-');
-        let plain = digits.starts_with(|letter: char| letter.is_ascii_digit())
-            && digits.chars().all(|letter| letter.is_ascii_digit() || ".eE+-".contains(letter));
-        match text.parse::<f64>() {
-            Ok(value) if plain && value.is_finite() => Ok(expression::whole_or_float(value)),
-            _ => wrong(
+        match number(text) {
+            Some(node) => self.make(node, start),
+            None => wrong(
                 codes::SYNTAX,
-                span,
+                Span { start, end: self.at },
                 format!("`{text}` is not a number"),
                 format!("put text between double quotes: \"{text}\""),
             ),
         }
     }
 
-    fn list(&mut self) -> Read<Kind> {
+    fn list(&mut self) -> Read<Expr> {
         let start = self.at;
         self.at += 1;
         self.open_values += 1;
-        self.descend()?;
         let mut items = Vec::new();
+        if self.loops() {
+            let value = self.for_expression(start, false)?;
+            self.open_values -= 1;
+            return Ok(value);
+        }
         loop {
             self.skip(true);
             if self.eat("]") {
@@ -126,17 +70,7 @@ impl Parser<'_> {
                     "add the missing `]`",
                 );
             }
-            if self.loops() {
-                let length = expression_length(&self.text[start..]);
-                self.at = start + length;
-                let span = Span { start, end: self.at };
-                self.findings.push(template::refusal(&Reference::Loop, span));
-                self.open_values -= 1;
-                self.depth -= 1;
-                return Ok(Kind::Invalid);
-            }
-            items.push(self.value()?);
-            self.skip(true);
+            items.push(self.inner()?);
             if !self.eat(",") && self.peek() != Some(']') {
                 return wrong(
                     codes::SYNTAX,
@@ -147,24 +81,19 @@ impl Parser<'_> {
             }
         }
         self.open_values -= 1;
-        self.depth -= 1;
-        Ok(Kind::List(items))
+        self.make(Node::List(items), start)
     }
 
-    fn loops(&self) -> bool {
-        self.rest().strip_prefix("for").is_some_and(|rest| {
-            rest.starts_with([' ', '\t'])
-                && rest.trim_start().starts_with(|letter: char| letter.is_alphabetic())
-        })
-    }
-
-    fn object(&mut self) -> Read<Kind> {
+    pub(super) fn object(&mut self) -> Read<Expr> {
         let start = self.at;
         self.at += 1;
         self.open_values += 1;
-        self.descend()?;
-        let mut items: Vec<Attribute> = Vec::new();
-        let mut places = BTreeMap::new();
+        let mut items: Vec<(Key, Expr)> = Vec::new();
+        if self.loops() {
+            let value = self.for_expression(start, true)?;
+            self.open_values -= 1;
+            return Ok(value);
+        }
         loop {
             self.skip(true);
             if self.eat("}") {
@@ -181,45 +110,54 @@ impl Parser<'_> {
                     "add the missing `}`",
                 );
             }
-            if self.loops() {
-                self.at = start + expression_length(&self.text[start..]);
-                let span = Span { start, end: self.at };
-                self.findings.push(template::refusal(&Reference::Loop, span));
-                self.open_values -= 1;
-                self.depth -= 1;
-                return Ok(Kind::Invalid);
-            }
-            let name = self.name("a name in the map")?;
+            let key = self.key()?;
             self.skip(false);
             // A block inside of a map, as HCL 1 has it: `server = { server_join { .. } }`.
             let block = self.peek() == Some('{');
             if !block && !self.eat("=") && !self.eat(":") {
+                let name = match &key {
+                    Key::Name(name) => name.text.clone(),
+                    Key::Computed(key) => self.text[key.span.start..key.span.end].to_string(),
+                };
                 return wrong(
                     codes::SYNTAX,
                     self.here(),
-                    format!("expected `=` after `{}`, found {}", name.text, self.found()),
-                    format!("write `{} = ..`", name.text),
+                    format!("expected `=` after `{name}`, found {}", self.found()),
+                    format!("write `{name} = ..`"),
                 );
             }
             self.skip(true);
-            let value = self.value()?;
-            // The last one wins, as it does in JSON.
-            match places.entry(name.text.clone()) {
-                Entry::Occupied(place) => items[*place.get()] = Attribute { name, value },
-                Entry::Vacant(place) => {
-                    place.insert(items.len());
-                    items.push(Attribute { name, value });
-                }
-            }
+            items.push((key, self.value()?));
         }
         self.open_values -= 1;
-        self.depth -= 1;
-        Ok(Kind::Object(items))
+        self.make(Node::Object(items), start)
     }
 
-    pub(super) fn quoted(&mut self) -> Read<Value> {
+    fn key(&mut self) -> Read<Key> {
+        match self.peek() {
+            Some('(') => self.parenthesis().map(Key::Computed),
+            Some('"') => {
+                let key = self.quoted()?;
+                Ok(match key.node {
+                    Node::Text(text) => Key::Name(super::tree::Name { text, span: key.span }),
+                    _ => Key::Computed(key),
+                })
+            }
+            Some(letter) if letter.is_ascii_digit() => {
+                let key = self.number()?;
+                let text = self.text[key.span.start..key.span.end].to_string();
+                Ok(Key::Name(super::tree::Name { text, span: key.span }))
+            }
+            _ => self.name("a name in the map").map(Key::Name),
+        }
+    }
+
+    pub(super) fn quoted(&mut self) -> Read<Expr> {
         let start = self.at;
         let rest = self.rest();
+        if let Some((content, length)) = self.in_json.then(|| json_text(rest)).flatten() {
+            return self.quoted_in_json(&content, length);
+        }
         let Some(length) = quoted_length(rest) else {
             return wrong(
                 codes::TEXT,
@@ -228,13 +166,30 @@ impl Parser<'_> {
                 "add the missing `\"`; text of several lines is written between `<<EOF` and `EOF`",
             );
         };
-        self.at += length;
-        let content = &rest[1..length - 1];
-        let text = template::expand(content, Origin::Quoted { offset: start + 1 }, &mut self.findings);
-        Ok(Value { kind: Kind::Text(text), span: Span { start, end: self.at } })
+        let parts = self.template(start + 1, start + length - 1, Style::Quoted)?;
+        self.at = start + length;
+        self.make(text_of(parts), start)
     }
 
-    fn heredoc(&mut self) -> Read<Value> {
+    /// In JSON the escapes of JSON are undone first; what is in the text then has no place of its own in the file.
+    fn quoted_in_json(&mut self, content: &str, length: usize) -> Read<Expr> {
+        let start = self.at;
+        let span = Span { start, end: start + length };
+        let mut inner = Parser::inside(content, 0, self.depth);
+        let mut parts = match inner.template(0, content.len(), Style::Heredoc { indent: 0 }) {
+            Ok(parts) => parts,
+            Err(mut finding) => {
+                finding.span = span;
+                return Err(finding);
+            }
+        };
+        move_parts_to(&mut parts, span);
+        self.findings.extend(inner.findings.into_iter().map(|finding| Finding { span, ..finding }));
+        self.at = span.end;
+        self.make(text_of(parts), start)
+    }
+
+    fn heredoc(&mut self) -> Read<Expr> {
         let start = self.at;
         self.at += 2;
         let dedent = self.eat("-");
@@ -250,9 +205,18 @@ impl Parser<'_> {
                 "write `<<EOF`, and `EOF` on a line of its own after the text",
             );
         }
-        let mut lines = Vec::new();
-        let mut at = self.at + line_end + 1;
-        loop {
+        if self.inside_text {
+            return wrong(
+                codes::TEXT,
+                head,
+                "text of several lines cannot begin inside `${ }`",
+                "give the text a name in `locals`",
+            );
+        }
+        let from = self.at + line_end + 1;
+        let mut indent = usize::MAX;
+        let mut at = from;
+        let end = loop {
             if at >= self.text.len() {
                 self.at = self.text.len();
                 return wrong(
@@ -264,29 +228,56 @@ impl Parser<'_> {
             }
             let rest = &self.text[at..];
             let length = rest.find('\n').unwrap_or(rest.len());
-            let line = rest[..length].trim_end_matches('\r');
+            let line = &rest[..length];
             if line.trim() == mark {
-                self.at = at + length;
-                break;
+                break at + length;
             }
-            lines.push(line);
+            if !line.trim().is_empty() {
+                indent = indent.min(line.len() - line.trim_start_matches([' ', '\t']).len());
+            }
             at += length + 1;
-        }
-        let indent = if dedent {
-            let used = lines.iter().filter(|line| !line.trim().is_empty());
-            used.map(|line| line.len() - line.trim_start_matches([' ', '\t']).len()).min().unwrap_or(0)
-        } else {
-            0
         };
-        let mut content = String::new();
-        for line in lines {
-            content.push_str(line.get(indent..).unwrap_or_default());
-            content.push('\n');
-        }
-        let span = Span { start, end: self.at };
-        let text = template::expand(&content, Origin::Heredoc { span: head }, &mut self.findings);
-        Ok(Value { kind: Kind::Text(text), span })
+        let indent = if dedent && indent < usize::MAX { indent } else { 0 };
+        let parts = self.template(from, at, Style::Heredoc { indent })?;
+        self.at = end;
+        self.make(text_of(parts), start)
     }
+}
+
+/// The text of a JSON string at the start, and its bytes, if it has both escapes and something to evaluate.
+fn json_text(text: &str) -> Option<(String, usize)> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while *bytes.get(at)? != b'"' {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    let raw = &text[..at + 1];
+    let special = raw.contains('\\') && (raw.contains("${") || raw.contains("%{"));
+    special.then(|| serde_json::from_str(raw).ok()).flatten().map(|content| (content, at + 1))
+}
+
+/// Text without anything in it is a literal.
+fn text_of(mut parts: Vec<Part>) -> Node {
+    match parts.as_mut_slice() {
+        [] => Node::Text(String::new()),
+        [Part::Literal(text)] => Node::Text(std::mem::take(text)),
+        _ => Node::Template(parts),
+    }
+}
+
+/// `5`, `-1.5e3`
+fn number(text: &str) -> Option<Node> {
+    if let Ok(whole) = text.parse::<i64>() {
+        return Some(Node::Int(whole));
+    }
+    let digits = text.trim_start_matches('-');
+    let plain = digits.starts_with(|letter: char| letter.is_ascii_digit())
+        && digits.chars().all(|letter| letter.is_ascii_digit() || ".eE+-".contains(letter));
+    let value = text.parse::<f64>().ok().filter(|value| plain && value.is_finite())?;
+    Some(match Kind::number(value) {
+        Kind::Int(whole) => Node::Int(whole),
+        _ => Node::Float(value),
+    })
 }
 
 /// Bytes of the quoted text at the start, both quotes included; `None` if it does not end on its line. Looks no
@@ -301,7 +292,8 @@ pub(super) fn quoted_length(text: &str) -> Option<usize> {
             b'\n' => return None,
             b'\\' if bytes.get(at + 1) != Some(&b'\n') => at += 1,
             b'$' if bytes[at..].starts_with(b"$${") => at += 2,
-            b'$' if interpolates && bytes[at..].starts_with(b"${") => {
+            b'%' if bytes[at..].starts_with(b"%%{") => at += 2,
+            b'$' | b'%' if interpolates && bytes.get(at + 1) == Some(&b'{') => {
                 // One that never ends is not looked for again: the next would look as far.
                 match template::interpolation_length(&text[at..]) {
                     Some(length) => at += length - 1,
@@ -313,38 +305,4 @@ pub(super) fn quoted_length(text: &str) -> Option<usize> {
         at += 1;
     }
     None
-}
-
-fn at_operator(rest: &str) -> bool {
-    const OPERATORS: [&str; 13] = ["==", "!=", "<=", ">=", "&&", "||", "+", "-", "*", "/", "%", "?", ">"];
-    let comment = rest.starts_with("//") || rest.starts_with("/*");
-    !comment
-        && (OPERATORS.iter().any(|operator| rest.starts_with(operator))
-            || (rest.starts_with('<') && !rest.starts_with("<<")))
-}
-
-/// Bytes up to the end of the line, or to what closes or separates outside of the expression's own brackets.
-fn expression_length(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let mut open = 0_usize;
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => {
-                at += quoted_length(&text[at..]).unwrap_or(1);
-                continue;
-            }
-            b'(' | b'[' | b'{' => open += 1,
-            b')' | b']' | b'}' if open == 0 => return at,
-            b')' | b']' | b'}' => open -= 1,
-            b'\n' | b',' | b'#' if open == 0 => return at,
-            b'/' if open == 0 && (text[at..].starts_with("//") || text[at..].starts_with("/*")) => return at,
-            _ => {}
-        }
-        at += 1;
-        while at < bytes.len() && !text.is_char_boundary(at) {
-            at += 1;
-        }
-    }
-    bytes.len()
 }

@@ -5,6 +5,8 @@ mod bad_input; // what costs much, and numbers without sense
 mod good; // files that parse, and what they mean
 mod house; // codes and pages in step, no panics
 mod launching; // jobs that launch others, helpers
+mod language; // what is written in one way means the same in another
+mod writing; // job files that we write
 
 use model::Job;
 

@@ -1,0 +1,10 @@
+job "j" {
+  meta {
+    a = "%{Host}i"
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

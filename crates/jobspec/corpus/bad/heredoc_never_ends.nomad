@@ -1,0 +1,9 @@
+job "j" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+      user = <<EOF
+      abc
+    }
+  }
+}

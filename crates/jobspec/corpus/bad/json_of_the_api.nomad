@@ -1,0 +1,1 @@
+{"Job": {"ID": "j", "TaskGroups": []}}

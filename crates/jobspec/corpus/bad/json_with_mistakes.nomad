@@ -1,0 +1,13 @@
+{
+  "job": {
+    "j": {
+      "priorty": 5,
+      "group": {
+        "g": {
+          "count": "many",
+          "task": { "t": { "driver": "${upper(5, 6)}" } }
+        }
+      }
+    }
+  }
+}

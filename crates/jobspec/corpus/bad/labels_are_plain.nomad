@@ -1,0 +1,7 @@
+job "j-${var.x}" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

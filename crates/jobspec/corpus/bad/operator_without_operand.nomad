@@ -1,0 +1,11 @@
+job "j" {
+  meta {
+    a = 1 +
+    }
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,38 @@
+locals {
+  x0 = "0123456789abcdef"
+  x1 = "${local.x0}${local.x0}"
+  x2 = "${local.x1}${local.x1}"
+  x3 = "${local.x2}${local.x2}"
+  x4 = "${local.x3}${local.x3}"
+  x5 = "${local.x4}${local.x4}"
+  x6 = "${local.x5}${local.x5}"
+  x7 = "${local.x6}${local.x6}"
+  x8 = "${local.x7}${local.x7}"
+  x9 = "${local.x8}${local.x8}"
+  x10 = "${local.x9}${local.x9}"
+  x11 = "${local.x10}${local.x10}"
+  x12 = "${local.x11}${local.x11}"
+  x13 = "${local.x12}${local.x12}"
+  x14 = "${local.x13}${local.x13}"
+  x15 = "${local.x14}${local.x14}"
+  x16 = "${local.x15}${local.x15}"
+  x17 = "${local.x16}${local.x16}"
+  x18 = "${local.x17}${local.x17}"
+  x19 = "${local.x18}${local.x18}"
+  x20 = "${local.x19}${local.x19}"
+  x21 = "${local.x20}${local.x20}"
+  x22 = "${local.x21}${local.x21}"
+  x23 = "${local.x22}${local.x22}"
+  x24 = "${local.x23}${local.x23}"
+}
+
+job "j" {
+  meta {
+    a = local.x24
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,17 @@
+variable "p" {
+  default = 10
+
+  validation {
+    condition     = var.p > 50
+    error_message = "It must be an important job."
+  }
+}
+
+job "j" {
+  priority = var.p
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

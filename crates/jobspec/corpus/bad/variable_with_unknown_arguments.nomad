@@ -1,0 +1,16 @@
+variable "a" {
+  defualt = 1
+  default = 2
+  validate {}
+}
+
+job "j" {
+  meta {
+    a = var.a
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

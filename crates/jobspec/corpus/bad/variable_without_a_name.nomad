@@ -1,0 +1,11 @@
+variable {
+  default = 1
+}
+
+job "j" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,14 @@
+variable "a" {
+  type = string
+}
+
+job "j" {
+  meta {
+    a = var.a
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,10 @@
+job "j" {
+  meta {
+    a = var
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

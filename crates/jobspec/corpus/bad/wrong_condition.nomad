@@ -1,0 +1,10 @@
+job "j" {
+  meta {
+    a = "x" ? 1 : 2
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

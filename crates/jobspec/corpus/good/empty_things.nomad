@@ -1,0 +1,11 @@
+job "j" {
+  meta {}
+  group "g" {
+    network {}
+    task "t" {
+      driver = "mock_driver"
+      env {}
+      resources {}
+    }
+  }
+}

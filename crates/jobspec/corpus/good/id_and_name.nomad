@@ -1,0 +1,9 @@
+job "j" {
+  id   = "other"
+  name = "shown"
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

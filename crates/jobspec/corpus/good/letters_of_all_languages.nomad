@@ -1,0 +1,11 @@
+job "j" {
+  meta {
+    "größe" = "klein"
+    名前     = "値"
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,1 @@
+job "j" { datacenters = ["dc1",], type = "batch", group "g" { task "t" { driver = "mock_driver" } } }

@@ -1,0 +1,8 @@
+job "j" {
+  group "g" {
+    count = "5"
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

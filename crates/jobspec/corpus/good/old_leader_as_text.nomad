@@ -1,0 +1,8 @@
+job "j" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+      leader = "true"
+    }
+  }
+}

@@ -1,0 +1,1 @@
+job "j" { group "g" { count = 2 task "t" { driver = "mock_driver" kill_timeout = "10s" } } }

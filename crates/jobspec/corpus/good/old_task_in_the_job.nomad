@@ -1,0 +1,5 @@
+job "j" {
+  task "web" {
+    driver = "mock_driver"
+  }
+}

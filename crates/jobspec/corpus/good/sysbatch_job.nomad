@@ -1,0 +1,8 @@
+job "j" {
+  type = "sysbatch"
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,8 @@
+job "j" {
+  type = "system"
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

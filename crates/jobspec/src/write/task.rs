@@ -1,0 +1,157 @@
+//! Tasks, what they ask for, and their services.
+
+use std::time::Duration;
+
+use hcl::Expression;
+use model::{Check, CheckKind, LogConfig, NetworkAsk, Resources, Service, Task, TaskGroup, Value};
+
+use super::{
+    Writer, places, policies,
+    text::{map, object, quoted, span, texts},
+};
+
+pub(super) fn task(task: &Task, group: &TaskGroup) -> Writer {
+    let mut out = Writer::named("task", &task.name);
+    out.text("driver", &task.driver);
+    out.text("user", &task.user);
+    out.set_if(task.leader, "leader", true);
+    out.set_if(task.kill_timeout != Duration::from_secs(5), "kill_timeout", span(task.kill_timeout));
+    out.text("kill_signal", &task.kill_signal);
+    out.set_if(!task.shutdown_delay.is_zero(), "shutdown_delay", span(task.shutdown_delay));
+    if let Some(lifecycle) = task.lifecycle {
+        let mut block = Writer::new("lifecycle");
+        block.set("hook", lifecycle.hook.as_str());
+        block.set_if(lifecycle.sidecar, "sidecar", true);
+        out.block(block);
+    }
+    if !task.payload_file.is_empty() {
+        let mut block = Writer::new("dispatch_payload");
+        block.set("file", quoted(&task.payload_file));
+        out.block(block);
+    }
+    if !task.config.is_empty() {
+        let mut block = Writer::new("config");
+        for (name, value) in &task.config {
+            block.set(name, self::value(value));
+        }
+        out.block(block);
+    }
+    out.set_if(!task.env.is_empty(), "env", map(&task.env));
+    out.set_if(!task.meta.is_empty(), "meta", map(&task.meta));
+    places(&mut out, &task.constraints, &task.affinities, &[]);
+    policies::restart(&mut out, &task.restart, &group.restart);
+    for service in &task.services {
+        out.block(self::service(service));
+    }
+    if task.resources != Resources::default() {
+        out.block(resources(&task.resources));
+    }
+    if task.logs != LogConfig::default() {
+        let mut block = Writer::new("logs");
+        block.set("max_files", task.logs.max_files);
+        block.set("max_file_size", task.logs.max_file_size_mb);
+        out.block(block);
+    }
+    out
+}
+
+fn value(value: &Value) -> Expression {
+    match value {
+        Value::Null => Expression::Null,
+        Value::Bool(value) => Expression::from(*value),
+        Value::Int(value) => Expression::from(*value),
+        Value::Float(value) => Expression::from(*value),
+        Value::Text(text) => quoted(text),
+        Value::List(items) => Expression::Array(items.iter().map(self::value).collect()),
+        Value::Map(items) => object(items.iter().map(|(key, value)| (key.as_str(), self::value(value)))),
+    }
+}
+
+fn resources(resources: &Resources) -> Writer {
+    let mut out = Writer::new("resources");
+    if resources.cores > 0 {
+        out.set("cores", resources.cores);
+    } else {
+        out.set("cpu", resources.cpu_mhz);
+    }
+    out.set("memory", resources.memory_mb);
+    if let Some(most) = resources.memory_max {
+        out.set("memory_max", most.to_number());
+    }
+    if let Some(network) = &resources.network {
+        out.block(self::network(network));
+    }
+    for device in &resources.devices {
+        let mut block = Writer::named("device", &device.name);
+        block.set_if(device.count != 1, "count", device.count);
+        places(&mut block, &device.constraints, &device.affinities, &[]);
+        out.block(block);
+    }
+    out
+}
+
+pub(super) fn network(network: &NetworkAsk) -> Writer {
+    let mut out = Writer::new("network");
+    out.set_if(network.mbits > 0, "mbits", network.mbits);
+    for port in &network.ports {
+        let mut block = Writer::named("port", &port.label);
+        if let Some(fixed) = port.fixed {
+            block.set("static", fixed);
+        }
+        if let Some(to) = port.to {
+            block.set("to", to);
+        }
+        out.block(block);
+    }
+    out
+}
+
+pub(super) fn service(service: &Service) -> Writer {
+    let mut out = Writer::new("service");
+    out.text("name", &service.name);
+    out.text("port", &service.port_label);
+    out.text("task", &service.task);
+    out.set_if(!service.tags.is_empty(), "tags", texts(&service.tags));
+    out.set_if(!service.meta.is_empty(), "meta", map(&service.meta));
+    for check in &service.checks {
+        out.block(self::check(check));
+    }
+    out
+}
+
+fn check(check: &Check) -> Writer {
+    let mut out = Writer::new("check");
+    let kind = match check.kind {
+        CheckKind::Tcp => "tcp",
+        CheckKind::Http => "http",
+        CheckKind::Script => "script",
+    };
+    out.text("name", &check.name);
+    out.set("type", kind);
+    out.text("port", &check.port_label);
+    out.text("path", &check.path);
+    out.set_if(check.method != "GET", "method", quoted(&check.method));
+    out.text("body", &check.body);
+    out.text("command", &check.command);
+    out.set_if(!check.args.is_empty(), "args", texts(&check.args));
+    out.set("interval", span(check.interval));
+    out.set("timeout", span(check.timeout));
+    out.set_if(check.initial_status != "critical", "initial_status", quoted(&check.initial_status));
+    out.set_if(check.success_before_passing > 0, "success_before_passing", check.success_before_passing);
+    out.set_if(
+        check.failures_before_critical > 0,
+        "failures_before_critical",
+        check.failures_before_critical,
+    );
+    if !check.headers.is_empty() {
+        out.set("header", object(check.headers.iter().map(|(name, values)| (name.as_str(), texts(values)))));
+    }
+    if let Some(restart) = &check.restart {
+        let mut block = Writer::new("check_restart");
+        block.set("limit", restart.limit);
+        block.set("grace", span(restart.grace));
+        block.set_if(restart.ignore_warnings, "ignore_warnings", true);
+        out.block(block);
+    }
+    out
+}
