@@ -64,6 +64,7 @@ const PURE: &[&str] = &[
     "rmp-serde",
     "thiserror",
     "imbl",
+    "hcl-rs",
     "rand",
     "regex",
     "semver",

@@ -14,8 +14,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
+    ResponseFuture, SpawnHandle, WrapFuture,
 };
 use logic::{
     alloc_health::{AllocHealth as HealthBrain, Verdict},
@@ -33,7 +33,7 @@ use super::{
     check_runner::{CheckRunner, CheckTarget},
     kit::{Kind, Link, Stop, supervise_child, supervise_here},
     node_agent::{AllocChanged, Handles, NodeAgent, NodeKit, RebuildRunner},
-    ports::{Part, Remembered, TaskHandle},
+    ports::{Part, Remembered, TaskAct, TaskHandle},
     task_runner::{self, Kill, Proceed, TaskRunner, WantRestart},
 };
 
@@ -119,6 +119,14 @@ pub struct TakeHandles;
 #[derive(Debug, Message)]
 #[rtype(result = "BTreeMap<String, TaskState>")]
 pub struct TakeStates;
+
+/// Somebody does something to a task; `None`: to all that run. The answer says why it was not done.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct ActOn {
+    pub task: Option<String>,
+    pub act: TaskAct,
+}
 
 /// A task changed.
 #[derive(Debug, Message)]
@@ -595,6 +603,44 @@ impl Handler<KillAlloc> for AllocRunner {
 
     fn handle(&mut self, KillAlloc { reason }: KillAlloc, context: &mut Self::Context) {
         self.kill(&reason, context);
+    }
+}
+
+impl Handler<ActOn> for AllocRunner {
+    type Result = ResponseFuture<Result<(), String>>;
+
+    fn handle(&mut self, ActOn { task, act }: ActOn, _: &mut Self::Context) -> Self::Result {
+        let running =
+            self.record.progress.tasks.iter().filter(|(_, state)| state.phase == TaskPhase::Running);
+        let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
+        let names = match task {
+            Some(task) if !self.tasks.contains_key(&task) => {
+                return Box::pin(async move { Err(format!("Could not find task named \"{task}\"")) });
+            }
+            Some(task) if !names.contains(&task) => {
+                return Box::pin(async move { Err(format!("Task \"{task}\" not running")) });
+            }
+            Some(task) => vec![task],
+            None if names.is_empty() => return Box::pin(async { Err(String::from("Tasks not running")) }),
+            None => names,
+        };
+        let runners: Vec<_> = names.iter().filter_map(|name| self.tasks.get(name).cloned()).collect();
+        Box::pin(async move {
+            for runner in runners {
+                match &act {
+                    TaskAct::Restart => {
+                        runner.tell(WantRestart {
+                            reason: String::from("User requested running tasks to restart"),
+                        });
+                    }
+                    TaskAct::Signal(signal) => {
+                        let sent = runner.ask(task_runner::SendSignal(signal.clone())).await;
+                        sent.map_err(|error| error.to_string())??;
+                    }
+                }
+            }
+            Ok(())
+        })
     }
 }
 

@@ -31,11 +31,11 @@ use tracing::{debug, info, warn};
 
 use self::following::Follower;
 use super::{
-    alloc_runner::{AllocRunner, KillAlloc, Record, TakeHandles, TakeStates, UpdateAlloc},
+    alloc_runner::{ActOn, AllocRunner, KillAlloc, Record, TakeHandles, TakeStates, UpdateAlloc},
     kit::{Fatal, Kind, Link, Observe, Stop, supervise_child},
     ports::{
-        AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, Remembered, ServerLink, TaskDriver,
-        TaskHandle,
+        AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, Remembered, ServerLink, TaskAct,
+        TaskDriver, TaskHandle,
     },
 };
 
@@ -84,6 +84,15 @@ pub struct RebuildRunner(pub AllocId);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct Fingerprinted(BTreeMap<String, DriverInfo>);
+
+/// Somebody does something to a task of an allocation (`None`: to all that run). `None`: the allocation is not here.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Result<(), String>>")]
+pub struct Act {
+    pub alloc: AllocId,
+    pub task: Option<String>,
+    pub act: TaskAct,
+}
 
 /// Drivers and handles of the running tasks of an allocation.
 #[derive(Debug, Message)]
@@ -380,6 +389,15 @@ impl Handler<Fingerprinted> for NodeAgent {
                 Arc::make_mut(&mut actor.node).drivers.clear();
             }
         }));
+    }
+}
+
+impl Handler<Act> for NodeAgent {
+    type Result = ResponseFuture<Option<Result<(), String>>>;
+
+    fn handle(&mut self, Act { alloc, task, act }: Act, _: &mut Self::Context) -> Self::Result {
+        let runner = self.runners.get(&alloc).cloned();
+        Box::pin(async move { runner?.ask(ActOn { task, act }).await.ok() })
     }
 }
 

@@ -87,6 +87,14 @@ pub enum AccessError {
     Failed(String),
 }
 
+/// What people do to a task that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskAct {
+    Restart,
+    /// By name, such as `SIGHUP`.
+    Signal(String),
+}
+
 /// What only the node itself knows: use of resources and files of allocations.
 #[async_trait]
 pub trait NodeAccess: Send + Sync + 'static {
@@ -96,6 +104,10 @@ pub trait NodeAccess: Send + Sync + 'static {
     async fn alloc_usage(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskUsage>, AccessError>;
     /// Where the allocation's logs are on this machine (`alloc/logs`; files `<task>.<stdout|stderr>.<n>`).
     async fn log_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError>;
+    /// The allocation's own directory on this machine, whose sub-directories are `alloc` and one per task.
+    async fn alloc_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError>;
+    /// Does something to a task that runs; `None`: to all that run.
+    async fn act(&self, alloc: AllocId, task: Option<String>, act: TaskAct) -> Result<(), AccessError>;
     /// What the node knows of each task: newer than the state, and there without it.
     async fn task_states(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError>;
 }
@@ -244,6 +256,9 @@ pub trait TaskDriver: Send + Sync + 'static {
 
     /// Sends the kill signal (empty: the driver's default), then SIGKILL after `timeout`. Returns when it ended.
     async fn stop(&self, handle: &TaskHandle, signal: &str, timeout: Duration) -> Result<(), DriverError>;
+
+    /// Sends a signal to the task's main process; what comes of it is the task's business.
+    async fn signal(&self, handle: &TaskHandle, signal: &str) -> Result<(), DriverError>;
 
     /// Removes what is left of an ended task (container, exit status). Logs stay.
     async fn destroy(&self, handle: &TaskHandle) -> Result<(), DriverError>;

@@ -11,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
 use logic::{
     environment::{DirNames, Scope, scope},
     task_runner::{Effect, Exit, Input, TaskLife},
 };
-use model::{Node, Task, TaskGroup, TaskPhase, TaskState};
+use model::{Node, Task, TaskGroup, TaskPhase, TaskState, event_type};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
@@ -80,6 +80,11 @@ pub struct Kill {
 pub struct WantRestart {
     pub reason: String,
 }
+
+/// Sends a signal to the task. The answer says why it was not sent.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct SendSignal(pub String);
 
 /// Notes an event.
 #[derive(Debug, Message)]
@@ -434,6 +439,20 @@ impl Handler<WantRestart> for TaskRunner {
 
     fn handle(&mut self, WantRestart { reason }: WantRestart, context: &mut Self::Context) {
         self.step(Input::WantRestart { reason }, context);
+    }
+}
+
+impl Handler<SendSignal> for TaskRunner {
+    type Result = ResponseFuture<Result<(), String>>;
+
+    fn handle(&mut self, SendSignal(signal): SendSignal, _: &mut Self::Context) -> Self::Result {
+        let (Some(driver), Some(handle)) = (self.driver(), self.handle.clone()) else {
+            return Box::pin(async { Err(String::from("Task not running")) });
+        };
+        let message = String::from("Task being sent a signal");
+        self.life.note(event_type::SIGNALING, message, self.kit.clock.now());
+        self.tell_parent();
+        Box::pin(async move { driver.signal(&handle, &signal).await.map_err(|error| error.to_string()) })
     }
 }
 

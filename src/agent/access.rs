@@ -7,8 +7,8 @@ use model::{AllocId, NodeId, TaskState};
 
 use crate::actors::{
     kit::Link,
-    node_agent::{NodeAgent, TaskHandles, TaskStates},
-    ports::{AccessError, AllocDisk, HostProbe, HostUsage, NodeAccess, TaskDriver, TaskUsage},
+    node_agent::{Act, NodeAgent, TaskHandles, TaskStates},
+    ports::{AccessError, AllocDisk, HostProbe, HostUsage, NodeAccess, TaskAct, TaskDriver, TaskUsage},
 };
 
 /// The node of this agent.
@@ -50,6 +50,18 @@ impl NodeAccess for LocalNode {
         if tokio::fs::try_exists(&dir).await.unwrap_or(false) { Ok(dir) } else { Err(AccessError::NotFound) }
     }
 
+    async fn alloc_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError> {
+        let shared = self.disk.dirs(alloc, "").alloc;
+        let dir = shared.parent().map(PathBuf::from).ok_or(AccessError::NotFound)?;
+        if tokio::fs::try_exists(&dir).await.unwrap_or(false) { Ok(dir) } else { Err(AccessError::NotFound) }
+    }
+
+    async fn act(&self, alloc: AllocId, task: Option<String>, act: TaskAct) -> Result<(), AccessError> {
+        let done = self.agent.ask(Act { alloc, task, act }).await;
+        let done = done.map_err(|error| AccessError::Failed(error.to_string()))?;
+        done.ok_or(AccessError::NotFound)?.map_err(AccessError::Failed)
+    }
+
     async fn task_states(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError> {
         let states = self.agent.ask(TaskStates(alloc)).await;
         states.map_err(|error| AccessError::Failed(error.to_string()))?.ok_or(AccessError::NotFound)
@@ -70,6 +82,14 @@ impl NodeAccess for NoNode {
     }
 
     async fn log_dir(&self, _: AllocId) -> Result<PathBuf, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+
+    async fn alloc_dir(&self, _: AllocId) -> Result<PathBuf, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+
+    async fn act(&self, _: AllocId, _: Option<String>, _: TaskAct) -> Result<(), AccessError> {
         Err(AccessError::Elsewhere)
     }
 

@@ -60,7 +60,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 }
 
 /// The allocation meant, or nothing after saying which ones there are.
-fn find_alloc(
+pub(super) fn find_alloc(
     ctx: &mut Context<'_>,
     client: &Client,
     id: &str,
@@ -98,7 +98,7 @@ fn alloc_of_job(client: &Client, job: &str, group: Option<&str>) -> Result<Strin
         .ok_or_else(|| Failure::message(format!("No allocations for job \"{job}\" found")))
 }
 
-fn choose_task(alloc: &Allocation, wanted: Option<&str>) -> Result<String, Failure> {
+pub(super) fn choose_task(alloc: &Allocation, wanted: Option<&str>) -> Result<String, Failure> {
     let group = alloc
         .job
         .as_ref()

@@ -226,7 +226,7 @@ impl Client {
         &self,
         path: &str,
         query: &[(&str, &str)],
-        out: &mut impl io::Write,
+        out: &mut (impl io::Write + ?Sized),
     ) -> Result<io::Result<()>, ClientError> {
         let url = self.url(path, query);
         self.runtime.block_on(async {

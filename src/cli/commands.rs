@@ -1,7 +1,8 @@
 //! The table of commands.
 
 use super::{
-    Context, Program, Tool, absent, agent, agent_args, agent_info, alloc_logs, alloc_status,
+    Context, Program, Tool, absent, agent, agent_args, agent_info, alloc_act, alloc_fs, alloc_logs,
+    alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
     config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, eval, explain,
     flags::{Flag, Flags},
@@ -139,6 +140,16 @@ pub(super) const COMMANDS: &[Command] = &[
         alloc_logs::FLAGS,
         alloc_logs::run
     ),
+    command!(
+        "alloc fs"["fs"],
+        "[options] <alloc> [<path>]",
+        "Show the files of an allocation",
+        alloc_fs::FLAGS,
+        alloc_fs::run
+    ),
+    command!("alloc stop" [], "[options] <alloc>", "Stop an allocation, for another one to take its place", alloc_act::STOP_FLAGS, alloc_act::stop),
+    command!("alloc restart" [], "[options] <alloc> [<task>]", "Restart the tasks of an allocation that run", alloc_act::RESTART_FLAGS, alloc_act::restart),
+    command!("alloc signal" [], "[options] <alloc> [<task>]", "Send a signal to tasks of an allocation", alloc_act::SIGNAL_FLAGS, alloc_act::signal),
     command!(
         "node status"["node-status"],
         "[options] [<node>]",

@@ -20,6 +20,8 @@ mod monitor; // follows an evaluation
 mod placement; // why allocations were not placed
 
 mod agent_info; // agent-info, node config, system gc
+mod alloc_act; // alloc stop, restart, signal
+mod alloc_fs; // alloc fs
 mod alloc_logs; // logs, alloc logs
 mod alloc_status; // alloc status
 mod raft_recover; // operator raft recover

@@ -197,6 +197,16 @@ impl TaskDriver for MockDriver {
         Ok(())
     }
 
+    async fn signal(&self, handle: &TaskHandle, signal: &str) -> Result<(), DriverError> {
+        let signal = super::signals::parse(signal)?;
+        let task = self.find(handle)?;
+        // It takes no notice of any other.
+        if signal == super::signals::KILL {
+            task.end(TaskExit { exit_code: 128 + signal, signal, ..TaskExit::default() });
+        }
+        Ok(())
+    }
+
     async fn destroy(&self, handle: &TaskHandle) -> Result<(), DriverError> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(handle));
         Ok(())

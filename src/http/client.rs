@@ -70,7 +70,7 @@ pub(super) fn no_answer(ctx: &Context, target: &Target, error: ClusterError) -> 
 }
 
 /// The same question, answered by another agent.
-async fn ask(ctx: &Context, call: &Call, target: Target) -> Answer {
+pub(super) async fn ask(ctx: &Context, call: &Call, target: Target) -> Answer {
     match ctx.elsewhere.ask(target.clone(), call.to_pass_on()?, PATIENCE).await {
         Ok(answer) => Ok(passed_on::response(answer)),
         Err(error) => Err(no_answer(ctx, &target, error)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 
-use super::{Context, call::Call, failure::Failure, passed_on, read::Answer, snapshot};
+use super::{Context, call::Call, failure::Failure, fs, passed_on, read::Answer, snapshot};
 use crate::actors::ports::{Consistency, Target};
 
 /// For an answer that does not wait.
@@ -42,7 +42,10 @@ fn of_any_agent(path: &[&str]) -> bool {
 pub(super) async fn pass_on(ctx: &Context, call: &Call, target: Target) -> Answer {
     let request = call.to_pass_on()?;
     // Output of tasks may have no end, and a state may be large.
-    if passed_on::log_of(call).is_some() || snapshot::is_asked_for(&call.path) {
+    if passed_on::log_of(call).is_some()
+        || fs::content_of(call).is_some()
+        || snapshot::is_asked_for(&call.path)
+    {
         return Ok(passed_on::stream_response(ctx.elsewhere.stream(target, request).await?));
     }
     let waits = call.index()? > 0;

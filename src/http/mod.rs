@@ -2,6 +2,7 @@
 //! Nothing is decided here.
 
 mod agent; // the agent itself, members, leader, health
+mod alloc_write; // stop, restart, signal
 mod allocs; // allocations
 mod answers; // long lists that have not changed
 mod autopilot; // how servers are looked after
@@ -12,6 +13,7 @@ mod deployments; // deployments
 mod elsewhere; // requests that another agent has to answer
 mod evals; // evaluations
 mod failure; // refusals as plain text
+mod fs; // files of allocations
 mod jobs; // reads of jobs
 mod launch; // dispatch, launch by hand
 mod list; // prefixes, order and pages of lists

@@ -17,7 +17,7 @@ use super::{AgentInfo, Context, Ports};
 use crate::actors::ports::{
     AccessError, Clock, ClusterError, Committed, Consensus, Consistency, Elsewhere, Freshness, Health,
     HostUsage, IdSource, Leadership, Members, NodeAccess, Peer, PeerRef, Presence, ProposeError, Proposer,
-    ServerHealth, StateReader, Target, TaskUsage, WebAnswer, WebRequest, WebStream,
+    ServerHealth, StateReader, Target, TaskAct, TaskUsage, WebAnswer, WebRequest, WebStream,
 };
 
 pub(super) struct OneServer {
@@ -141,6 +141,14 @@ impl NodeAccess for Nothing {
     }
 
     async fn log_dir(&self, _: AllocId) -> Result<PathBuf, AccessError> {
+        Err(AccessError::NoClient)
+    }
+
+    async fn alloc_dir(&self, _: AllocId) -> Result<PathBuf, AccessError> {
+        Err(AccessError::NoClient)
+    }
+
+    async fn act(&self, _: AllocId, _: Option<String>, _: TaskAct) -> Result<(), AccessError> {
         Err(AccessError::NoClient)
     }
 

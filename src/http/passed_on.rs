@@ -13,7 +13,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Context, call::Call, failure::Failure, logs, routes, snapshot};
+use super::{Context, call::Call, failure::Failure, fs, logs, routes, snapshot};
 use crate::actors::ports::{ClusterError, WebAnswer, WebRequest, WebStream};
 
 /// What an answer in one piece may hold; larger ones have to be streamed.
@@ -46,6 +46,9 @@ pub async fn stream_for(ctx: &Context, request: WebRequest) -> WebStream {
 async fn flow(ctx: &Context, call: &Call) -> Option<Result<WebStream, Failure>> {
     if snapshot::is_asked_for(&call.path) {
         return Some(snapshot::open_anywhere(ctx, call).await);
+    }
+    if let Some(alloc) = fs::content_of(call) {
+        return Some(fs::open(ctx, call, alloc).await);
     }
     let alloc = log_of(call)?;
     Some(logs::open(ctx, call, alloc).await)

@@ -7,9 +7,9 @@ use actix_web::{
 };
 
 use super::{
-    Context, agent, allocs, autopilot, call::Call, client, deployments, elsewhere, evals, failure::Failure,
-    jobs, launch, logs, metrics, node_write, nodes, operator, read::Answer, register, scheduler, search,
-    snapshot,
+    Context, agent, alloc_write, allocs, autopilot, call::Call, client, deployments, elsewhere, evals,
+    failure::Failure, fs, jobs, launch, logs, metrics, node_write, nodes, operator, passed_on, read::Answer,
+    register, scheduler, search, snapshot,
 };
 
 pub(super) async fn answer(
@@ -60,6 +60,7 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["job", rest @ ..] if !rest.is_empty() => job(ctx, call, rest).await,
 
         ["allocations"] => allocs::list(ctx, call).await,
+        ["allocation", id, "stop"] => alloc_write::stop(ctx, call, id).await,
         ["allocation", id] => allocs::one(ctx, call, id).await,
         ["evaluations"] => evals::list(ctx, call).await,
         ["evaluations", "count"] => evals::count(ctx, call).await,
@@ -78,6 +79,13 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
 
         ["client", "stats"] => client::host_stats(ctx, call).await,
         ["client", "allocation", id, "stats"] => client::alloc_stats(ctx, call, id).await,
+        ["client", "allocation", id, "restart"] => alloc_write::restart(ctx, call, id).await,
+        ["client", "allocation", id, "signal"] => alloc_write::signal(ctx, call, id).await,
+        ["client", "fs", "ls", id] => fs::list(ctx, call, id).await,
+        ["client", "fs", "stat", id] => fs::stat(ctx, call, id).await,
+        ["client", "fs", "cat" | "readat", id] => {
+            Ok(passed_on::stream_response(fs::open(ctx, call, id).await?))
+        }
         ["client", "fs", "logs"] | ["client", "fs", "logs", ""] => {
             Err(Failure::bad("must provide a valid alloc id"))
         }

@@ -1,5 +1,6 @@
 //! The whole API in process, on a state without a cluster.
 
+mod alloc_act; // stop, restart, signal, files
 mod bad_input; // jobs nobody should send
 mod cluster; // members, servers in the log, writes of nodes
 mod errors; // refusals, limits, methods

@@ -108,6 +108,7 @@ pub(crate) async fn all(bench: &impl Bench) {
         exit_codes(bench),
         output_lands_in_the_log(bench),
         stops(bench),
+        signals(bench),
         recovers(bench),
         runs_commands(bench),
         measures(bench),
@@ -157,6 +158,19 @@ async fn stops(bench: &impl Bench) {
     driver.destroy(&handle).await.unwrap();
     let error = driver.stop(&handle, "SIGNOPE", Duration::ZERO).await.unwrap_err();
     assert!(!matches!(error, DriverError::Recoverable(_)), "{error}");
+}
+
+async fn signals(bench: &impl Bench) {
+    let temp = tempfile::tempdir().unwrap();
+    let driver = bench.driver();
+    let spec = spec(temp.path(), bench.config(&Work::SaySleep("up"))).await;
+    let handle = start(&driver, &spec).await.unwrap();
+    eventually("the task runs", async || output(&spec, "stdout") == "up\n").await;
+    assert!(driver.signal(&handle, "SIGNOPE").await.is_err());
+    driver.signal(&handle, "SIGKILL").await.unwrap();
+    let exit = driver.wait(&handle).await.unwrap();
+    assert!(exit.exit_code == 137 || exit.signal == 9, "{exit:?}");
+    driver.destroy(&handle).await.unwrap();
 }
 
 async fn recovers(bench: &impl Bench) {

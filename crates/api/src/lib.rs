@@ -23,6 +23,7 @@ pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
 pub mod launch; // periodic, parameterized, dispatch, lifecycle
+pub mod alloc_act; // stop, restart, signal, files
 pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
 pub mod request; // register, deregister, parse, validate, plan
@@ -35,6 +36,7 @@ pub use agent::{
     AgentHealth, AgentMembers, AgentSelf, HealthNote, JoinResponse, Member, SearchRequest, SearchResponse,
 };
 pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
+pub use alloc_act::{AllocFileInfo, AllocRestartRequest, AllocSignalRequest, AllocStopResponse, NodeAnswer};
 pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{Deployment, DeploymentState};
 pub use eval::Evaluation;

@@ -247,6 +247,7 @@ pub mod event_type {
     pub const SIBLING_FAILED: &str = "Sibling Task Failed";
     pub const LEADER_DEAD: &str = "Leader Task Dead";
     pub const MAIN_DEAD: &str = "Main Tasks Dead";
+    pub const SIGNALING: &str = "Signaling";
     pub const SHUTDOWN_DELAY: &str = "Waiting for shutdown delay";
     pub const ALLOC_UNHEALTHY: &str = "Alloc Unhealthy";
     pub const FAILED_RESTORING: &str = "Failed Restoring Task";

@@ -19,6 +19,8 @@ pub enum Trigger {
     JobDeregister,
     /// A slot of the job's calendar has come.
     PeriodicJob,
+    /// Somebody stopped an allocation.
+    AllocStop,
     NodeUpdate,
     AllocFailure,
     DeploymentWatcher,
@@ -38,6 +40,7 @@ impl Trigger {
             Self::JobRegister => "job-register",
             Self::JobDeregister => "job-deregister",
             Self::PeriodicJob => "periodic-job",
+            Self::AllocStop => "alloc-stop",
             Self::NodeUpdate => "node-update",
             Self::AllocFailure => "alloc-failure",
             Self::DeploymentWatcher => "deployment-watcher",

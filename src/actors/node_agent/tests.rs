@@ -184,6 +184,10 @@ impl TaskDriver for Machine {
         Ok(())
     }
 
+    async fn signal(&self, _: &TaskHandle, _: &str) -> Result<(), DriverError> {
+        Ok(())
+    }
+
     async fn usage(&self, _: &TaskHandle) -> Result<TaskUsage, DriverError> {
         Ok(TaskUsage::default())
     }

@@ -71,7 +71,7 @@ fn what_is_not_there_yet_says_so() {
     for (line, name) in [
         (&["plan", "x.nomad"][..], "job plan"),
         (&["job", "plan", "x.nomad"], "job plan"),
-        (&["alloc", "fs", "bc"], "alloc fs"),
+        (&["alloc", "pause", "bc"], "alloc pause"),
         (&["exec", "bc", "sh"], "alloc exec"),
         (&["operator", "snapshot", "restore", "x"], "operator snapshot restore"),
         (&["deployment", "promote", "x"], "deployment promote"),

@@ -195,6 +195,12 @@ impl TaskDriver for Docker {
             .await
     }
 
+    async fn signal(&self, handle: &TaskHandle, signal: &str) -> Result<()> {
+        let (state, handle) = (state(handle)?, handle.clone());
+        let signal = signals::name(signals::parse(signal)?);
+        self.there(|inner| async move { inner.kill(&state.container, &handle.task, &signal).await }).await
+    }
+
     async fn destroy(&self, handle: &TaskHandle) -> Result<()> {
         let (state, handle) = (state(handle)?, handle.clone());
         self.there(|inner| async move {

@@ -217,6 +217,18 @@ impl TaskDriver for RawExec {
         }
     }
 
+    async fn signal(&self, handle: &TaskHandle, signal: &str) -> Result<(), DriverError> {
+        let number = signals::parse(signal)?;
+        let process = state(handle)?.process;
+        if !process.is_alive() {
+            return Err(DriverError::NotFound(handle.task.clone()));
+        }
+        let signal = nix::sys::signal::Signal::try_from(number)
+            .map_err(|error| DriverError::Fatal(error.to_string()))?;
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.pid), signal)
+            .map_err(|error| DriverError::Recoverable(format!("cannot send {signal}: {error}")))
+    }
+
     async fn destroy(&self, handle: &TaskHandle) -> Result<(), DriverError> {
         let run = state(handle)?.run;
         self.ask(Request::Destroy { run: run.clone() }).await?;

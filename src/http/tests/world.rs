@@ -28,8 +28,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     actors::ports::{
         AccessError, Clock, ClusterError, Committed, Elsewhere, HostUsage, IdSource, Joined, Leadership,
-        Member, Members, NodeAccess, ProposeError, Proposer, StateReader, Target, TaskUsage, WebAnswer,
-        WebRequest, WebStream,
+        Member, Members, NodeAccess, ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage,
+        WebAnswer, WebRequest, WebStream,
     },
     http::{AgentInfo, Context, Ports, nomad, one_server::OneServer, passed_on},
 };
@@ -108,6 +108,8 @@ pub(super) struct OneNode {
     logs: PathBuf,
     has_none: AtomicBool,
     pub(super) phase: Mutex<Option<TaskPhase>>,
+    /// What was done to its tasks.
+    pub(super) acts: Mutex<Vec<TaskAct>>,
 }
 
 impl OneNode {
@@ -144,6 +146,23 @@ impl NodeAccess for OneNode {
 
     async fn log_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError> {
         if self.has(alloc) { Ok(self.logs.clone()) } else { Err(AccessError::NotFound) }
+    }
+
+    async fn alloc_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError> {
+        if self.has(alloc) { Ok(self.logs.clone()) } else { Err(AccessError::NotFound) }
+    }
+
+    async fn act(&self, alloc: AllocId, task: Option<String>, act: TaskAct) -> Result<(), AccessError> {
+        if !self.has(alloc) {
+            return Err(AccessError::NotFound);
+        }
+        match task.as_deref() {
+            None | Some("nginx") => {
+                self.acts.lock().unwrap().push(act);
+                Ok(())
+            }
+            Some(other) => Err(AccessError::Failed(format!("Task \"{other}\" not running"))),
+        }
     }
 
     async fn task_states(&self, _: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError> {
@@ -290,6 +309,7 @@ impl World {
         let (leadership, follower) = watch::channel(led);
         let logs = tempfile::tempdir().unwrap();
         let node = Arc::new(OneNode {
+            acts: Mutex::default(),
             logs: logs.path().to_owned(),
             has_none: AtomicBool::new(false),
             phase: Mutex::default(),

@@ -1,0 +1,65 @@
+//! What people do to one allocation: stop it, restart its tasks, send them signals.
+
+use api::{AllocRestartRequest, AllocSignalRequest, AllocStopResponse, NodeAnswer};
+use model::{AllocId, Trigger};
+use state::Command;
+
+use super::{
+    Context,
+    call::Call,
+    client::{alloc_id, ask, other_agent},
+    failure::Failure,
+    read::{Answer, json, written},
+    write::{evaluation, propose},
+};
+use crate::actors::ports::{AccessError, TaskAct};
+
+/// Moves the allocation: another one takes its place, as its job wants it.
+pub(super) async fn stop(ctx: &Context, call: &Call, id: &str) -> Answer {
+    call.only_write()?;
+    for flag in ["no_shutdown_delay", "reschedule"] {
+        if call.flag(flag)? {
+            return Err(Failure::absent(format!("{flag} is not supported")));
+        }
+    }
+    let missing = || Failure::not_found("allocation not found");
+    let id: AllocId = id.parse().map_err(|_| missing())?;
+    let root = ctx.state.root();
+    let alloc = root.allocs.get(&id).ok_or_else(missing)?;
+    let kind = root.kind_of(alloc);
+    let priority = root.jobs.get(&alloc.job).map_or(50, |job| job.priority);
+    let eval = evaluation(ctx, alloc.job.clone(), kind, priority, Trigger::AllocStop);
+    let eval_id = eval.id;
+    let command = Command::MarkMigrate { allocs: vec![id], evals: vec![eval], now: ctx.clock.now() };
+    let (index, _) = propose(ctx, command).await?;
+    Ok(written(call, index, &AllocStopResponse { eval_id: eval_id.to_string(), index }))
+}
+
+/// Restarts one task, or all that run.
+pub(super) async fn restart(ctx: &Context, call: &Call, id: &str) -> Answer {
+    call.only_write()?;
+    let request: AllocRestartRequest = call.json_or_default()?;
+    if request.all_tasks {
+        return Err(Failure::absent(
+            "AllTasks is not supported: tasks that have ended stay ended; leave it out for all that run",
+        ));
+    }
+    act(ctx, call, id, request.task_name, TaskAct::Restart).await
+}
+
+/// Sends a signal to one task, or to all that run.
+pub(super) async fn signal(ctx: &Context, call: &Call, id: &str) -> Answer {
+    call.only_write()?;
+    let request: AllocSignalRequest = call.json_or_default()?;
+    let signal = if request.signal.is_empty() { String::from("SIGKILL") } else { request.signal };
+    act(ctx, call, id, request.task, TaskAct::Signal(signal)).await
+}
+
+async fn act(ctx: &Context, call: &Call, id: &str, task: String, what: TaskAct) -> Answer {
+    let alloc = alloc_id(id)?;
+    match ctx.nodes.act(alloc, (!task.is_empty()).then_some(task), what).await {
+        Ok(()) => Ok(json(call, &NodeAnswer::default())),
+        Err(AccessError::Failed(reason)) => Err(Failure::server(reason)),
+        Err(error) => ask(ctx, call, other_agent(ctx, call, alloc, error)?).await,
+    }
+}

@@ -1,0 +1,86 @@
+use std::fs;
+
+use model::TaskPhase;
+use serde_json::json;
+
+use super::world::{ALLOC, World};
+use crate::actors::ports::{StateReader, TaskAct};
+
+#[actix_web::test]
+async fn a_stop_is_an_evaluation_that_moves_it() {
+    let world = World::new().with_alloc();
+    let reply = world.put(&format!("/v1/allocation/{ALLOC}/stop"), &json!({})).await.json();
+    let root = world.log.root();
+    assert!(root.allocs[&ALLOC].migrate);
+    let id: model::EvalId = reply["EvalID"].as_str().unwrap().parse().unwrap();
+    assert_eq!(root.evals[&id].trigger, model::Trigger::AllocStop);
+    let reply = world.put("/v1/allocation/11111111-2222-3333-4444-555555555555/stop", &json!({})).await;
+    assert_eq!((reply.status.as_u16(), reply.text()), (404, "allocation not found"));
+}
+
+#[actix_web::test]
+async fn tasks_are_restarted_and_signalled_on_their_node() {
+    let world = World::new().with_alloc();
+    let path = |what: &str| format!("/v1/client/allocation/{ALLOC}/{what}");
+    assert_eq!(world.put(&path("restart"), &json!({})).await.json(), json!({"Index": 0}));
+    let body = json!({"Task": "nginx", "Signal": "SIGHUP"});
+    assert_eq!(world.put(&path("signal"), &body).await.json(), json!({"Index": 0}));
+    assert_eq!(world.put(&path("signal"), &json!({})).await.json(), json!({"Index": 0}));
+    let acts = std::mem::take(&mut *world.node.acts.lock().unwrap());
+    assert_eq!(acts, [TaskAct::Restart, TaskAct::Signal("SIGHUP".into()), TaskAct::Signal("SIGKILL".into())]);
+    let reply = world.put(&path("restart"), &json!({"TaskName": "other"})).await;
+    assert_eq!((reply.status.as_u16(), reply.text()), (500, "Task \"other\" not running"));
+    let reply = world.put(&path("restart"), &json!({"AllTasks": true})).await;
+    assert_eq!(reply.status, 501);
+    assert_eq!(*world.node.acts.lock().unwrap(), []);
+}
+
+fn with_files() -> World {
+    let world = World::new().with_alloc();
+    let root = world.logs.path();
+    fs::create_dir_all(root.join("alloc/data")).unwrap();
+    fs::create_dir_all(root.join("nginx/secrets")).unwrap();
+    fs::write(root.join("alloc/data/a.txt"), "0123456789").unwrap();
+    fs::write(root.join("nginx/secrets/token"), "hush").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", root.join("alloc/out")).unwrap();
+    std::os::unix::fs::symlink("../nginx/secrets/token", root.join("alloc/peek")).unwrap();
+    world.report(TaskPhase::Running);
+    world
+}
+
+#[actix_web::test]
+async fn files_are_listed_and_read() {
+    let world = with_files();
+    let uri = |what: &str, rest: &str| format!("/v1/client/fs/{what}/{ALLOC}?{rest}");
+    let names = |list: serde_json::Value| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|file| file["Name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(world.get(&uri("ls", "")).await.json()), ["alloc", "nginx"]);
+    let file = &world.get(&uri("ls", "path=/alloc/data")).await.json()[0];
+    assert_eq!((&file["Name"], &file["Size"], &file["IsDir"]), (&json!("a.txt"), &json!(10), &json!(false)));
+    assert_eq!(file["FileMode"], "-rw-r--r--");
+    let file = world.get(&uri("stat", "path=alloc/data/a.txt")).await.json();
+    assert_eq!(file["ContentType"], "text/plain; charset=utf-8");
+    assert_eq!(world.get(&uri("cat", "path=alloc/data/a.txt")).await.text(), "0123456789");
+    assert_eq!(world.get(&uri("readat", "path=alloc/data/a.txt&offset=3&limit=4")).await.text(), "3456");
+    assert_eq!(world.get(&uri("readat", "path=alloc/data/a.txt&offset=8")).await.text(), "89");
+}
+
+#[actix_web::test]
+async fn nothing_leads_out_of_the_allocation() {
+    let world = with_files();
+    for (rest, status, words) in [
+        ("path=../../etc/passwd", 400, "Path escapes the alloc directory"),
+        ("path=alloc/out", 400, "Path escapes the alloc directory"),
+        ("path=nginx/secrets/token", 400, "Reading secret file prohibited"),
+        ("path=alloc/peek", 400, "Reading secret file prohibited"),
+        ("path=alloc/none", 404, "no such file or directory"),
+        ("path=alloc/data", 400, "\"alloc/data\" is not a file"),
+        ("", 400, "must provide a file name"),
+    ] {
+        let reply = world.get(&format!("/v1/client/fs/cat/{ALLOC}?{rest}")).await;
+        assert_eq!((reply.status.as_u16(), reply.text()), (status, words), "{rest}");
+    }
+    let reply = world.get(&format!("/v1/client/fs/ls/{ALLOC}?path=nginx/secrets")).await;
+    assert_eq!((reply.status.as_u16(), reply.text()), (400, "Reading secret file prohibited"));
+}
