@@ -8,6 +8,10 @@ variable "p" {
     condition     = var.p
     error_message = "Not a condition."
   }
+  validation {
+    condition   = true
+    eror_mesage = "Misspelt."
+  }
 }
 
 job "j" {

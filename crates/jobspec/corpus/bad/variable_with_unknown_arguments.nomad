@@ -1,6 +1,7 @@
 variable "a" {
   defualt = 1
   default = 2
+  sensitive = true
   validate {}
 }
 

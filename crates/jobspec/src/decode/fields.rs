@@ -398,15 +398,6 @@ impl<'a> Fields<'a> {
         });
         for (name, form) in unknown.take(MAX_UNKNOWN) {
             let text = name.text.as_str();
-            if text == "dynamic" {
-                d.report(
-                    codes::EXPRESSION,
-                    name.span,
-                    "`dynamic` blocks are not supported yet",
-                    "write the blocks out one by one",
-                );
-                continue;
-            }
             let help = if let Some((_, home)) = ELSEWHERE.iter().find(|(known, _)| *known == text) {
                 format!("`{text}` belongs into {home}")
             } else if let Some(near) = nearest(text, &self.known) {

@@ -236,11 +236,14 @@ fn ephemeral_disk(section: &Section<'_>, d: &mut Decoder) -> EphemeralDisk {
 pub(super) fn network(section: &Section<'_>, d: &mut Decoder) -> NetworkAsk {
     let mut fields = Fields::new(&section.body, "network");
     let mut network = NetworkAsk { mbits: fields.u32(d, "mbits", 0).unwrap_or(0), ports: Vec::new() };
-    for (label, section) in fields.named_blocks(d, "port") {
-        d.enter("port", network.ports.len(), &label, section.span);
-        let port = port(label, &section, d);
-        d.leave();
-        network.ports.push(port);
+    // The two others are how the API calls them; some files say it in its words.
+    for kind in ["port", "reserved_ports", "dynamic_ports"] {
+        for (label, section) in fields.named_blocks(d, kind) {
+            d.enter("port", network.ports.len(), &label, section.span);
+            let port = port(label, &section, d);
+            d.leave();
+            network.ports.push(port);
+        }
     }
     fields.refuse(
         d,
@@ -254,8 +257,6 @@ pub(super) fn network(section: &Section<'_>, d: &mut Decoder) -> NetworkAsk {
             ("hostname", "use `hostname` in the docker `config`"),
             ("dns", "use `dns_servers` in the docker `config`"),
             ("cni", "leave it out"),
-            ("reserved_ports", "write `port \"label\" { static = .. }`"),
-            ("dynamic_ports", "write `port \"label\" {}`"),
         ],
     );
     fields.finish(d);

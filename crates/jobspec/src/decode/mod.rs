@@ -133,12 +133,6 @@ pub(crate) fn decode(body: &Body, decoder: &mut Decoder) -> Option<Job> {
     for block in &body.blocks {
         match block.kind.text.as_str() {
             "job" => jobs.push(block),
-            "variable" | "variables" | "locals" => decoder.report(
-                codes::EXPRESSION,
-                block.kind.span,
-                format!("`{}` blocks are not supported yet", block.kind.text),
-                "write the values into the job itself",
-            ),
             other => {
                 let help = match nearest(other, &["job"]) {
                     Some(name) => format!("did you mean `{name}`?"),

@@ -6,8 +6,8 @@ pub(crate) const MAX_WEIGHT: usize = 2 * 1024 * 1024;
 pub(crate) const MAX_DEPTH: usize = 32;
 /// Bytes of all values that are made, and of all that end up in the job.
 const ALL_MADE: usize = 16 * 1024 * 1024;
-/// Steps, each about as much as looking at a byte: some seconds of work.
-const ALL_WORK: usize = 256 * 1024 * 1024;
+/// Steps, each about as much as looking at a byte: about a second of work.
+const ALL_WORK: usize = 64 * 1024 * 1024;
 
 /// What is left.
 #[derive(Debug)]
@@ -29,6 +29,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Nothing more can be worked out.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.made == 0 || self.work == 0
+    }
+
     /// Before `bytes` are made.
     pub(crate) fn make(&mut self, bytes: usize) -> Result<(), Exceeded> {
         if bytes > MAX_WEIGHT {

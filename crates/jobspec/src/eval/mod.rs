@@ -72,6 +72,8 @@ pub(crate) struct Evaluator<'a> {
     findings: Vec<Finding>,
     /// Blocks are missing because what makes them is wrong.
     incomplete: bool,
+    /// That nothing more can be worked out was reported.
+    is_spent: bool,
 }
 
 fn wrong<T>(span: Span, message: impl Into<String>, help: impl Into<String>) -> Evaluated<T> {
@@ -97,18 +99,25 @@ impl<'a> Evaluator<'a> {
             means,
             findings: Vec::new(),
             incomplete: false,
+            is_spent: false,
         }
     }
 
     fn report(&mut self, fault: Fault) {
         match fault {
             Fault::Known => {}
+            // The first of them says it all.
+            Fault::Limit(_) if self.is_spent => {}
+            Fault::Limit(finding) if self.limits.is_spent() => {
+                self.is_spent = true;
+                self.findings.push(*finding);
+            }
             Fault::Wrong(finding) | Fault::Limit(finding) => self.findings.push(*finding),
         }
     }
 
     fn gives_up(&self) -> bool {
-        self.findings.len() >= MAX_FINDINGS
+        self.is_spent || self.findings.len() >= MAX_FINDINGS
     }
 
     /// The value as readers of the tree see it; items of lists and maps keep their own places.

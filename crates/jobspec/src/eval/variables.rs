@@ -173,7 +173,7 @@ impl Evaluator<'_> {
                     is_broken |= default.is_none();
                 }
                 // Said for readers.
-                "description" | "sensitive" | "nullable" => {}
+                "description" => {}
                 other => {
                     let message = format!("unknown argument `{other}` in `variable`");
                     let known = "known here: type, default, description, and the block validation";
@@ -272,6 +272,16 @@ impl Evaluator<'_> {
         }
         for block in &variable.validations {
             let find = |name: &str| block.body.attributes.iter().find(|one| one.name.text == name);
+            let names = block.body.attributes.iter().map(|attribute| &attribute.name);
+            let mut names = names.chain(block.body.blocks.iter().map(|inner| &inner.kind));
+            if let Some(other) =
+                names.find(|name| !matches!(name.text.as_str(), "condition" | "error_message"))
+            {
+                let message = format!("unknown name `{}` in `validation`", other.text);
+                let help = "known here: condition, error_message";
+                self.findings.push(Finding::new(codes::UNKNOWN_NAME, other.span, message, help));
+                continue;
+            }
             let (Some(condition), Some(message)) = (find("condition"), find("error_message")) else {
                 let help = "write `validation { condition = .. error_message = \"..\" }`";
                 self.wrong(block.kind.span, "`validation` needs `condition` and `error_message`", help);

@@ -48,7 +48,7 @@ pub(super) fn bcrypt(call: &mut Call<'_, '_>) -> Answer {
     let Some(cost) = u32::try_from(cost).ok().filter(|cost| (4..=MAX_COST).contains(cost)) else {
         return Err(Refusal::of(1, format!("the cost must be between 4 and {MAX_COST}, found {cost}")));
     };
-    call.limits.work(1 << (cost + 12))?;
+    call.limits.work(1 << (cost + 11))?;
     let salt = draw(call)?;
     match bcrypt::hash_with_salt(text.as_bytes(), cost, salt) {
         Ok(parts) => Ok(Val::text(parts.format_for_version(bcrypt::Version::TwoA))),

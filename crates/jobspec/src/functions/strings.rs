@@ -66,7 +66,8 @@ pub(super) fn replace(call: &mut Call<'_, '_>) -> Answer {
 /// `$1` and `${name}` in the replacement stand for groups of the pattern.
 pub(super) fn regex_replace(call: &mut Call<'_, '_>) -> Answer {
     let (text, pattern, replacement) = (call.text(0)?, call.text(1)?, call.text(2)?);
-    call.limits.work(text.len().saturating_mul(16).saturating_add(MAX_PATTERN))?;
+    // Each letter may be looked at from many places of the pattern.
+    call.limits.work(text.len().saturating_mul(200).saturating_add(MAX_PATTERN))?;
     let compiled = RegexBuilder::new(&pattern).size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN).build();
     let pattern = compiled.map_err(|error| {
         let reason = error.to_string();

@@ -69,6 +69,16 @@ fn the_table_is_sorted_and_complete() {
 }
 
 #[test]
+fn the_page_names_them_all() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/job-files.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let words: Vec<&str> = page.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+    for name in FUNCTIONS.iter().map(|function| function.name).chain(["can", "convert", "try"]) {
+        assert!(words.contains(&name), "docs/job-files.md lacks {name}");
+    }
+}
+
+#[test]
 fn numbers() {
     check(&[
         ("abs(-3)", "3"),

@@ -8,8 +8,21 @@ use super::{
 use crate::{codes, diagnostic::Finding};
 
 /// Blocks that carry a name.
-const NAMED: [&str; 11] =
-    ["job", "group", "task", "port", "device", "target", "variable", "volume", "dynamic", "action", "secret"];
+const NAMED: [&str; 13] = [
+    "job",
+    "group",
+    "task",
+    "port",
+    "reserved_ports",
+    "dynamic_ports",
+    "device",
+    "target",
+    "variable",
+    "volume",
+    "dynamic",
+    "action",
+    "secret",
+];
 
 /// Blocks without a name in which others stand. All else that is an object may stay a map.
 const PLAIN: [&str; 10] = [

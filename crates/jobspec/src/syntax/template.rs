@@ -86,7 +86,7 @@ impl Reader<'_, '_> {
             let at = self.parser.at;
             let rest = &self.parser.text[at..self.end];
             if rest.starts_with("$${") || rest.starts_with("%%{") {
-                self.push(&rest[1..3].to_owned());
+                self.push(&rest[1..3]);
                 self.parser.at += 3;
             } else if rest.starts_with("${") {
                 if !self.interpolate() {
