@@ -19,6 +19,7 @@ mod job_to_model; // wire -> model, with defaults and refusals
 pub mod agent; // members, agent/self, search
 pub mod alloc; // Allocation, its stub, resources
 pub mod deployment; // Deployment and its groups
+pub mod diff; // what is different between two versions of a job
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
@@ -36,6 +37,7 @@ pub use agent::{
 pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
 pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{Deployment, DeploymentState};
+pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff};
 pub use eval::Evaluation;
 pub use job::{
     Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobListStub, JobSummary, LogConfig,

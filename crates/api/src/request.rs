@@ -2,6 +2,8 @@
 
 use crate::{
     alloc::AllocListStub,
+    diff::JobDiff,
+    eval::Evaluation,
     job::Job,
     metric::AllocMetric,
     wire::{Absent, Map, nil, wire},
@@ -86,7 +88,8 @@ wire! {
 
     pub struct JobVersionsResponse {
         pub versions: Vec<Job>,
-        pub diffs: Absent,
+        /// Asked for with `diffs`: of each version to the one before it. One less than there are versions.
+        pub diffs: Option<Vec<JobDiff>>,
         pub index: u64,
         /// Nanoseconds.
         pub last_contact: i64,
@@ -109,8 +112,9 @@ wire! {
         pub failed_tg_allocs: Map<AllocMetric>,
         /// 0 for a new job; pass it to a register with `EnforceIndex`.
         pub job_modify_index: u64,
-        pub created_evals: Absent,
-        pub diff: Absent,
+        #[serde(with = "nil")]
+        pub created_evals: Vec<Evaluation>,
+        pub diff: Option<JobDiff>,
         pub next_periodic_launch: Absent,
         pub warnings: String,
         pub index: u64,
