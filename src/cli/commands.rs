@@ -3,9 +3,11 @@
 use super::{
     Context, Program, Tool, absent, agent, agent_args, agent_info, alloc_logs, alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
-    config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, eval, explain,
+    config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, deployment_write,
+    eval, explain,
     flags::{Flag, Flags},
-    job_file, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
+    job_file, job_lists, job_plan, job_read, job_revert, job_run, job_status, job_stop, node_drain,
+    node_status, operator,
     output::Outcome,
     raft_recover, scheduler, server, sim, snapshot, status, what_if,
 };
@@ -24,6 +26,13 @@ pub(super) struct Command {
     pub(super) about: &'static str,
     pub(super) flags: &'static [&'static [Flag]],
     pub(super) run: fn(&mut Context<'_>, &Flags) -> Outcome,
+}
+
+impl Command {
+    /// Exit code of a failure: where 1 is an answer, failing is something else.
+    pub(super) fn failure_code(&self) -> u8 {
+        if self.name == "job plan" { u8::MAX } else { 1 }
+    }
 }
 
 /// What a command line asks for.
@@ -79,6 +88,13 @@ pub(super) const COMMANDS: &[Command] = &[
         job_run::FLAGS,
         job_run::run
     ),
+    command!(
+        "job plan"["plan"],
+        "[options] <path>",
+        "Show what running a job file would change",
+        job_plan::FLAGS,
+        job_plan::run
+    ),
     command!("job stop"["stop"], "[options] <job>...", "Stop jobs", job_stop::FLAGS, job_stop::stop),
     command!(
         "status" [],
@@ -110,6 +126,34 @@ pub(super) const COMMANDS: &[Command] = &[
         job_read::inspect
     ),
     command!("job history" [], "[options] <job>", "Show the versions of a job", job_read::HISTORY_FLAGS, job_read::history),
+    command!(
+        "job revert" [],
+        "[options] <job> <version>",
+        "Go back to an earlier version of a job",
+        job_revert::FLAGS,
+        job_revert::run
+    ),
+    command!(
+        "job promote" [],
+        "[options] <job>",
+        "Promote the canaries of a job's latest deployment",
+        deployment_write::PROMOTE_FLAGS,
+        deployment_write::promote_job
+    ),
+    command!(
+        "job deployments" [],
+        "[options] <job>",
+        "Show the deployments of a job",
+        job_lists::DEPLOYMENTS_FLAGS,
+        job_lists::deployments
+    ),
+    command!(
+        "job allocs" [],
+        "[options] <job>",
+        "Show the allocations of a job",
+        job_lists::ALLOCS_FLAGS,
+        job_lists::allocs
+    ),
     command!("job eval" [], "[options] <job>", "Look at a job again", job_stop::EVAL_FLAGS, job_stop::eval),
     command!(
         "alloc status"["alloc-status"],
@@ -163,6 +207,34 @@ pub(super) const COMMANDS: &[Command] = &[
     command!("eval list" [], "[options]", "Show the evaluations", eval::LIST_FLAGS, eval::list),
     command!("deployment list" [], "[options]", "Show the deployments", deployment::FLAGS, deployment::list),
     command!("deployment status" [], "[options] [<deployment>]", "Show a deployment", deployment::FLAGS, deployment::status),
+    command!(
+        "deployment promote" [],
+        "[options] <deployment>",
+        "Promote the canaries of a deployment",
+        deployment_write::PROMOTE_FLAGS,
+        deployment_write::promote
+    ),
+    command!(
+        "deployment fail" [],
+        "[options] <deployment>",
+        "End a deployment as failed",
+        deployment_write::FLAGS,
+        deployment_write::fail
+    ),
+    command!(
+        "deployment pause" [],
+        "[options] <deployment>",
+        "Let a deployment wait",
+        deployment_write::PAUSE_FLAGS,
+        deployment_write::pause
+    ),
+    command!(
+        "deployment resume" [],
+        "[options] <deployment>",
+        "Let a paused deployment go on",
+        deployment_write::FLAGS,
+        deployment_write::resume
+    ),
     command!(
         "server members"["server-members"],
         "[options]",

@@ -41,6 +41,7 @@ const KEYS: &[&str] = &[
     "Address",
     "AddressMode",
     "Affinities",
+    "All",
     "AllAtOnce",
     "AllTasks",
     "Args",
@@ -75,6 +76,7 @@ const KEYS: &[&str] = &[
     "Datacenters",
     "Delay",
     "DelayFunction",
+    "DeploymentID",
     "Device",
     "Devices",
     "Diff",
@@ -101,8 +103,10 @@ const KEYS: &[&str] = &[
     "GRPCService",
     "GRPCUseTLS",
     "Grace",
+    "Groups",
     "Header",
     "HealthCheck",
+    "HealthyAllocationIDs",
     "HealthyDeadline",
     "HostNetwork",
     "Hostname",
@@ -159,6 +163,7 @@ const KEYS: &[&str] = &[
     "ParentID",
     "Passing",
     "Path",
+    "Pause",
     "Payload",
     "Periodic",
     "PolicyOverride",
@@ -215,6 +220,7 @@ const KEYS: &[&str] = &[
     "To",
     "Type",
     "UI",
+    "UnhealthyAllocationIDs",
     "Unlimited",
     "Update",
     "User",
@@ -390,6 +396,11 @@ mod tests {
         check::<request::JobsParseRequest>();
         check::<request::JobValidateRequest>();
         check::<request::JobPlanRequest>();
+        check::<request::JobRevertRequest>();
+        check::<crate::DeploymentPauseRequest>();
+        check::<crate::DeploymentPromoteRequest>();
+        check::<crate::DeploymentHealthRequest>();
+        check::<request::JobStabilityRequest>();
         check::<crate::SearchRequest>();
     }
 

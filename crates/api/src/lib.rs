@@ -36,7 +36,10 @@ pub use agent::{
 };
 pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
 pub use decode::{DecodeError, decode, decode_value};
-pub use deployment::{Deployment, DeploymentState};
+pub use deployment::{
+    Deployment, DeploymentHealthRequest, DeploymentPauseRequest, DeploymentPromoteRequest, DeploymentState,
+    DeploymentUpdateResponse,
+};
 pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff};
 pub use eval::Evaluation;
 pub use job::{
@@ -57,8 +60,8 @@ pub use operator::{
 };
 pub use request::{
     JobDeregisterResponse, JobEvaluateRequest, JobPlanRequest, JobPlanResponse, JobRegisterRequest,
-    JobRegisterResponse, JobValidateRequest, JobValidateResponse, JobVersionsResponse, JobsParseRequest,
-    QueryMeta,
+    JobRegisterResponse, JobRevertRequest, JobStabilityRequest, JobStabilityResponse, JobValidateRequest,
+    JobValidateResponse, JobVersionsResponse, JobsParseRequest, QueryMeta,
 };
 pub use stats::{AllocResourceUsage, CpuStats, HostStats, MemoryStats, ResourceUsage, TaskResourceUsage};
 pub use task_state::{TaskEvent, TaskState};

@@ -6,6 +6,7 @@ use crate::{
     eval::Evaluation,
     job::Job,
     metric::AllocMetric,
+    time::Time,
     wire::{Absent, Map, nil, wire},
 };
 
@@ -64,6 +65,26 @@ wire! {
         pub force_reschedule: bool,
     }
 
+    /// Registers an earlier version anew.
+    pub struct JobRevertRequest {
+        #[serde(rename = "JobID")]
+        pub job_id: String,
+        pub job_version: u64,
+        /// Only if this is the version now.
+        pub enforce_prior_version: Option<u64>,
+    }
+
+    pub struct JobStabilityRequest {
+        #[serde(rename = "JobID")]
+        pub job_id: String,
+        pub job_version: u64,
+        pub stable: bool,
+    }
+
+    pub struct JobStabilityResponse {
+        pub index: u64,
+    }
+
     pub struct JobsParseRequest {
         #[serde(rename = "JobHCL")]
         pub job_hcl: String,
@@ -115,7 +136,8 @@ wire! {
         #[serde(with = "nil")]
         pub created_evals: Vec<Evaluation>,
         pub diff: Option<JobDiff>,
-        pub next_periodic_launch: Absent,
+        /// Null: the job does not run by the clock.
+        pub next_periodic_launch: Time,
         pub warnings: String,
         pub index: u64,
     }

@@ -128,12 +128,52 @@ pub enum Command {
         epoch: Option<Epoch>,
         now: Timestamp,
     },
+    /// Says of one version of a job whether it is known to be good.
+    SetJobStability {
+        job: JobKey,
+        /// Counts from 0.
+        version: u64,
+        stable: bool,
+    },
+    /// What somebody decides about a deployment that has not ended.
+    SteerDeployment {
+        deployment: DeploymentId,
+        steering: Steering,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
     /// Replaces what operators decided about the scheduler. The indexes inside do not count.
     SetScheduler {
         settings: SchedulerSettings,
         /// The `modify_index` that the settings must have; 0: they must never have been set.
         enforce_index: Option<u64>,
     },
+}
+
+/// A decision about a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Steering {
+    Fail,
+    Pause,
+    /// Its deadlines begin anew.
+    Resume,
+    /// These allocations of it are healthy or not, whatever their nodes have said so far.
+    Health {
+        healthy: Vec<AllocId>,
+        unhealthy: Vec<AllocId>,
+    },
+}
+
+impl Steering {
+    /// `can't <what> terminal deployment`
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Health { .. } => "set health of allocations for a",
+        }
+    }
 }
 
 /// What became of a command.
@@ -173,6 +213,12 @@ pub enum Refusal {
     Draining(NodeId),
     #[error("deployment {0} does not exist")]
     UnknownDeployment(DeploymentId),
+    #[error("job {:?} in namespace {:?} at version {version} not found", .job.id, .job.namespace)]
+    UnknownVersion { job: JobKey, version: u64 },
+    #[error("can't {} terminal deployment", .0.name())]
+    DeploymentEnded(Steering),
+    #[error("allocation {alloc} is not part of deployment {deployment}")]
+    NotOfDeployment { alloc: AllocId, deployment: DeploymentId },
     #[error("evaluation {0} does not exist")]
     UnknownEval(EvalId),
     #[error("the autopilot settings were changed meanwhile: their index is {found}, not {wanted}")]
@@ -255,11 +301,13 @@ impl Command {
             Self::SetAutopilot { .. } => 16,
             Self::UpdateAgents { .. } => 20,
             Self::SetScheduler { .. } => 21,
+            Self::SetJobStability { .. } => 30,
+            Self::SteerDeployment { .. } => 31,
         }
     }
 
     /// The highest type number this version knows.
-    pub const NEWEST_TYPE: u16 = 21;
+    pub const NEWEST_TYPE: u16 = 31;
 
     pub fn encode(&self) -> Vec<u8> {
         let body =

@@ -69,12 +69,10 @@ fn each_name_has_its_commands() {
 #[test]
 fn what_is_not_there_yet_says_so() {
     for (line, name) in [
-        (&["plan", "x.nomad"][..], "job plan"),
-        (&["job", "plan", "x.nomad"], "job plan"),
-        (&["alloc", "fs", "bc"], "alloc fs"),
+        (&["alloc", "fs", "bc"][..], "alloc fs"),
         (&["exec", "bc", "sh"], "alloc exec"),
         (&["operator", "snapshot", "restore", "x"], "operator snapshot restore"),
-        (&["deployment", "promote", "x"], "deployment promote"),
+        (&["deployment", "unblock", "x"], "deployment unblock"),
         (&["operator", "raft", "info"], "operator raft info"),
         (&["job", "periodic", "force", "x"], "job periodic force"),
     ] {

@@ -3,6 +3,7 @@
 mod agents; // members of the cluster
 mod collect; // forgetting
 mod deployments; // status of roll-outs
+mod steering; // what people decide about roll-outs
 mod evals; // evaluations
 mod jobs; // registration and stop
 mod nodes; // machines
@@ -41,6 +42,9 @@ impl Root {
             Command::DeregisterJob { job, purge, eval, now } => {
                 jobs::deregister(self, index, &job, purge, eval, now)
             }
+            Command::SetJobStability { job, version, stable } => {
+                jobs::set_stability(self, index, &job, version, stable)
+            }
             Command::UpdateEvals { evals } => {
                 evals::upsert_all(self, index, evals);
                 Outcome::Done
@@ -51,6 +55,9 @@ impl Root {
             }
             Command::UpdateDeployment { deployment, status, description, stable, evals, now } => {
                 deployments::update(self, index, deployment, status, description, stable, evals, now)
+            }
+            Command::SteerDeployment { deployment, steering, evals, now } => {
+                steering::steer(self, index, deployment, steering, evals, now)
             }
             Command::Collect { before } => collect::collect(self, index, before),
             Command::AddDeployment { deployment } => {
