@@ -1,7 +1,7 @@
 //! The table of commands.
 
 use super::{
-    Context, Program, Tool, absent, agent, agent_args, agent_info, alloc_logs, alloc_status,
+    Context, Tool, agent, agent_args, agent_info, alloc_logs, alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
     config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, deployment_write,
     eval, explain,
@@ -33,25 +33,6 @@ impl Command {
     pub(super) fn failure_code(&self) -> u8 {
         if self.name == "job plan" { u8::MAX } else { 1 }
     }
-}
-
-/// What a command line asks for.
-#[derive(Debug)]
-pub(super) enum Found<'a> {
-    Command(&'static Command, &'a [&'a str]),
-    Version,
-    /// Of the program; `failed` where a command was expected.
-    Help {
-        failed: bool,
-    },
-    /// Of the commands that begin with some words; `failed` where a further word was expected.
-    Group {
-        name: String,
-        failed: bool,
-    },
-    /// Known, and not there yet.
-    Absent(&'static str),
-    Unknown,
 }
 
 macro_rules! command {
@@ -470,48 +451,3 @@ pub(super) const COMMANDS: &[Command] = &[
         run: server::version,
     },
 ];
-
-/// Finds what the arguments (without the program's name) ask for: the longest name wins.
-pub(super) fn find<'a>(program: Program, args: &'a [&'a str]) -> Found<'a> {
-    match args.first().copied() {
-        None => return Found::Help { failed: true },
-        Some("-h" | "-help" | "--help" | "help") => return Found::Help { failed: false },
-        Some("-v" | "-version" | "--version") => return Found::Version,
-        Some(_) => {}
-    }
-    let words = args.iter().take_while(|arg| !arg.starts_with('-')).count();
-    let absent = [(Tool::Nomad, absent::NOMAD), (Tool::Consul, absent::CONSUL)];
-    for count in (1..=words.min(3)).rev() {
-        let name = args[..count].join(" ");
-        let named = |command: &&Command| command.name == name || command.aliases.contains(&name.as_str());
-        if let Some(command) = COMMANDS.iter().filter(|command| program.offers(command.tool)).find(named) {
-            return Found::Command(command, &args[count..]);
-        }
-        let known =
-            absent.iter().filter(|(tool, _)| program.offers(*tool)).flat_map(|(_, names)| names.iter());
-        for (canonical, alias) in known {
-            if *canonical == name || (!alias.is_empty() && *alias == name) {
-                return Found::Absent(canonical);
-            }
-        }
-    }
-    // The group that the words name; a further word that is none of its commands is unknown.
-    let group = args[..words].join(" ");
-    if !in_group(program, &group).is_empty() {
-        let failed = !matches!(args.get(words), Some(&("-h" | "-help" | "--help")));
-        return Found::Group { name: group, failed };
-    }
-    Found::Unknown
-}
-
-/// The commands that begin with these words, each name once.
-pub(super) fn in_group(program: Program, words: &str) -> Vec<&'static Command> {
-    let mut found: Vec<&Command> = Vec::new();
-    for command in COMMANDS.iter().filter(|command| program.offers(command.tool)) {
-        let is_in = command.name.strip_prefix(words).is_some_and(|rest| rest.starts_with(' '));
-        if is_in && found.iter().all(|other| other.name != command.name) {
-            found.push(command);
-        }
-    }
-    found
-}

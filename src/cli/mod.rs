@@ -5,6 +5,7 @@
 
 mod absent; // commands that are not there yet
 mod commands; // the table of commands: names, flags, help, functions
+mod find; // from words to a command
 mod help; // what -h prints
 
 mod agent_args; // flags of `agent`
@@ -69,7 +70,8 @@ pub use sim::SimArgs;
 pub use what_if::{Source, WhatIfArgs, reasons};
 
 use self::{
-    commands::{Command, Found},
+    commands::Command,
+    find::Found,
     flags::Flags,
     format::Clock,
     output::{Failure, Outcome},
@@ -213,7 +215,7 @@ impl Context<'_> {
 
     fn try_dispatch(&mut self, args: &[String]) -> Outcome {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        match commands::find(self.program, &args) {
+        match find::find(self.program, &args) {
             Found::Command(command, rest) => self.run_command(command, rest),
             Found::Version => server::version(self, &Flags::default()),
             Found::Help { failed } => {

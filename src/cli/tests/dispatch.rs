@@ -115,7 +115,7 @@ fn every_command_has_help_and_refuses_unknown_flags() {
         );
         let wrong = [words.as_slice(), &["-no-such-flag"]].concat();
         let ran = run_as(program, &[], "", &wrong);
-        assert_eq!(ran.code, 1);
+        assert_eq!(ran.code, command.failure_code());
         assert_eq!(
             ran.err,
             format!(

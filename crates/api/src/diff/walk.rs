@@ -82,21 +82,31 @@ pub(super) fn field(
 
 /// `Meta[owner]`, `Env[PORT]`.
 fn map(key: &str, old: Option<&Value>, new: Option<&Value>, with_alike: bool, fields: &mut Vec<FieldDiff>) {
-    fields.extend(of_leaves(&leaves(Some(key), old), &leaves(Some(key), new), with_alike));
+    let leaves = |value| leaves(vec![Step::Name(key.to_owned())], value);
+    fields.extend(of_leaves(&leaves(old), &leaves(new), with_alike));
 }
 
 /// A block of which only the user knows what is in it.
 fn free(key: &str, old: Option<&Value>, new: Option<&Value>, contextual: bool) -> Option<ObjectDiff> {
-    let mut fields = of_leaves(&leaves(None, old), &leaves(None, new), contextual);
+    let mut fields = of_leaves(&leaves(Vec::new(), old), &leaves(Vec::new(), new), contextual);
     fields.sort_by(|a, b| a.name.cmp(&b.name));
     object(key, old, new, Parts { fields, objects: Vec::new() })
 }
 
-/// Values that hold no others, under the names and numbers that lead to them.
-type Leaves = BTreeMap<Vec<String>, Value>;
+/// One step on the way to a value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Name(String),
+    Item(usize),
+    /// Into a block inside a block of the user's: shown as the first of a list, for it could be given again.
+    Block,
+}
+
+/// Values that hold no others, under what leads to them.
+type Leaves = BTreeMap<Vec<Step>, Value>;
 
 fn of_leaves(old: &Leaves, new: &Leaves, with_alike: bool) -> Vec<FieldDiff> {
-    let paths: BTreeSet<&Vec<String>> = old.keys().chain(new.keys()).collect();
+    let paths: BTreeSet<&Vec<Step>> = old.keys().chain(new.keys()).collect();
     paths
         .into_iter()
         .filter_map(|path| field(&name_of(path), old.get(path), new.get(path), with_alike))
@@ -104,31 +114,45 @@ fn of_leaves(old: &Leaves, new: &Leaves, with_alike: bool) -> Vec<FieldDiff> {
 }
 
 /// `port_map[0][http]`
-fn name_of(path: &[String]) -> String {
-    let (first, rest) = path.split_first().map_or(("", path), |(first, rest)| (first.as_str(), rest));
-    rest.iter().fold(first.to_owned(), |name, part| format!("{name}[{part}]"))
+fn name_of(path: &[Step]) -> String {
+    let mut name = String::new();
+    for (at, step) in path.iter().enumerate() {
+        let text = match step {
+            Step::Name(text) => text.clone(),
+            Step::Item(number) => number.to_string(),
+            Step::Block => String::from("0"),
+        };
+        name += &if at == 0 { text } else { format!("[{text}]") };
+    }
+    name
 }
 
-fn leaves(root: Option<&str>, value: Option<&Value>) -> Leaves {
+fn leaves(mut root: Vec<Step>, value: Option<&Value>) -> Leaves {
     let mut leaves = Leaves::new();
     if let Some(value) = value {
-        flatten(&mut root.map(str::to_owned).into_iter().collect(), value, &mut leaves);
+        flatten(&mut root, value, &mut leaves);
     }
     leaves
 }
 
-fn flatten(path: &mut Vec<String>, value: &Value, leaves: &mut Leaves) {
-    let mut below = |name: String, value: &Value| {
-        path.push(name);
+fn flatten(path: &mut Vec<Step>, value: &Value, leaves: &mut Leaves) {
+    let mut below = |step: Step, value: &Value| {
+        // The name of a setting alone stands before this: a map there was written as a block.
+        let is_block = path.is_empty() && value.as_object().is_some_and(|members| !members.is_empty());
+        let length = path.len();
+        path.push(step);
+        if is_block {
+            path.push(Step::Block);
+        }
         flatten(path, value, leaves);
-        path.pop();
+        path.truncate(length);
     };
     match value {
         Value::Array(items) if !items.is_empty() => {
-            items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item));
+            items.iter().enumerate().for_each(|(at, item)| below(Step::Item(at), item));
         }
         Value::Object(members) if !members.is_empty() => {
-            members.iter().for_each(|(name, member)| below(name.clone(), member));
+            members.iter().for_each(|(name, member)| below(Step::Name(name.clone()), member));
         }
         leaf => {
             leaves.insert(path.clone(), leaf.clone());
