@@ -2,13 +2,8 @@
 
 /// Commands that people know and that are not there yet: name, and another spelling (or nothing).
 pub(super) const NOMAD: &[(&str, &str)] = &[
-    ("job plan", "plan"),
     ("job start", "start"),
     ("job restart", ""),
-    ("job revert", ""),
-    ("job promote", ""),
-    ("job deployments", ""),
-    ("job allocs", ""),
     ("job scale", ""),
     ("job scaling-events", ""),
     ("job action", "action"),
@@ -19,10 +14,6 @@ pub(super) const NOMAD: &[(&str, &str)] = &[
     ("alloc checks", ""),
     ("alloc pause", ""),
     ("eval delete", ""),
-    ("deployment promote", ""),
-    ("deployment fail", ""),
-    ("deployment pause", ""),
-    ("deployment resume", ""),
     ("deployment unblock", ""),
     ("node meta", ""),
     ("node pool", ""),

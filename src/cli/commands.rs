@@ -1,12 +1,13 @@
 //! The table of commands.
 
 use super::{
-    Context, Program, Tool, absent, agent, agent_args, agent_info, alloc_act, alloc_fs, alloc_logs,
-    alloc_status,
+    Context, Tool, agent, agent_args, agent_info, alloc_act, alloc_fs, alloc_logs, alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
-    config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, eval, explain,
+    config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, deployment_write,
+    eval, explain,
     flags::{Flag, Flags},
-    job_file, job_launch, job_read, job_run, job_status, job_stop, node_drain, node_status, operator,
+    job_file, job_launch, job_lists, job_plan, job_read, job_revert, job_run, job_status, job_stop,
+    node_drain, node_status, operator,
     output::Outcome,
     raft_recover, scheduler, server, sim, snapshot, status, what_if,
 };
@@ -27,23 +28,11 @@ pub(super) struct Command {
     pub(super) run: fn(&mut Context<'_>, &Flags) -> Outcome,
 }
 
-/// What a command line asks for.
-#[derive(Debug)]
-pub(super) enum Found<'a> {
-    Command(&'static Command, &'a [&'a str]),
-    Version,
-    /// Of the program; `failed` where a command was expected.
-    Help {
-        failed: bool,
-    },
-    /// Of the commands that begin with some words; `failed` where a further word was expected.
-    Group {
-        name: String,
-        failed: bool,
-    },
-    /// Known, and not there yet.
-    Absent(&'static str),
-    Unknown,
+impl Command {
+    /// Exit code of a failure: where 1 is an answer, failing is something else.
+    pub(super) fn failure_code(&self) -> u8 {
+        if self.name == "job plan" { u8::MAX } else { 1 }
+    }
 }
 
 macro_rules! command {
@@ -80,6 +69,13 @@ pub(super) const COMMANDS: &[Command] = &[
         job_run::FLAGS,
         job_run::run
     ),
+    command!(
+        "job plan"["plan"],
+        "[options] <path>",
+        "Show what running a job file would change",
+        job_plan::FLAGS,
+        job_plan::run
+    ),
     command!("job stop"["stop"], "[options] <job>...", "Stop jobs", job_stop::FLAGS, job_stop::stop),
     command!(
         "status" [],
@@ -111,6 +107,34 @@ pub(super) const COMMANDS: &[Command] = &[
         job_read::inspect
     ),
     command!("job history" [], "[options] <job>", "Show the versions of a job", job_read::HISTORY_FLAGS, job_read::history),
+    command!(
+        "job revert" [],
+        "[options] <job> <version>",
+        "Go back to an earlier version of a job",
+        job_revert::FLAGS,
+        job_revert::run
+    ),
+    command!(
+        "job promote" [],
+        "[options] <job>",
+        "Promote the canaries of a job's latest deployment",
+        deployment_write::PROMOTE_FLAGS,
+        deployment_write::promote_job
+    ),
+    command!(
+        "job deployments" [],
+        "[options] <job>",
+        "Show the deployments of a job",
+        job_lists::DEPLOYMENTS_FLAGS,
+        job_lists::deployments
+    ),
+    command!(
+        "job allocs" [],
+        "[options] <job>",
+        "Show the allocations of a job",
+        job_lists::ALLOCS_FLAGS,
+        job_lists::allocs
+    ),
     command!("job eval" [], "[options] <job>", "Look at a job again", job_stop::EVAL_FLAGS, job_stop::eval),
     command!(
         "job dispatch" [],
@@ -188,6 +212,34 @@ pub(super) const COMMANDS: &[Command] = &[
     command!("eval list" [], "[options]", "Show the evaluations", eval::LIST_FLAGS, eval::list),
     command!("deployment list" [], "[options]", "Show the deployments", deployment::FLAGS, deployment::list),
     command!("deployment status" [], "[options] [<deployment>]", "Show a deployment", deployment::FLAGS, deployment::status),
+    command!(
+        "deployment promote" [],
+        "[options] <deployment>",
+        "Promote the canaries of a deployment",
+        deployment_write::PROMOTE_FLAGS,
+        deployment_write::promote
+    ),
+    command!(
+        "deployment fail" [],
+        "[options] <deployment>",
+        "End a deployment as failed",
+        deployment_write::FLAGS,
+        deployment_write::fail
+    ),
+    command!(
+        "deployment pause" [],
+        "[options] <deployment>",
+        "Let a deployment wait",
+        deployment_write::PAUSE_FLAGS,
+        deployment_write::pause
+    ),
+    command!(
+        "deployment resume" [],
+        "[options] <deployment>",
+        "Let a paused deployment go on",
+        deployment_write::FLAGS,
+        deployment_write::resume
+    ),
     command!(
         "server members"["server-members"],
         "[options]",
@@ -423,48 +475,3 @@ pub(super) const COMMANDS: &[Command] = &[
         run: server::version,
     },
 ];
-
-/// Finds what the arguments (without the program's name) ask for: the longest name wins.
-pub(super) fn find<'a>(program: Program, args: &'a [&'a str]) -> Found<'a> {
-    match args.first().copied() {
-        None => return Found::Help { failed: true },
-        Some("-h" | "-help" | "--help" | "help") => return Found::Help { failed: false },
-        Some("-v" | "-version" | "--version") => return Found::Version,
-        Some(_) => {}
-    }
-    let words = args.iter().take_while(|arg| !arg.starts_with('-')).count();
-    let absent = [(Tool::Nomad, absent::NOMAD), (Tool::Consul, absent::CONSUL)];
-    for count in (1..=words.min(3)).rev() {
-        let name = args[..count].join(" ");
-        let named = |command: &&Command| command.name == name || command.aliases.contains(&name.as_str());
-        if let Some(command) = COMMANDS.iter().filter(|command| program.offers(command.tool)).find(named) {
-            return Found::Command(command, &args[count..]);
-        }
-        let known =
-            absent.iter().filter(|(tool, _)| program.offers(*tool)).flat_map(|(_, names)| names.iter());
-        for (canonical, alias) in known {
-            if *canonical == name || (!alias.is_empty() && *alias == name) {
-                return Found::Absent(canonical);
-            }
-        }
-    }
-    // The group that the words name; a further word that is none of its commands is unknown.
-    let group = args[..words].join(" ");
-    if !in_group(program, &group).is_empty() {
-        let failed = !matches!(args.get(words), Some(&("-h" | "-help" | "--help")));
-        return Found::Group { name: group, failed };
-    }
-    Found::Unknown
-}
-
-/// The commands that begin with these words, each name once.
-pub(super) fn in_group(program: Program, words: &str) -> Vec<&'static Command> {
-    let mut found: Vec<&Command> = Vec::new();
-    for command in COMMANDS.iter().filter(|command| program.offers(command.tool)) {
-        let is_in = command.name.strip_prefix(words).is_some_and(|rest| rest.starts_with(' '));
-        if is_in && found.iter().all(|other| other.name != command.name) {
-            found.push(command);
-        }
-    }
-    found
-}

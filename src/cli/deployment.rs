@@ -47,7 +47,7 @@ fn read_all(client: &Client, prefix: &str) -> Result<Vec<Deployment>, Failure> {
     client.get("/v1/deployments", query).map_err(|error| error.while_doing("retrieving deployments"))
 }
 
-fn table(deployments: &[Deployment], verbose: bool) -> Table {
+pub(super) fn table(deployments: &[Deployment], verbose: bool) -> Table {
     let mut table = Table::new(&["ID", "Job ID", "Job Version", "Status", "Description"]);
     for deployment in deployments {
         table.row([
@@ -67,13 +67,20 @@ pub(super) fn status(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         [] => all(ctx, &client, flags),
         [id] => match lookup::find(&client, Kind::Deployment, id)? {
             Match::One(id) => one(ctx, &client, &id, flags),
-            Match::Many(_) => {
-                let deployments = read_all(&client, id)?;
-                let table = table(&deployments, flags.on("verbose"));
-                Err(Failure::message(format!("Prefix matched multiple deployments\n\n{table}")))
-            }
+            Match::Many(_) => Err(ambiguous(&client, id, flags.on("verbose"))),
         },
         _ => Err(Failure::usage("This command takes one argument: <deployment id>")),
+    }
+}
+
+/// Which deployments a prefix could mean.
+pub(super) fn ambiguous(client: &Client, prefix: &str, verbose: bool) -> Failure {
+    match read_all(client, prefix) {
+        Ok(deployments) => Failure::message(format!(
+            "Prefix matched multiple deployments\n\n{}",
+            table(&deployments, verbose)
+        )),
+        Err(failure) => failure,
     }
 }
 
@@ -86,16 +93,21 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
         ctx.output.line(json(&deployment))?;
         return Ok(0);
     }
+    print(ctx, &deployment, flags.on("verbose"))
+}
+
+/// A deployment and its groups.
+pub(super) fn print(ctx: &mut Context<'_>, deployment: &Deployment, verbose: bool) -> Outcome {
     let mut block = Block::new();
     block
-        .row("ID", short(&deployment.id, flags.on("verbose")))
+        .row("ID", short(&deployment.id, verbose))
         .row("Job ID", &deployment.job_id)
         .row("Job Version", deployment.job_version)
         .row("Status", &deployment.status)
         .row("Description", &deployment.status_description);
     ctx.output.line(block)?;
     ctx.output.section("Deployed")?;
-    let table = groups_table(ctx, &deployment);
+    let table = groups_table(ctx, deployment);
     ctx.output.line(table)?;
     Ok(0)
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Program, Tool,
-    commands::{COMMANDS, Command, in_group},
+    commands::{COMMANDS, Command},
+    find::in_group,
     flags::{Flag, Kind},
     table::Table,
 };

@@ -5,6 +5,7 @@
 
 mod absent; // commands that are not there yet
 mod commands; // the table of commands: names, flags, help, functions
+mod find; // from words to a command
 mod help; // what -h prints
 
 mod agent_args; // flags of `agent`
@@ -18,6 +19,7 @@ mod client; // HTTP
 mod lookup; // from what the user typed to one thing
 mod monitor; // follows an evaluation
 mod placement; // why allocations were not placed
+mod diff_text; // differences of jobs
 
 mod agent_info; // agent-info, node config, system gc
 mod alloc_act; // alloc stop, restart, signal
@@ -29,13 +31,17 @@ mod config_validate; // config validate, consul validate
 mod consul; // members, catalog, info
 mod consul_cluster; // Consul's join, leave, force-leave, operator
 mod deployment; // deployment list, deployment status
+mod deployment_write; // deployment promote, fail, pause, resume; job promote
 mod eval; // eval list, eval status
 mod explain; // explain: error codes, and why things are as they are
 mod job_children; // jobs that launch others, in `job status`
 mod job_disk; // files that job files name
 mod job_file; // job init, job validate
 mod job_launch; // dispatch, periodic force
+mod job_lists; // job deployments, job allocs
+mod job_plan; // job plan
 mod job_read; // job inspect, job history
+mod job_revert; // job revert
 mod job_run; // job run
 mod job_status; // job status: the list and one job
 mod job_stop; // job stop, job eval
@@ -69,7 +75,8 @@ pub use sim::SimArgs;
 pub use what_if::{Source, WhatIfArgs, reasons};
 
 use self::{
-    commands::{Command, Found},
+    commands::Command,
+    find::Found,
     flags::Flags,
     format::Clock,
     output::{Failure, Outcome},
@@ -207,13 +214,13 @@ impl Context<'_> {
         match self.try_dispatch(args) {
             Ok(code) => code,
             Err(Failure::Pipe) => 0,
-            Err(Failure::Message(text) | Failure::Usage(text)) => self.complain(text),
+            Err(Failure::Message(text) | Failure::Usage(text)) => self.complain(text, 1),
         }
     }
 
     fn try_dispatch(&mut self, args: &[String]) -> Outcome {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        match commands::find(self.program, &args) {
+        match find::find(self.program, &args) {
             Found::Command(command, rest) => self.run_command(command, rest),
             Found::Version => server::version(self, &Flags::default()),
             Found::Help { failed } => {
@@ -261,16 +268,17 @@ impl Context<'_> {
             Err(Failure::Usage(text)) => {
                 self.output.error(text)?;
                 self.output.error(hint)?;
-                Ok(1)
+                Ok(command.failure_code())
             }
+            Err(Failure::Message(text)) => Ok(self.complain(text, command.failure_code())),
             outcome => outcome,
         }
     }
 
     /// The last words of a command that failed. Where even these cannot be written there is nobody to tell.
-    fn complain(&mut self, text: impl Display) -> u8 {
+    fn complain(&mut self, text: impl Display, code: u8) -> u8 {
         let _ = self.output.error(text);
-        1
+        code
     }
 
     /// An environment variable that is set to something.

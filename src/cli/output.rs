@@ -34,6 +34,12 @@ impl Output<'_> {
         self.line(format_args!("\n{title}"))
     }
 
+    /// The title of a section that begins the output, or follows a blank line.
+    pub(super) fn heading(&mut self, title: &str) -> Result<(), Failure> {
+        let title = self.paint("1", title);
+        self.line(title)
+    }
+
     pub(super) fn warn(&mut self, text: impl fmt::Display) -> Result<(), Failure> {
         let text = self.paint("33", text);
         Ok(writeln!(self.err, "{text}")?)

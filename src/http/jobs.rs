@@ -1,8 +1,8 @@
 //! Reads of jobs.
 
 use api::{
-    AllocListStub, Deployment, Evaluation, JobChildren, JobListStub, JobSummary, JobVersionsResponse,
-    TaskGroupSummary,
+    AllocListStub, Deployment, Evaluation, JobChildren, JobDiff, JobListStub, JobSummary,
+    JobVersionsResponse, TaskGroupSummary,
 };
 use model::{Job, JobKey};
 use state::{GroupCounts, Root};
@@ -121,8 +121,13 @@ pub(super) async fn one(ctx: &Context, call: &Call, id: &str) -> Answer {
 }
 
 pub(super) async fn versions(ctx: &Context, call: &Call, id: &str) -> Answer {
-    if call.flag("diffs")? {
-        return Err(Failure::absent("differences between versions are not supported; compare the versions"));
+    let with_diffs = call.flag("diffs")?;
+    for name in ["diff_tag", "diff_version"] {
+        if call.text(name).is_some() {
+            return Err(Failure::absent(format!(
+                "{name} is not supported; each version is compared with the one before it"
+            )));
+        }
     }
     let key = key(call, id);
     let known_leader = ctx.agent.leadership.borrow().leader_address.is_some();
@@ -136,8 +141,13 @@ pub(super) async fn versions(ctx: &Context, call: &Call, id: &str) -> Answer {
             if versions.is_empty() {
                 return Err(Failure::not_found("job versions not found"));
             }
+            let diffs = with_diffs.then(|| {
+                let steps = versions.windows(2);
+                steps.map(|step| JobDiff::between(Some(&step[1]), Some(&step[0]), true)).collect()
+            });
             Ok(JobVersionsResponse {
                 versions,
+                diffs,
                 index: job_index(root, &key).max(1),
                 known_leader,
                 ..JobVersionsResponse::default()

@@ -11,7 +11,7 @@ use super::{
     failure::Failure,
     jobs::{key, missing},
     read::{Answer, written},
-    register::refuse_new_work,
+    register::be_open,
     write::propose,
 };
 
@@ -50,7 +50,7 @@ pub(super) async fn dispatch_body(ctx: &Context, call: &Call, id: &str) -> Answe
 }
 
 async fn dispatch_this(ctx: &Context, call: &Call, id: &str, request: JobDispatchRequest) -> Answer {
-    refuse_new_work(ctx)?;
+    be_open(ctx)?;
     let key = key(call, id);
     let parent = ctx.state.root().jobs.get(&key).cloned().ok_or_else(missing)?;
     let priority = match request.priority {

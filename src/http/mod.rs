@@ -10,6 +10,7 @@ mod call; // one request, read and bounded
 mod client; // what a node knows: stats
 pub mod consul; // the other API: catalog and health as Consul answers them
 mod deployments; // deployments
+mod deployment_write; // fail, pause, promote, health by hand
 mod elsewhere; // requests that another agent has to answer
 mod evals; // evaluations
 mod failure; // refusals as plain text
@@ -23,8 +24,10 @@ mod node_write; // drain, eligibility, purge
 mod nodes; // nodes
 mod operator; // servers in the log
 pub mod passed_on; // requests that other agents passed on
+mod plan; // what registering a job would do
 mod read; // blocking queries and index headers
 mod register; // writes of jobs
+mod revert; // back to an earlier version of a job, and which versions are good
 mod routes; // which path is answered by what
 mod scheduler; // how the scheduler works
 mod search; // ids by prefix
@@ -55,6 +58,9 @@ pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
 /// Blocking queries, log streams and snapshots at a time, per agent; one more is refused with 429.
 const WATCHES: usize = 4096;
 
+/// Dry runs at a time, per agent: each may keep a processor busy for a while. One more is refused with 429.
+const PLANS: usize = 8;
+
 /// The ports that requests are answered through.
 #[derive(Clone)]
 pub struct Ports {
@@ -74,6 +80,7 @@ pub struct Context {
     ports: Ports,
     pub agent: Arc<AgentInfo>,
     watches: Arc<Semaphore>,
+    plans: Arc<Semaphore>,
     answers: Arc<answers::Answers>,
 }
 
@@ -93,8 +100,8 @@ impl std::fmt::Debug for Context {
 
 impl Context {
     pub fn new(ports: Ports, agent: AgentInfo) -> Self {
-        let watches = Arc::new(Semaphore::new(WATCHES));
-        Self { ports, agent: Arc::new(agent), watches, answers: Arc::default() }
+        let (watches, plans) = (Arc::new(Semaphore::new(WATCHES)), Arc::new(Semaphore::new(PLANS)));
+        Self { ports, agent: Arc::new(agent), watches, plans, answers: Arc::default() }
     }
 }
 

@@ -44,8 +44,40 @@ fn first(candidates: [&str; 3]) -> String {
     candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
 }
 
-/// Operators may have closed the door.
-pub(super) fn refuse_new_work(ctx: &Context) -> Result<(), Failure> {
+/// Whose the job of a request is.
+pub(super) enum Place {
+    Here(Box<Job>),
+    Region(String),
+}
+
+/// The job of a request that this region's servers, or another's, have to answer. `id`: of the path, where it has one.
+pub(super) fn place(
+    ctx: &Context,
+    call: &Call,
+    id: Option<&str>,
+    job: Option<api::Job>,
+    region: &str,
+    namespace: &str,
+) -> Result<Place, Failure> {
+    let Some(job) = job else { return Err(Failure::bad("Job must be specified")) };
+    if id.is_some_and(|id| id != job.id) {
+        return Err(Failure::bad("Job ID does not match name"));
+    }
+    let job = read_job(ctx, call, job, region, namespace).map_err(|problems| Failure::problems(&problems))?;
+    if job.region != ctx.agent.region {
+        return Ok(Place::Region(job.region));
+    }
+    if job.namespace != "default" {
+        return Err(Failure::server(format!(
+            "job {:?} is in nonexistent namespace {:?}; only \"default\" exists",
+            job.id, job.namespace
+        )));
+    }
+    Ok(Place::Here(Box::new(job)))
+}
+
+/// Whether operators let new jobs and versions in.
+pub(super) fn be_open(ctx: &Context) -> Result<(), Failure> {
     if ctx.state.root().scheduler.reject_job_registration {
         let words = "Job registration, dispatch, and scale are disabled by the scheduler configuration";
         return Err(Failure::new(StatusCode::FORBIDDEN, words));
@@ -56,10 +88,6 @@ pub(super) fn refuse_new_work(ctx: &Context) -> Result<(), Failure> {
 /// `id`: of the path, where it has one.
 pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> Answer {
     let request: JobRegisterRequest = call.json()?;
-    let Some(job) = request.job else { return Err(Failure::bad("Job must be specified")) };
-    if id.is_some_and(|id| id != job.id) {
-        return Err(Failure::bad("Job ID does not match name"));
-    }
     for (field, is_set) in
         [("PreserveCounts", request.preserve_counts), ("PreserveResources", request.preserve_resources)]
     {
@@ -67,18 +95,11 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
             return Err(Failure::absent(format!("{field} is not supported; send the job as it shall be")));
         }
     }
-    let job = read_job(ctx, call, job, &request.region, &request.namespace)
-        .map_err(|problems| Failure::problems(&problems))?;
-    if job.region != ctx.agent.region {
-        return elsewhere::pass_on(ctx, call, Target::Region(job.region)).await;
-    }
-    if job.namespace != "default" {
-        return Err(Failure::server(format!(
-            "job {:?} is in nonexistent namespace {:?}; only \"default\" exists",
-            job.id, job.namespace
-        )));
-    }
-    refuse_new_work(ctx)?;
+    let job = match place(ctx, call, id, request.job, &request.region, &request.namespace)? {
+        Place::Here(job) => job,
+        Place::Region(region) => return elsewhere::pass_on(ctx, call, Target::Region(region)).await,
+    };
+    be_open(ctx)?;
     let priority = match request.eval_priority {
         0 => job.priority,
         priority => u16::try_from(priority)
@@ -86,18 +107,24 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
             .filter(|priority| (1..=100).contains(priority))
             .ok_or_else(|| Failure::bad("eval priority must be between 1 and 100"))?,
     };
+    write(ctx, call, job, priority, request.enforce_index.then_some(request.job_modify_index)).await
+}
+
+/// Registers a job that was looked at, with an evaluation of it.
+pub(super) async fn write(
+    ctx: &Context,
+    call: &Call,
+    job: Box<Job>,
+    priority: u16,
+    enforce_index: Option<u64>,
+) -> Answer {
     let warnings = warnings(ctx, &job);
     // What only launches others has nothing to place.
     let eval =
         (!job.only_launches()).then(|| evaluation(ctx, job.key(), job.kind, priority, Trigger::JobRegister));
     let eval_id = eval.as_ref().map(|eval| eval.id.to_string()).unwrap_or_default();
     let eval_create_index = |index| if eval_id.is_empty() { 0 } else { index };
-    let command = Command::RegisterJob {
-        job: Box::new(job),
-        enforce_index: request.enforce_index.then_some(request.job_modify_index),
-        eval,
-        now: ctx.clock.now(),
-    };
+    let command = Command::RegisterJob { job, enforce_index, eval, now: ctx.clock.now() };
     let (index, outcome) = propose(ctx, command).await?;
     let Outcome::JobRegistered { job_modify_index, .. } = outcome else {
         return Err(Failure::server("the state answered a registration with something else"));
@@ -114,7 +141,7 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
 }
 
 /// What the job asks for and does not get as the cluster is set now; empty: nothing.
-fn warnings(ctx: &Context, job: &Job) -> String {
+pub(super) fn warnings(ctx: &Context, job: &Job) -> String {
     if ctx.state.root().scheduler.memory_oversubscription {
         return String::new();
     }

@@ -7,9 +7,9 @@ use actix_web::{
 };
 
 use super::{
-    Context, agent, alloc_write, allocs, autopilot, call::Call, client, deployments, elsewhere, evals,
-    failure::Failure, fs, jobs, launch, logs, metrics, node_write, nodes, operator, passed_on, read::Answer,
-    register, scheduler, search, snapshot,
+    Context, agent, alloc_write, allocs, autopilot, call::Call, client, deployment_write, deployments,
+    elsewhere, evals, failure::Failure, fs, jobs, launch, logs, metrics, node_write, nodes, operator,
+    passed_on, plan, read::Answer, register, revert, scheduler, search, snapshot,
 };
 
 pub(super) async fn answer(
@@ -68,6 +68,10 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["evaluation", id, "allocations"] => evals::allocations(ctx, call, id).await,
         ["deployments"] => deployments::list(ctx, call).await,
         ["deployment", "allocations", id] => deployments::allocations(ctx, call, id).await,
+        ["deployment", "fail", id] => deployment_write::fail(ctx, call, id).await,
+        ["deployment", "pause", id] => deployment_write::pause(ctx, call, id).await,
+        ["deployment", "promote", id] => deployment_write::promote(ctx, call, id).await,
+        ["deployment", "allocation-health", id] => deployment_write::health(ctx, call, id).await,
         ["deployment", id] => deployments::one(ctx, call, id).await,
         ["nodes"] => nodes::list(ctx, call).await,
         ["node", id] if *id != "pools" => nodes::one(ctx, call, id).await,
@@ -159,8 +163,7 @@ fn absent(call: &Call) -> Failure {
 
 /// Job ids may hold slashes: what follows an id is told by the last segment.
 async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
-    const ABSENT: &[&str] =
-        &["plan", "submission", "services", "actions", "action", "revert", "stable", "scale", "statuses"];
+    const ABSENT: &[&str] = &["submission", "services", "actions", "action", "scale", "statuses"];
     let (last, front) = rest.split_last().expect("called with at least one segment");
     let id = front.join("/");
     if !front.is_empty() {
@@ -179,6 +182,9 @@ async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
             "payload" if front.len() > 1 && front.last() == Some(&"dispatch") => {
                 return launch::dispatch_body(ctx, call, &front[..front.len() - 1].join("/")).await;
             }
+            "plan" => return plan::plan(ctx, call, &id).await,
+            "revert" => return revert::revert(ctx, call, &id).await,
+            "stable" => return revert::stable(ctx, call, &id).await,
             last if ABSENT.contains(&last) => return Err(absent(call)),
             _ => {}
         }

@@ -3,10 +3,12 @@
 mod alloc_act; // stop, restart, signal, files
 mod bad_input; // jobs nobody should send
 mod cluster; // members, servers in the log, writes of nodes
+mod deployments; // by hand: pause, fail, promote, health
 mod errors; // refusals, limits, methods
 mod jobs; // register, versions, stop
 mod logs; // frames, rotation, following
 mod passed_on; // what other agents have to answer
+mod plan; // dry runs; differences of versions, and the way back
 mod reads; // lists, objects, blocking queries
 mod snapshot; // the whole state
 mod server; // on a socket; clients that go away

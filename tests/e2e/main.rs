@@ -13,6 +13,7 @@ mod web; // a small HTTP client
 
 mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program
 mod every_node; // system and sysbatch jobs, and a drain of their node
+mod launching; // calendar, dispatch, one allocation
 mod first_steps; // the tutorial of redis, and raw processes
 mod refusals; // bad job files, bad bodies, garbage
 mod simulating; // troupe sim

@@ -41,6 +41,7 @@ const KEYS: &[&str] = &[
     "Address",
     "AddressMode",
     "Affinities",
+    "All",
     "AllAtOnce",
     "AllTasks",
     "Args",
@@ -75,6 +76,7 @@ const KEYS: &[&str] = &[
     "Datacenters",
     "Delay",
     "DelayFunction",
+    "DeploymentID",
     "Device",
     "Devices",
     "Diff",
@@ -103,8 +105,10 @@ const KEYS: &[&str] = &[
     "GRPCService",
     "GRPCUseTLS",
     "Grace",
+    "Groups",
     "Header",
     "HealthCheck",
+    "HealthyAllocationIDs",
     "HealthyDeadline",
     "Hook",
     "HostNetwork",
@@ -165,6 +169,7 @@ const KEYS: &[&str] = &[
     "ParentID",
     "Passing",
     "Path",
+    "Pause",
     "Payload",
     "Periodic",
     "PolicyOverride",
@@ -229,6 +234,7 @@ const KEYS: &[&str] = &[
     "To",
     "Type",
     "UI",
+    "UnhealthyAllocationIDs",
     "Unlimited",
     "Update",
     "User",
@@ -404,6 +410,11 @@ mod tests {
         check::<request::JobsParseRequest>();
         check::<request::JobValidateRequest>();
         check::<request::JobPlanRequest>();
+        check::<request::JobRevertRequest>();
+        check::<crate::DeploymentPauseRequest>();
+        check::<crate::DeploymentPromoteRequest>();
+        check::<crate::DeploymentHealthRequest>();
+        check::<request::JobStabilityRequest>();
         check::<crate::SearchRequest>();
     }
 

@@ -46,6 +46,42 @@ wire! {
     }
 }
 
+wire! {
+    pub struct DeploymentPauseRequest {
+        #[serde(rename = "DeploymentID")]
+        pub deployment_id: String,
+        /// False: resume.
+        pub pause: bool,
+    }
+
+    pub struct DeploymentPromoteRequest {
+        #[serde(rename = "DeploymentID")]
+        pub deployment_id: String,
+        pub all: bool,
+        #[serde(with = "nil")]
+        pub groups: Vec<String>,
+    }
+
+    pub struct DeploymentHealthRequest {
+        #[serde(rename = "DeploymentID")]
+        pub deployment_id: String,
+        #[serde(rename = "HealthyAllocationIDs", with = "nil")]
+        pub healthy: Vec<String>,
+        #[serde(rename = "UnhealthyAllocationIDs", with = "nil")]
+        pub unhealthy: Vec<String>,
+    }
+
+    pub struct DeploymentUpdateResponse {
+        /// Empty: nothing is to be scheduled.
+        #[serde(rename = "EvalID")]
+        pub eval_id: String,
+        pub eval_create_index: u64,
+        pub deployment_modify_index: u64,
+        pub reverted_job_version: Option<u64>,
+        pub index: u64,
+    }
+}
+
 impl From<&model::Deployment> for Deployment {
     fn from(deployment: &model::Deployment) -> Self {
         Self {

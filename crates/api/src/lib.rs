@@ -19,6 +19,7 @@ mod job_to_model; // wire -> model, with defaults and refusals
 pub mod agent; // members, agent/self, search
 pub mod alloc; // Allocation, its stub, resources
 pub mod deployment; // Deployment and its groups
+pub mod diff; // what is different between two versions of a job
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
@@ -38,7 +39,11 @@ pub use agent::{
 pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
 pub use alloc_act::{AllocFileInfo, AllocRestartRequest, AllocSignalRequest, AllocStopResponse, NodeAnswer};
 pub use decode::{DecodeError, decode, decode_value};
-pub use deployment::{Deployment, DeploymentState};
+pub use deployment::{
+    Deployment, DeploymentHealthRequest, DeploymentPauseRequest, DeploymentPromoteRequest, DeploymentState,
+    DeploymentUpdateResponse,
+};
+pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff};
 pub use eval::Evaluation;
 pub use job::{
     Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobChildren, JobListStub, JobSummary,
@@ -59,8 +64,8 @@ pub use operator::{
 };
 pub use request::{
     JobDeregisterResponse, JobEvaluateRequest, JobPlanRequest, JobPlanResponse, JobRegisterRequest,
-    JobRegisterResponse, JobValidateRequest, JobValidateResponse, JobVersionsResponse, JobsParseRequest,
-    QueryMeta,
+    JobRegisterResponse, JobRevertRequest, JobStabilityRequest, JobStabilityResponse, JobValidateRequest,
+    JobValidateResponse, JobVersionsResponse, JobsParseRequest, QueryMeta,
 };
 pub use stats::{AllocResourceUsage, CpuStats, HostStats, MemoryStats, ResourceUsage, TaskResourceUsage};
 pub use task_state::{TaskEvent, TaskState};

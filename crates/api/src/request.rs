@@ -2,8 +2,11 @@
 
 use crate::{
     alloc::AllocListStub,
+    diff::JobDiff,
+    eval::Evaluation,
     job::Job,
     metric::AllocMetric,
+    time::Time,
     wire::{Absent, Map, nil, wire},
 };
 
@@ -62,6 +65,26 @@ wire! {
         pub force_reschedule: bool,
     }
 
+    /// Registers an earlier version anew.
+    pub struct JobRevertRequest {
+        #[serde(rename = "JobID")]
+        pub job_id: String,
+        pub job_version: u64,
+        /// Only if this is the version now.
+        pub enforce_prior_version: Option<u64>,
+    }
+
+    pub struct JobStabilityRequest {
+        #[serde(rename = "JobID")]
+        pub job_id: String,
+        pub job_version: u64,
+        pub stable: bool,
+    }
+
+    pub struct JobStabilityResponse {
+        pub index: u64,
+    }
+
     pub struct JobsParseRequest {
         #[serde(rename = "JobHCL")]
         pub job_hcl: String,
@@ -86,7 +109,8 @@ wire! {
 
     pub struct JobVersionsResponse {
         pub versions: Vec<Job>,
-        pub diffs: Absent,
+        /// Asked for with `diffs`: of each version to the one before it. One less than there are versions.
+        pub diffs: Option<Vec<JobDiff>>,
         pub index: u64,
         /// Nanoseconds.
         pub last_contact: i64,
@@ -109,9 +133,11 @@ wire! {
         pub failed_tg_allocs: Map<AllocMetric>,
         /// 0 for a new job; pass it to a register with `EnforceIndex`.
         pub job_modify_index: u64,
-        pub created_evals: Absent,
-        pub diff: Absent,
-        pub next_periodic_launch: Absent,
+        #[serde(with = "nil")]
+        pub created_evals: Vec<Evaluation>,
+        pub diff: Option<JobDiff>,
+        /// Null: the job does not run by the clock.
+        pub next_periodic_launch: Time,
         pub warnings: String,
         pub index: u64,
     }

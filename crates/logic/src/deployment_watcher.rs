@@ -48,7 +48,8 @@ impl DeploymentWatcher {
                 look.effects.push(effect);
             }
             let deadlines = deployment.groups.values().map(|group| group.require_progress_by);
-            let next = deadlines.filter(|deadline| !deadline.is_zero() && *deadline > now).min();
+            let counts = deployment.status != DeploymentStatus::Paused;
+            let next = deadlines.filter(|deadline| counts && !deadline.is_zero() && *deadline > now).min();
             look.wake_at = look.wake_at.into_iter().chain(next).min();
         }
         self.healthy.retain(|id, _| root.deployments.get(id).is_some_and(|row| row.status.is_active()));
@@ -64,6 +65,7 @@ impl DeploymentWatcher {
             stable: false,
             evaluate: true,
         };
+        let is_paused = deployment.status == DeploymentStatus::Paused;
         let mut healthy = 0;
         let mut complete = true;
         for group in deployment.groups.values() {
@@ -73,7 +75,8 @@ impl DeploymentWatcher {
             healthy += group.healthy;
             if group.healthy < group.desired_total {
                 complete = false;
-                if !group.require_progress_by.is_zero() && group.require_progress_by <= now {
+                let deadline = group.require_progress_by;
+                if !is_paused && !deadline.is_zero() && deadline <= now {
                     return Some(failed(description::PROGRESS_DEADLINE));
                 }
             }
@@ -89,7 +92,7 @@ impl DeploymentWatcher {
         }
         let before = self.healthy.insert(id, healthy).unwrap_or(0);
         let rolling = deployment.groups.values().any(|group| group.placed < group.desired_total);
-        (healthy > before && rolling).then_some(Effect::Continue { deployment: id })
+        (healthy > before && rolling && !is_paused).then_some(Effect::Continue { deployment: id })
     }
 }
 
@@ -137,6 +140,7 @@ mod tests {
     use std::time::Duration;
 
     use model::{AllocId, EvalId, GroupRollout, Job, JobKey, Node, NodeId, Placement, Plan, TaskGroup};
+    use state::{Outcome, Steering};
 
     use super::*;
 
@@ -185,6 +189,39 @@ mod tests {
         check(group(2, 2, 0), 1, Some(description::SUCCESSFUL));
         check(group(2, 1, 1), 1, Some(description::UNHEALTHY));
         check(group(2, 1, 0), 600, Some(description::PROGRESS_DEADLINE));
+    }
+
+    #[test]
+    fn a_paused_roll_out_has_no_deadline_and_does_not_go_on() {
+        let group = |healthy, unhealthy| GroupRollout {
+            desired_total: 2,
+            placed: 1,
+            healthy,
+            unhealthy,
+            progress_deadline: Duration::from_secs(600),
+            require_progress_by: Timestamp::from_secs(600),
+        };
+        let steer = |root: &mut Root, steering, now| {
+            let deployment = DeploymentId(1);
+            let outcome =
+                root.apply(2, Command::SteerDeployment { deployment, steering, evals: vec![], now });
+            assert_eq!(outcome, Outcome::Done);
+        };
+        let look = |root: &Root, now| DeploymentWatcher::default().look(root, Timestamp::from_secs(now));
+        let mut root = root(group(1, 0));
+        steer(&mut root, Steering::Pause, Timestamp::from_secs(1));
+        assert_eq!(look(&root, 900), Look::default());
+        steer(&mut root, Steering::Resume, Timestamp::from_secs(900));
+        let resumed = look(&root, 900);
+        assert_eq!(resumed.effects, [Effect::Continue { deployment: DeploymentId(1) }]);
+        assert_eq!(resumed.wake_at, Some(Timestamp::from_secs(1500)));
+        // What went wrong is not forgiven.
+        let mut root = self::root(group(0, 1));
+        steer(&mut root, Steering::Pause, Timestamp::from_secs(1));
+        assert!(matches!(
+            look(&root, 2).effects[..],
+            [Effect::Finish { status: DeploymentStatus::Failed, .. }]
+        ));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod plan_applier; // the only place where plans become true
 pub mod scheduler_worker; // what to do with a plan's result
 pub mod deployment_watcher; // when a roll-out goes on, ends or fails
 pub mod what_if; // what would happen if a job were registered, or a node lost
+pub mod dry_run; // what the scheduler would do with a job
 pub mod founding; // many empty servers, one cluster
 pub mod autopilot; // which servers are in the log
 pub mod node_watch; // which nodes are there, and when one is given up

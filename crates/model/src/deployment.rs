@@ -14,6 +14,8 @@ use crate::{
 pub enum DeploymentStatus {
     #[default]
     Running,
+    /// By hand: nothing is replaced and no deadline passes until it is resumed.
+    Paused,
     Successful,
     Failed,
     Cancelled,
@@ -23,20 +25,24 @@ impl DeploymentStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Successful => "successful",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
         }
     }
 
+    /// It has not ended.
     pub fn is_active(self) -> bool {
-        self == Self::Running
+        matches!(self, Self::Running | Self::Paused)
     }
 }
 
 /// Descriptions that people and scripts know.
 pub mod description {
     pub const RUNNING: &str = "Deployment is running";
+    pub const PAUSED: &str = "Deployment is paused";
+    pub const FAILED_BY_HAND: &str = "Deployment marked as failed";
     pub const SUCCESSFUL: &str = "Deployment completed successfully";
     pub const NEWER_JOB: &str = "Cancelled due to newer version of job";
     pub const STOPPED_JOB: &str = "Cancelled because job is stopped";

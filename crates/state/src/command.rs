@@ -140,6 +140,20 @@ pub enum Command {
         epoch: Option<Epoch>,
         now: Timestamp,
     },
+    /// Says of one version of a job whether it is known to be good.
+    SetJobStability {
+        job: JobKey,
+        /// Counts from 0.
+        version: u64,
+        stable: bool,
+    },
+    /// What somebody decides about a deployment that has not ended.
+    SteerDeployment {
+        deployment: DeploymentId,
+        steering: Steering,
+        evals: Vec<Evaluation>,
+        now: Timestamp,
+    },
     /// Replaces what operators decided about the scheduler. The indexes inside do not count.
     SetScheduler {
         settings: SchedulerSettings,
@@ -163,6 +177,32 @@ pub enum Launch {
         /// Default: that of the parent.
         priority: Option<u16>,
     },
+}
+
+/// A decision about a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Steering {
+    Fail,
+    Pause,
+    /// Its deadlines begin anew.
+    Resume,
+    /// These allocations of it are healthy or not, whatever their nodes have said so far.
+    Health {
+        healthy: Vec<AllocId>,
+        unhealthy: Vec<AllocId>,
+    },
+}
+
+impl Steering {
+    /// `can't <what> terminal deployment`
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Health { .. } => "set health of allocations for a",
+        }
+    }
 }
 
 /// What became of a command.
@@ -223,6 +263,12 @@ pub enum Refusal {
     Draining(NodeId),
     #[error("deployment {0} does not exist")]
     UnknownDeployment(DeploymentId),
+    #[error("job {:?} in namespace {:?} at version {version} not found", .job.id, .job.namespace)]
+    UnknownVersion { job: JobKey, version: u64 },
+    #[error("can't {} terminal deployment", .0.name())]
+    DeploymentEnded(Steering),
+    #[error("allocation {alloc} is not part of deployment {deployment}")]
+    NotOfDeployment { alloc: AllocId, deployment: DeploymentId },
     #[error("evaluation {0} does not exist")]
     UnknownEval(EvalId),
     #[error("the autopilot settings were changed meanwhile: their index is {found}, not {wanted}")]
@@ -306,11 +352,13 @@ impl Command {
             Self::UpdateAgents { .. } => 20,
             Self::SetScheduler { .. } => 21,
             Self::LaunchJob { .. } => 22,
+            Self::SetJobStability { .. } => 30,
+            Self::SteerDeployment { .. } => 31,
         }
     }
 
     /// The highest type number this version knows.
-    pub const NEWEST_TYPE: u16 = 22;
+    pub const NEWEST_TYPE: u16 = 31;
 
     pub fn encode(&self) -> Vec<u8> {
         let body =

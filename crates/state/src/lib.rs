@@ -18,7 +18,7 @@ pub mod invariants; // what must hold after every step
 
 pub use catalog::{Owner, ServiceInstance};
 pub use claimable::Claimable;
-pub use command::{Command, DecodeError, Epoch, Launch, Outcome, Refusal};
+pub use command::{Command, DecodeError, Epoch, Launch, Outcome, Refusal, Steering};
 pub use machines::CatalogNode;
 pub use mirror::{Catalog, CatalogDelta};
 pub use root::{Family, GroupCounts, JobCounters, Root, TableIndexes};

@@ -248,6 +248,13 @@ impl Root {
         versions
     }
 
+    /// A kept version of a job that is stored; what an earlier job of that name left behind is no version of it.
+    pub fn version_of_job(&self, job: &JobKey, version: u64) -> Option<&Arc<Job>> {
+        let created = self.jobs.get(job)?.create_index;
+        let is_it = |row: &&Arc<Job>| row.version == version && row.create_index == created;
+        self.versions_of_job(job).into_iter().find(is_it)
+    }
+
     /// The job version that an allocation runs.
     pub fn job_of(&self, alloc: &Allocation) -> Option<&Arc<Job>> {
         self.job_versions.get(&(alloc.job.clone(), alloc.job_index))

@@ -7,6 +7,7 @@ mod fake; // the canned agent
 mod files; // job files: example, mistakes, what is sent
 mod fixtures; // the redis job of the tutorials as the API shows it
 mod jobs; // run, stop, status, monitor
+mod plans; // plan, history, revert, deployments by hand
 mod nodes; // nodes, servers, Consul's commands
 mod tasks; // alloc status, logs
 mod what_if; // predictions and saved states

@@ -264,7 +264,7 @@ fn placed_nothing(stop: &Ran) {
     placed(stop, "microservice-01", "Microservices", 0);
 }
 
-/// Modifying jobs, with the index that keeps others' changes. (`nomad plan` is in docs/lab.md, under "Differences".)
+/// Modifying and planning jobs, with the index that keeps others' changes.
 fn part_3_modifying(lab: &Lab) {
     for client in &lab.clients {
         client
@@ -277,9 +277,18 @@ fn part_3_modifying(lab: &Lab) {
 
     let stale = lab.run(&format!("nomad run -check-index 1 {JOB}"));
     assert_eq!(stale.code, 1, "somebody changed the job meanwhile: {stale:?}");
-    let job = lab.run("curl -s $NOMAD_ADDR/v1/job/microservice-01").ok().stdout;
-    let job: serde_json::Value = serde_json::from_str(&job).unwrap();
-    let run = lab.run(&format!("nomad run -check-index {} {JOB}", job["JobModifyIndex"])).ok();
+    let plan = lab.run(&format!("nomad plan {JOB}"));
+    assert_eq!(plan.code, 1, "allocations are replaced: {plan:?}");
+    for line in [
+        "+/- Task Group: \"Microservices\" (1 create/destroy update)",
+        "+/- Task: \"microservice\" (forces create/destroy update)",
+        "\"eridemnet/microservice-example:1.0.0\" => \"eridemnet/microservice-example:1.0.1\"",
+        "- All tasks successfully allocated.",
+    ] {
+        assert!(plan.stdout.contains(line), "{line}: {plan:?}");
+    }
+    let index = plan.stdout.lines().find_map(|line| line.strip_prefix("Job Modify Index: ")).unwrap();
+    let run = lab.run(&format!("nomad run -check-index {index} {JOB}")).ok();
     placed(&run, "microservice-01", "Microservices", 1);
     let (status, after) = eventually("the new version runs", || {
         let (status, allocs) = running(&lab.laptop, "microservice-01", 1);

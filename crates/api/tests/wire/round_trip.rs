@@ -338,7 +338,7 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
         })
 }
 
-fn job() -> impl Strategy<Value = Job> {
+pub(crate) fn job() -> impl Strategy<Value = Job> {
     select(JobType::ALL.to_vec()).prop_flat_map(|kind| {
         (
             (word(), word(), word(), word(), any::<u16>(), vec(word(), 1..3), any::<bool>(), texts()),

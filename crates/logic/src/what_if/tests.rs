@@ -12,9 +12,9 @@ use state::{
 
 use super::*;
 
-const NOW: Timestamp = Timestamp(1_000_000_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_000_000_000_000_000);
 
-fn cluster(nodes: u128) -> Root {
+pub(crate) fn cluster(nodes: u128) -> Root {
     let mut root = Root::default();
     // Not in the order of their ids: slots are in the order of registration.
     for id in (1..=nodes).rev() {
@@ -36,7 +36,7 @@ fn cluster(nodes: u128) -> Root {
     root
 }
 
-fn job(id: &str, count: u32, mb: u32) -> Job {
+pub(crate) fn job(id: &str, count: u32, mb: u32) -> Job {
     let resources = Resources { cpu_mhz: 100, memory_mb: mb, ..Resources::default() };
     let task = Task { name: "task".into(), driver: "mock_driver".into(), resources, ..Task::default() };
     let ports = vec![Port { label: "http".into(), ..Port::default() }];
@@ -50,7 +50,7 @@ fn job(id: &str, count: u32, mb: u32) -> Job {
     Job { id: id.into(), name: id.into(), groups: vec![group], ..Job::default() }
 }
 
-fn register(job: &Job) -> Change {
+pub(crate) fn register(job: &Job) -> Change {
     Change::Register(Box::new(job.clone()))
 }
 
@@ -64,7 +64,7 @@ fn run(root: &Root, changes: &[Change]) -> Result<Prediction, Error> {
     predict(root, changes, NOW, &mut ids)
 }
 
-fn after(root: &Root, changes: &[Change]) -> Prediction {
+pub(crate) fn after(root: &Root, changes: &[Change]) -> Prediction {
     let prediction = run(root, changes).unwrap();
     assert!(prediction.report.complete);
     invariants::check(&prediction.root).unwrap();

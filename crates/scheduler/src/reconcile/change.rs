@@ -37,6 +37,8 @@ fn same_process(before: &Task, after: &Task) -> bool {
         && before.env == after.env
         && before.meta == after.meta
         && before.resources == after.resources
+        && before.lifecycle == after.lifecycle
+        && before.payload_file == after.payload_file
 }
 
 /// No network and a network without ports ask for the same.
@@ -112,6 +114,11 @@ mod tests {
                 Some(NetworkAsk { ports: vec![port], ..NetworkAsk::default() });
         });
         check("driver", Destructive, |job| job.groups[0].tasks[0].driver = "raw_exec".into());
+        check("lifecycle", Destructive, |job| {
+            job.groups[0].tasks[0].lifecycle =
+                Some(model::Lifecycle { hook: model::Hook::Prestart, sidecar: false });
+        });
+        check("payload", Destructive, |job| job.groups[0].tasks[0].payload_file = "in".into());
         check("user", Destructive, |job| job.groups[0].tasks[0].user = "nobody".into());
         check("config", Destructive, |job| {
             job.groups[0].tasks[0].config.insert("image".into(), Value::Text("redis:7".into()));

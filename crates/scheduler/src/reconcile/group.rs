@@ -77,7 +77,9 @@ impl<'a> Task<'a, '_> {
 
         let missing = (self.group.count as usize).saturating_sub(buckets.held.len());
         let replacements = self.replacements(&buckets, missing, work);
-        let fresh = self.fresh(&buckets.held, &replacements, missing - replacements.len());
+        // What is lost is replaced also while the roll-out is paused.
+        let missing = if self.rollout.is_paused() { 0 } else { missing - replacements.len() };
+        let fresh = self.fresh(&buckets.held, &replacements, missing);
 
         let placed = replacements.len() + fresh.len();
         let is_old =

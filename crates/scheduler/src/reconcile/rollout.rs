@@ -62,6 +62,11 @@ impl<'a> Rollout<'a> {
         self.active_deployment().map(|deployment| deployment.id)
     }
 
+    /// Nothing is begun until somebody lets it go on.
+    pub(super) fn is_paused(&self) -> bool {
+        self.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::Paused)
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         self.deployment.is_some_and(|deployment| !deployment.status.is_active())
     }
@@ -76,7 +81,7 @@ impl<'a> Rollout<'a> {
         let Some(update) = group.update.as_ref().filter(|_| job.kind.rolls_out()) else {
             return usize::MAX;
         };
-        if self.has_failed() {
+        if self.has_failed() || self.is_paused() {
             return 0;
         }
         let mut limit = (update.max_parallel as usize).saturating_sub(placing);

@@ -24,6 +24,33 @@ fn deployment(world: &World) -> model::Deployment {
 }
 
 #[test]
+fn a_paused_roll_out_begins_nothing_and_replaces_what_is_lost() {
+    let mut world = World::new(3);
+    world.submit(&rolling(3, 1));
+    world.run("web");
+    world.report("web", ClientStatus::Running, Some(true));
+    world.submit(&changed(rolling(4, 1), "2"));
+    // Only one fits into the pace: the new one.
+    assert_eq!(world.run("web").plan.placements.len(), 1);
+    let id = deployment(&world).id;
+    let steer = |world: &mut World, steering| {
+        let now = world.now;
+        let command = state::Command::SteerDeployment { deployment: id, steering, evals: vec![], now };
+        world.apply(command);
+    };
+    steer(&mut world, state::Steering::Pause);
+    world.report("web", ClientStatus::Running, Some(true));
+    assert!(world.run("web").plan.is_noop(), "a paused roll-out went on");
+    let victim = world.root.allocs[&world.live("web")[0].2].node;
+    world.set_node(victim.0, NodeStatus::Down);
+    let lost = world.run("web").plan;
+    assert!(!lost.stops.is_empty() && lost.placements.len() == lost.stops.len(), "{lost:?}");
+    steer(&mut world, state::Steering::Resume);
+    world.report("web", ClientStatus::Running, Some(true));
+    assert_eq!(world.run("web").annotations["group"].destructive, 1);
+}
+
+#[test]
 fn scaling_stops_the_highest_and_fills_the_lowest() {
     let mut world = World::new(2);
     world.submit(&job("web", JobType::Service, 5));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{AllocId, Deployment, DeploymentId, DeploymentStatus, Evaluation, Timestamp};
 
-use super::evals;
+use super::{evals, jobs};
 use crate::{
     command::{Outcome, Refusal},
     root::Root,
@@ -19,6 +19,9 @@ pub(super) fn put(root: &mut Root, index: u64, mut deployment: Deployment) {
             return;
         }
         deployment.create_index = before.create_index;
+        // It may have been paused while the plan was on its way.
+        deployment.status = before.status;
+        deployment.status_description.clone_from(&before.status_description);
         for (name, group) in &mut deployment.groups {
             if let Some(old) = before.groups.get(name) {
                 group.placed = old.placed;
@@ -78,21 +81,10 @@ pub(super) fn update(
             let deployment = &root.deployments[&id];
             (deployment.job.clone(), deployment.job_index)
         };
-        mark_stable(root, index, &key, version);
+        jobs::mark_stable(root, index, &key, version, true);
     }
     evals::upsert_all(root, index, new_evals);
     Outcome::Done
-}
-
-fn mark_stable(root: &mut Root, index: u64, key: &model::JobKey, version: u64) {
-    let Some(job) = root.job_versions.get(&(key.clone(), version)).cloned() else { return };
-    let mut job = job;
-    Arc::make_mut(&mut job).stable = true;
-    root.job_versions.insert((key.clone(), version), job.clone());
-    if root.jobs.get(key).is_some_and(|newest| newest.job_modify_index == version) {
-        Arc::make_mut(&mut job).modify_index = index;
-        root.put_job_row(index, job);
-    }
 }
 
 /// Counts a placement of the deployment; the first one starts the progress deadline.

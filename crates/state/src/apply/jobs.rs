@@ -89,6 +89,37 @@ pub(super) fn register(
     Outcome::JobRegistered { job_modify_index, version, new_version }
 }
 
+pub(super) fn set_stability(
+    root: &mut Root,
+    index: u64,
+    key: &JobKey,
+    version: u64,
+    stable: bool,
+) -> Outcome {
+    let Some(job) = root.version_of_job(key, version) else {
+        return Outcome::Refused(Refusal::UnknownVersion { job: key.clone(), version });
+    };
+    let job_index = job.job_modify_index;
+    mark_stable(root, index, key, job_index, stable);
+    // Readers of the versions wait for the newest row.
+    if let Some(mut newest) = root.jobs.get(key).cloned() {
+        Arc::make_mut(&mut newest).modify_index = index;
+        root.put_job_row(index, newest);
+    }
+    Outcome::Done
+}
+
+/// `job_index`: of the version.
+pub(super) fn mark_stable(root: &mut Root, index: u64, key: &JobKey, job_index: u64, stable: bool) {
+    let Some(mut job) = root.job_versions.get(&(key.clone(), job_index)).cloned() else { return };
+    Arc::make_mut(&mut job).stable = stable;
+    root.job_versions.insert((key.clone(), job_index), job.clone());
+    if root.jobs.get(key).is_some_and(|newest| newest.job_modify_index == job_index) {
+        Arc::make_mut(&mut job).modify_index = index;
+        root.put_job_row(index, job);
+    }
+}
+
 fn forget_old_versions(root: &mut Root, key: &JobKey) {
     let old: Vec<u64> =
         root.versions_of_job(key).iter().skip(VERSIONS_KEPT).map(|job| job.job_modify_index).collect();

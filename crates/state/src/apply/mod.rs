@@ -3,6 +3,7 @@
 mod agents; // members of the cluster
 mod collect; // forgetting
 mod deployments; // status of roll-outs
+mod steering; // what people decide about roll-outs
 mod evals; // evaluations
 mod jobs; // registration and stop
 mod launches; // jobs launched by jobs
@@ -45,6 +46,9 @@ impl Root {
             Command::LaunchJob { parent, child, launch, eval, now } => {
                 launches::launch(self, index, &parent, &child, launch, eval, now)
             }
+            Command::SetJobStability { job, version, stable } => {
+                jobs::set_stability(self, index, &job, version, stable)
+            }
             Command::UpdateEvals { evals } => {
                 evals::upsert_all(self, index, evals);
                 Outcome::Done
@@ -55,6 +59,9 @@ impl Root {
             }
             Command::UpdateDeployment { deployment, status, description, stable, evals, now } => {
                 deployments::update(self, index, deployment, status, description, stable, evals, now)
+            }
+            Command::SteerDeployment { deployment, steering, evals, now } => {
+                steering::steer(self, index, deployment, steering, evals, now)
             }
             Command::Collect { before } => collect::collect(self, index, before),
             Command::AddDeployment { deployment } => {
