@@ -49,7 +49,7 @@ pub(super) async fn promote(ctx: &Context, call: &Call, id: &str) -> Answer {
     call.only_write()?;
     let request: DeploymentPromoteRequest = call.json()?;
     let deployment = named(ctx, id, &request.deployment_id)?;
-    if request.all == !request.groups.is_empty() {
+    if request.all != request.groups.is_empty() {
         return Err(Failure::bad("either All or Groups must be specified, and not both"));
     }
     if let Some(group) = request.groups.iter().find(|group| !deployment.groups.contains_key(*group)) {
