@@ -2,9 +2,7 @@
 
 /// Commands that people know and that are not there yet: name, and another spelling (or nothing).
 pub(super) const NOMAD: &[(&str, &str)] = &[
-    ("job start", "start"),
     ("job restart", ""),
-    ("job scale", ""),
     ("job scaling-events", ""),
     ("job action", "action"),
     ("job tag apply", ""),

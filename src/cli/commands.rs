@@ -6,8 +6,8 @@ use super::{
     config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, deployment_write,
     eval, explain,
     flags::{Flag, Flags},
-    job_file, job_launch, job_lists, job_plan, job_read, job_revert, job_run, job_status, job_stop,
-    node_drain, node_status, operator,
+    job_file, job_launch, job_lists, job_plan, job_read, job_revert, job_run, job_scale, job_status,
+    job_stop, node_drain, node_status, operator,
     output::Outcome,
     raft_recover, scheduler, server, sim, snapshot, status, what_if,
 };
@@ -136,6 +136,20 @@ pub(super) const COMMANDS: &[Command] = &[
         job_lists::allocs
     ),
     command!("job eval" [], "[options] <job>", "Look at a job again", job_stop::EVAL_FLAGS, job_stop::eval),
+    command!(
+        "job scale" [],
+        "[options] <job> [<group>] <count>",
+        "Change how many of a group there are",
+        job_scale::SCALE_FLAGS,
+        job_scale::scale
+    ),
+    command!(
+        "job start"["start"],
+        "[options] <job>...",
+        "Run stopped jobs again",
+        job_scale::START_FLAGS,
+        job_scale::start
+    ),
     command!(
         "job dispatch" [],
         "[options] <parameterized job> [<input file or ->]",

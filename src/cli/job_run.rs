@@ -26,7 +26,7 @@ pub(super) const FLAGS: &[Flag] = &[
     absent_switch("hcl1"),
     absent_switch("ui"),
     absent_switch("policy-override"),
-    absent_switch("preserve-counts"),
+    switch("preserve-counts", "Groups that are there keep their counts."),
     absent_switch("preserve-resources"),
     absent_text("consul-namespace"),
     absent_text("vault-namespace"),
@@ -56,6 +56,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         job: Some(job.clone()),
         enforce_index: check_index.is_some(),
         job_modify_index: check_index.unwrap_or(0),
+        preserve_counts: flags.on("preserve-counts"),
         ..JobRegisterRequest::default()
     };
     let answer: JobRegisterResponse =

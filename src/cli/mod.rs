@@ -43,6 +43,7 @@ mod job_plan; // job plan
 mod job_read; // job inspect, job history
 mod job_revert; // job revert
 mod job_run; // job run
+mod job_scale; // job scale, job start
 mod job_status; // job status: the list and one job
 mod job_stop; // job stop, job eval
 mod node_drain; // node drain, node eligibility

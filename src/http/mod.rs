@@ -29,6 +29,7 @@ mod read; // blocking queries and index headers
 mod register; // writes of jobs
 mod revert; // back to an earlier version of a job, and which versions are good
 mod routes; // which path is answered by what
+mod scale; // counts of groups
 mod scheduler; // how the scheduler works
 mod search; // ids by prefix
 mod snapshot; // the whole state

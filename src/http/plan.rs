@@ -58,7 +58,9 @@ fn response(root: &Arc<Root>, run: &DryRun, with_diff: bool, now: Timestamp) -> 
         job_modify_index: run.before.as_ref().map_or(0, |job| job.job_modify_index),
         created_evals: run.evals.iter().map(Evaluation::from).collect(),
         diff,
-        next_periodic_launch: api::Time(logic::launcher::next_launch(root, &run.after, now).unwrap_or_default()),
+        next_periodic_launch: api::Time(
+            logic::launcher::next_launch(root, &run.after, now).unwrap_or_default(),
+        ),
         index: root.index,
         ..JobPlanResponse::default()
     }

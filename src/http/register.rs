@@ -88,18 +88,21 @@ pub(super) fn be_open(ctx: &Context) -> Result<(), Failure> {
 /// `id`: of the path, where it has one.
 pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> Answer {
     let request: JobRegisterRequest = call.json()?;
-    for (field, is_set) in
-        [("PreserveCounts", request.preserve_counts), ("PreserveResources", request.preserve_resources)]
-    {
-        if is_set {
-            return Err(Failure::absent(format!("{field} is not supported; send the job as it shall be")));
-        }
+    if request.preserve_resources {
+        return Err(Failure::absent("PreserveResources is not supported; send the job as it shall be"));
     }
-    let job = match place(ctx, call, id, request.job, &request.region, &request.namespace)? {
+    let mut job = match place(ctx, call, id, request.job, &request.region, &request.namespace)? {
         Place::Here(job) => job,
         Place::Region(region) => return elsewhere::pass_on(ctx, call, Target::Region(region)).await,
     };
     be_open(ctx)?;
+    if request.preserve_counts
+        && let Some(before) = ctx.state.root().jobs.get(&job.key())
+    {
+        for group in &mut job.groups {
+            group.count = before.group(&group.name).map_or(group.count, |before| before.count);
+        }
+    }
     let priority = match request.eval_priority {
         0 => job.priority,
         priority => u16::try_from(priority)

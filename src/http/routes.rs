@@ -9,7 +9,7 @@ use actix_web::{
 use super::{
     Context, agent, alloc_write, allocs, autopilot, call::Call, client, deployment_write, deployments,
     elsewhere, evals, failure::Failure, fs, jobs, launch, logs, metrics, node_write, nodes, operator,
-    passed_on, plan, read::Answer, register, revert, scheduler, search, snapshot,
+    passed_on, plan, read::Answer, register, revert, scale, scheduler, search, snapshot,
 };
 
 pub(super) async fn answer(
@@ -163,7 +163,7 @@ fn absent(call: &Call) -> Failure {
 
 /// Job ids may hold slashes: what follows an id is told by the last segment.
 async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
-    const ABSENT: &[&str] = &["submission", "services", "actions", "action", "scale", "statuses"];
+    const ABSENT: &[&str] = &["submission", "services", "actions", "action", "statuses"];
     let (last, front) = rest.split_last().expect("called with at least one segment");
     let id = front.join("/");
     if !front.is_empty() {
@@ -178,6 +178,8 @@ async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
             "force" if front.len() > 1 && front.last() == Some(&"periodic") => {
                 return launch::force(ctx, call, &front[..front.len() - 1].join("/")).await;
             }
+            "scale" if call.is_write() => return scale::scale(ctx, call, &id).await,
+            "scale" => return scale::status(ctx, call, &id).await,
             "dispatch" => return launch::dispatch(ctx, call, &id).await,
             "payload" if front.len() > 1 && front.last() == Some(&"dispatch") => {
                 return launch::dispatch_body(ctx, call, &front[..front.len() - 1].join("/")).await;

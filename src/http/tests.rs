@@ -10,6 +10,7 @@ mod logs; // frames, rotation, following
 mod passed_on; // what other agents have to answer
 mod plan; // dry runs; differences of versions, and the way back
 mod reads; // lists, objects, blocking queries
+mod scale; // counts of groups
 mod snapshot; // the whole state
 mod server; // on a socket; clients that go away
 mod world; // a state that commits at once, a node with files

@@ -19,7 +19,11 @@ fn a_job_is_launched_with_what_somebody_passes() {
     assert_eq!(status.table("Parameterized Job Summary")[1], ["0", "0", "1"]);
     assert_eq!(status.table("Dispatched Jobs")[1], [child.as_str(), "dead"]);
     let refused = world.run("nomad job dispatch greet words.txt");
-    assert!(refused.stderr.contains("Dispatch did not provide required meta keys: [\"name\"]"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("Dispatch did not provide required meta keys: [\"name\"]"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]
@@ -83,4 +87,31 @@ fn an_allocation_is_looked_into_signalled_restarted_and_moved() {
         (id != alloc).then(|| id.to_owned())
     });
     assert_ne!(other, alloc);
+}
+
+#[test]
+fn a_job_is_scaled_stopped_and_started() {
+    let world = World::dev();
+    world.file(
+        "sleep.nomad",
+        &world
+            .example("sleep.nomad")
+            .replace("count = 2", "count = 1\n    update { min_healthy_time = \"0s\" }"),
+    );
+    world.run("nomad run -detach sleep.nomad").ok();
+    world.running("sleep", 1);
+    world.eventually("its deployment is over", || {
+        let run = world.run("nomad job scale -detach sleep 2");
+        run.stdout.starts_with("Job scale successful\nEvaluation ID: ").then_some(())
+    });
+    world.running("sleep", 2);
+    world.run("nomad stop -detach sleep").ok();
+    world.eventually("it has ended", || {
+        let job = world.get("/v1/job/sleep");
+        (job["Status"] == "dead").then_some(())
+    });
+    world.run("nomad job start -detach sleep").ok().has(&["Job start successful"]);
+    world.running("sleep", 2);
+    let refused = world.run("nomad start sleep");
+    assert!(refused.stderr.contains("has not been stopped"), "{}", refused.stderr);
 }

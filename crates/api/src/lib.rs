@@ -24,6 +24,7 @@ pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
 pub mod launch; // periodic, parameterized, dispatch, lifecycle
+pub mod scale; // counts of groups
 pub mod alloc_act; // stop, restart, signal, files
 pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
@@ -67,6 +68,7 @@ pub use request::{
     JobRegisterResponse, JobRevertRequest, JobStabilityRequest, JobStabilityResponse, JobValidateRequest,
     JobValidateResponse, JobVersionsResponse, JobsParseRequest, QueryMeta,
 };
+pub use scale::{JobScaleRequest, JobScaleStatus, TaskGroupScaleStatus};
 pub use stats::{AllocResourceUsage, CpuStats, HostStats, MemoryStats, ResourceUsage, TaskResourceUsage};
 pub use task_state::{TaskEvent, TaskState};
 pub use time::Time;
