@@ -41,6 +41,24 @@ mod one_server; // stands in for the log
 #[cfg(test)]
 mod tests;
 
+/// The page that says what works.
+#[cfg(test)]
+pub(crate) const COMPATIBILITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md");
+
+/// Compares a table with the one of the page; writes it there if `TROUPE_UPDATE_DOCS` is set.
+#[cfg(test)]
+pub(crate) fn documented(name: &str, table: &str) {
+    let page = std::fs::read_to_string(COMPATIBILITY).unwrap();
+    let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
+    let from = page.find(&begin).expect("the page has the table") + begin.len();
+    let to = page.find(&end).expect("the table ends");
+    if std::env::var_os("TROUPE_UPDATE_DOCS").is_some() {
+        std::fs::write(COMPATIBILITY, format!("{}{table}{}", &page[..from], &page[to..])).unwrap();
+    } else {
+        assert_eq!(&page[from..to], table, "write it anew with TROUPE_UPDATE_DOCS=1");
+    }
+}
+
 pub use passed_on::{answer_for, stream_for};
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};

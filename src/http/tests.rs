@@ -4,6 +4,7 @@ mod alloc_act; // stop, restart, signal, files
 mod bad_input; // jobs nobody should send
 mod cluster; // members, servers in the log, writes of nodes
 mod deployments; // by hand: pause, fail, promote, health
+mod compatibility; // docs/compatibility.md
 mod errors; // refusals, limits, methods
 mod jobs; // register, versions, stop
 mod logs; // frames, rotation, following

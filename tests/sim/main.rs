@@ -172,7 +172,7 @@ fn injected_bugs_are_found() {
     );
     check("ports are not verified", without_ports, &["port "]);
     check("claims are not verified", without_claims, &["core ", "device ", "is over its cpu"]);
-    check("settled too early", forgetful, &["left to do", "lost node", "live allocations"]);
+    check("settled too early", forgetful, &["left to do", "lost node", "live allocations", "has none of"]);
 }
 
 /// As many lives as `TROUPE_SIM_SEEDS` says, for a long look.

@@ -1,6 +1,7 @@
 //! The commands against a canned agent: what they print, where, and how they end.
 
 mod cluster; // servers, drains, and Consul's commands for both
+mod compatibility; // docs/compatibility.md
 mod dispatch; // names, help, exit codes, addresses
 mod explain; // explain: codes, jobs, allocations, evaluations
 mod fake; // the canned agent

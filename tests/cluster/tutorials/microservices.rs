@@ -281,7 +281,7 @@ fn part_3_modifying(lab: &Lab) {
     assert_eq!(plan.code, 1, "allocations are replaced: {plan:?}");
     for line in [
         "+/- Task Group: \"Microservices\" (1 create/destroy update)",
-        "+/- Task: \"microservice\" (forces create/destroy update)",
+        "+/- Task: \"microservice-01\" (forces create/destroy update)",
         "\"eridemnet/microservice-example:1.0.0\" => \"eridemnet/microservice-example:1.0.1\"",
         "- All tasks successfully allocated.",
     ] {
