@@ -55,6 +55,9 @@ fn all(wanted: impl Fn(&str) -> bool) -> Outcome {
         let bytes = fs::metadata(&program).map_err(words)?.len();
         say("size of the binary", &format!("{:.1} MB", megabytes(bytes)));
     }
+    if wanted("parse") {
+        parse()?;
+    }
     if wanted("start") {
         start_and_idle(&program)?;
     }
@@ -69,6 +72,40 @@ fn all(wanted: impl Fn(&str) -> bool) -> Outcome {
 }
 
 /// From exec to the first good answer over HTTP and to a node that takes tasks, and the memory of an agent that has nothing to do.
+/// Reading and checking a large job file: with all groups written out, and made by a `dynamic` block.
+fn parse() -> Outcome {
+    let group = |label: &str| {
+        format!(
+            "group \"{label}\" {{\n  count = 2\n  network {{\n    port \"http\" {{}}\n  }}\n  task \"t\" {{\n    driver = \"docker\"\n    \
+             config {{\n      image = \"web:${{var.tag}}\"\n      ports = [\"http\"]\n    }}\n    env {{\n      NAME = \"{label}-${{NOMAD_ALLOC_INDEX}}\"\n    \
+             }}\n    resources {{\n      cpu    = 100\n      memory = 64\n    }}\n    service {{\n      port = \"http\"\n      check {{\n        type     = \
+             \"http\"\n        path     = \"/\"\n        interval = \"10s\"\n        timeout  = \"2s\"\n      }}\n    }}\n  }}\n}}\n"
+        )
+    };
+    let file =
+        |body: String| format!("variable \"tag\" {{\n  default = \"1\"\n}}\njob \"large\" {{\n{body}}}\n");
+    let written: String = (0..1000).map(|number| group(&format!("g{number}"))).collect();
+    let content = group("x").lines().skip(1).collect::<Vec<_>>().join("\n");
+    let made = format!(
+        "dynamic \"group\" {{\n  for_each = range(1000)\n  labels = [\"g${{group.value}}\"]\n  content {{\n{content}\n}}\n"
+    );
+    for (name, text) in [("written out", file(written)), ("by a dynamic block", file(made))] {
+        let mut spans = Vec::new();
+        for _ in 0..STARTS {
+            let begun = Instant::now();
+            let parsed = jobspec::parse("large.nomad", &text).map_err(|problems| format!("{problems}"))?;
+            spans.push(begun.elapsed());
+            if parsed.job.groups.len() != 1000 {
+                return Err(format!("{} groups were read", parsed.job.groups.len()));
+            }
+        }
+        spans.sort();
+        let median = spans[STARTS / 2];
+        say(&format!("1,000 groups {name} ({} KB): read and checked", text.len() / 1000), &ms(median));
+    }
+    Ok(())
+}
+
 fn start_and_idle(program: &Path) -> Outcome {
     let (mut answers, mut ready) = (Vec::new(), Vec::new());
     for start in 1..=STARTS {

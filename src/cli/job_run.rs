@@ -22,7 +22,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("verbose", "Full ids."),
     ignored("vault-token"),
     ignored("consul-token"),
-    absent_text("eval-priority"),
+    number("eval-priority", "Priority of the evaluation, 1 to 100. Default: that of the job."),
     absent_switch("hcl1"),
     absent_switch("ui"),
     absent_switch("policy-override"),
@@ -57,6 +57,9 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         enforce_index: check_index.is_some(),
         job_modify_index: check_index.unwrap_or(0),
         preserve_counts: flags.on("preserve-counts"),
+        eval_priority: flags
+            .number("eval-priority")
+            .map_or(0, |priority| i64::try_from(priority).unwrap_or(i64::MAX)),
         ..JobRegisterRequest::default()
     };
     let answer: JobRegisterResponse =

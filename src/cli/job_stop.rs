@@ -7,7 +7,7 @@ use api::{JobDeregisterResponse, JobEvaluateRequest, JobRegisterResponse};
 use super::{
     Context, Tool,
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, absent_text, switch},
+    flags::{Flag, Flags, absent_switch, number, switch},
     job_status,
     lookup::{self, Kind, Match},
     monitor,
@@ -19,7 +19,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("purge", "Forget the job and its history, too."),
     switch("yes", "Do not ask, also when only a part of the name was given."),
     switch("verbose", "Full ids."),
-    absent_text("eval-priority"),
+    number("eval-priority", "Priority of the evaluation, 1 to 100. Default: that of the job."),
     absent_switch("global"),
     absent_switch("no-shutdown-delay"),
 ];
@@ -50,9 +50,14 @@ pub(super) fn stop(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 }
 
 fn stop_one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flags) -> Outcome {
-    let query: &[(&str, &str)] = if flags.on("purge") { &[("purge", "true")] } else { &[] };
+    let priority = flags.number("eval-priority").map(|priority| priority.to_string());
+    let mut query: Vec<(&str, &str)> = Vec::new();
+    if flags.on("purge") {
+        query.push(("purge", "true"));
+    }
+    query.extend(priority.as_deref().map(|priority| ("eval_priority", priority)));
     let answer: JobDeregisterResponse = client
-        .delete(&format!("/v1/job/{}", element(id)), query)
+        .delete(&format!("/v1/job/{}", element(id)), &query)
         .map_err(|error| error.while_doing("deregistering job"))?;
     if answer.eval_id.is_empty() {
         return Ok(0);

@@ -6,6 +6,7 @@ mod alloc_write; // stop, restart, signal
 mod allocs; // allocations
 mod answers; // long lists that have not changed
 mod autopilot; // how servers are looked after
+mod built_in; // namespaces, pools, policies
 mod call; // one request, read and bounded
 mod client; // what a node knows: stats
 pub mod consul; // the other API: catalog and health as Consul answers them

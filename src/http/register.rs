@@ -174,6 +174,9 @@ pub(super) async fn deregister(ctx: &Context, call: &Call, id: &str) -> Answer {
         return Err(Failure::absent("no_shutdown_delay is not supported"));
     }
     let priority = call.number("eval_priority")?;
+    if priority.is_some_and(|priority| !(1..=100).contains(&priority)) {
+        return Err(Failure::bad("eval priority must be between 1 and 100"));
+    }
     let key = key(call, id);
     let root = ctx.state.root();
     let eval = root.jobs.get(&key).filter(|job| !job.only_launches()).map(|job| {

@@ -7,9 +7,9 @@ use actix_web::{
 };
 
 use super::{
-    Context, agent, alloc_write, allocs, autopilot, call::Call, client, deployment_write, deployments,
-    elsewhere, evals, failure::Failure, fs, jobs, launch, logs, metrics, node_write, nodes, operator,
-    passed_on, plan, read::Answer, register, revert, scale, scheduler, search, snapshot,
+    Context, agent, alloc_write, allocs, autopilot, built_in, call::Call, client, deployment_write,
+    deployments, elsewhere, evals, failure::Failure, fs, jobs, launch, logs, metrics, node_write, nodes,
+    operator, passed_on, plan, read::Answer, register, revert, scale, scheduler, search, snapshot,
 };
 
 pub(super) async fn answer(
@@ -74,7 +74,13 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["deployment", "allocation-health", id] => deployment_write::health(ctx, call, id).await,
         ["deployment", id] => deployments::one(ctx, call, id).await,
         ["nodes"] => nodes::list(ctx, call).await,
-        ["node", id] if *id != "pools" => nodes::one(ctx, call, id).await,
+        ["node", "pools"] => built_in::node_pools(ctx, call).await,
+        ["node", "pool", rest @ ..] if !rest.is_empty() => built_in::node_pool(ctx, call, rest).await,
+        ["namespaces"] => built_in::namespaces(ctx, call).await,
+        ["namespace", name] => built_in::one_namespace(ctx, call, name).await,
+        ["scaling", "policies"] => built_in::scaling_policies(ctx, call).await,
+        ["scaling", "policy", _] => built_in::scaling_policy(),
+        ["node", id] => nodes::one(ctx, call, id).await,
         ["node", id, "allocations"] => nodes::allocations(ctx, call, id).await,
         ["node", id, "drain"] => node_write::drain(ctx, call, id).await,
         ["node", id, "eligibility"] => node_write::eligibility(ctx, call, id).await,

@@ -2,6 +2,7 @@
 
 mod alloc_act; // stop, restart, signal, files
 mod bad_input; // jobs nobody should send
+mod built_in; // namespaces, pools, policies
 mod cluster; // members, servers in the log, writes of nodes
 mod deployments; // by hand: pause, fail, promote, health
 mod compatibility; // docs/compatibility.md

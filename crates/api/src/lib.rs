@@ -24,6 +24,7 @@ pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
 pub mod launch; // periodic, parameterized, dispatch, lifecycle
+pub mod built_in; // namespaces, pools of nodes
 pub mod scale; // counts of groups
 pub mod alloc_act; // stop, restart, signal, files
 pub mod location; // constraints, affinities, spreads
@@ -39,6 +40,7 @@ pub use agent::{
 };
 pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
 pub use alloc_act::{AllocFileInfo, AllocRestartRequest, AllocSignalRequest, AllocStopResponse, NodeAnswer};
+pub use built_in::{Namespace, NodePool};
 pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{
     Deployment, DeploymentHealthRequest, DeploymentPauseRequest, DeploymentPromoteRequest, DeploymentState,

@@ -1,0 +1,79 @@
+//! What there is one of, or none: namespaces, pools of nodes, scaling policies.
+
+use api::{Namespace, NodePool};
+
+use super::{
+    Context,
+    call::Call,
+    failure::Failure,
+    jobs, nodes,
+    read::{Answer, read},
+};
+
+fn namespace() -> Namespace {
+    Namespace {
+        name: String::from("default"),
+        description: String::from("Default shared namespace"),
+        create_index: 1,
+        modify_index: 1,
+        ..Namespace::default()
+    }
+}
+
+pub(super) async fn namespaces(ctx: &Context, call: &Call) -> Answer {
+    let list = if "default".starts_with(call.prefix()) { vec![namespace()] } else { Vec::new() };
+    read(ctx, call, |_| 1, |_| Ok(list.clone())).await
+}
+
+pub(super) async fn one_namespace(ctx: &Context, call: &Call, name: &str) -> Answer {
+    refuse_others(call, "namespace")?;
+    let missing = || Failure::not_found("Namespace not found");
+    read(ctx, call, |_| 1, |_| if name == "default" { Ok(namespace()) } else { Err(missing()) }).await
+}
+
+/// `default`, in which all nodes are, and `all`, which every node is in besides.
+fn pools() -> [NodePool; 2] {
+    let pool = |name: &str, description: &str| NodePool {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        create_index: 1,
+        modify_index: 1,
+        ..NodePool::default()
+    };
+    [pool("all", "Node pool with all nodes in the cluster."), pool("default", "Default node pool.")]
+}
+
+pub(super) async fn node_pools(ctx: &Context, call: &Call) -> Answer {
+    refuse_others(call, "node pool")?;
+    let list: Vec<NodePool> =
+        pools().into_iter().filter(|pool| pool.name.starts_with(call.prefix())).collect();
+    read(ctx, call, |_| 1, |_| Ok(list.clone())).await
+}
+
+pub(super) async fn node_pool(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
+    refuse_others(call, "node pool")?;
+    let name = rest.first().copied().unwrap_or_default();
+    let pool = pools().into_iter().find(|pool| pool.name == name);
+    let pool = pool.ok_or_else(|| Failure::not_found("node pool not found"))?;
+    match rest {
+        [_, "nodes"] => nodes::list(ctx, call).await,
+        [_, "jobs"] => jobs::list(ctx, call).await,
+        _ => read(ctx, call, |_| 1, |_| Ok(pool.clone())).await,
+    }
+}
+
+/// No job file may have a `scaling` block, so there are none.
+pub(super) async fn scaling_policies(ctx: &Context, call: &Call) -> Answer {
+    read(ctx, call, |_| 1, |_| Ok(Vec::<()>::new())).await
+}
+
+pub(super) fn scaling_policy() -> Answer {
+    Err(Failure::not_found("policy not found"))
+}
+
+fn refuse_others(call: &Call, what: &str) -> Result<(), Failure> {
+    if call.only_get().is_ok() {
+        return Ok(());
+    }
+    Err(Failure::absent(format!("{what}s cannot be made or changed in this version of troupe")))
+}
