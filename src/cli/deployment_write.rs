@@ -35,10 +35,7 @@ pub(super) fn promote_job(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         return Err(Failure::usage("This command takes one argument: <job>"));
     };
     let client = Client::new(ctx, flags, Tool::Nomad)?;
-    let job = match lookup::find(&client, Kind::Job, prefix)? {
-        Match::One(id) => id,
-        Match::Many(_) => return Err(job_status::ambiguous(ctx, &client, prefix)),
-    };
+    let job = job_status::one_job(ctx, &client, prefix)?;
     let latest: Option<Deployment> = client
         .get(&format!("/v1/job/{}/deployment", element(&job)), &[])
         .map_err(|error| error.while_doing("retrieving deployments"))?;

@@ -77,6 +77,15 @@ fn inputs<'d>(ctx: &mut Context<'_>, flags: &Flags, disk: &'d JobDisk) -> Result
     Ok(Inputs { environment, files, assignments, strict, disk: Some(disk), seed: Some(rand::random()) })
 }
 
+/// Reads a job file, or with `-json` a job in the form of the HTTP API.
+pub(super) fn read_any(
+    ctx: &mut Context<'_>,
+    path: &str,
+    flags: &Flags,
+) -> Result<(Job, Vec<String>), Failure> {
+    if flags.on("json") { Ok((read_json(ctx, path)?, Vec::new())) } else { read(ctx, path, flags) }
+}
+
 /// Reads a job in the form of the HTTP API, with or without `{"Job": ..}` around it.
 pub(super) fn read_json(ctx: &mut Context<'_>, path: &str) -> Result<Job, Failure> {
     let source = read_text(ctx, path)?;
@@ -162,8 +171,7 @@ pub(super) fn validate(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let [path] = flags.args.as_slice() else {
         return Err(Failure::usage("This command takes one argument: <path>"));
     };
-    let (job, mut warnings) =
-        if flags.on("json") { (read_json(ctx, path)?, Vec::new()) } else { read(ctx, path, flags)? };
+    let (job, mut warnings) = read_any(ctx, path, flags)?;
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     let request =
         JobValidateRequest { region: job.region.clone(), namespace: job.namespace.clone(), job: Some(job) };

@@ -9,9 +9,7 @@ use super::{
     client::{Client, element},
     flags::{Flag, Flags, absent_switch, number, switch, text},
     format::short,
-    job_status,
-    lookup::{self, Kind, Match},
-    monitor,
+    job_status, monitor,
     output::{Failure, Outcome},
     table::Block,
 };
@@ -46,7 +44,7 @@ pub(super) fn dispatch(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let payload = input.map_or(Ok(Vec::new()), |input| read_input(ctx, input))?;
     let meta = read_meta(flags.all("meta"))?;
     let client = Client::new(ctx, flags, Tool::Nomad)?;
-    let id = one_job(ctx, &client, prefix)?;
+    let id = job_status::one_job(ctx, &client, prefix)?;
     let request = JobDispatchRequest {
         job_id: id.clone(),
         payload,
@@ -83,7 +81,7 @@ pub(super) fn force(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         return Err(Failure::usage("This command takes one argument: <job id>"));
     };
     let client = Client::new(ctx, flags, Tool::Nomad)?;
-    let id = one_job(ctx, &client, prefix)?;
+    let id = job_status::one_job(ctx, &client, prefix)?;
     let answer: PeriodicForceResponse = client
         .put(&format!("/v1/job/{}/periodic/force", element(&id)), &serde_json::json!({}))
         .map_err(|error| Failure::message(format!("Error forcing periodic job \"{id}\": {error}")))?;
@@ -93,13 +91,6 @@ pub(super) fn force(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         return Ok(0);
     }
     monitor::follow(ctx, &client, &answer.eval_id, flags.on("verbose"))
-}
-
-fn one_job(ctx: &Context<'_>, client: &Client, prefix: &str) -> Result<String, Failure> {
-    match lookup::find(client, Kind::Job, prefix)? {
-        Match::One(id) => Ok(id),
-        Match::Many(_) => Err(job_status::ambiguous(ctx, client, prefix)),
-    }
 }
 
 fn read_meta(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {

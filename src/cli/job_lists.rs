@@ -9,7 +9,6 @@ use super::{
     flags::{Flag, Flags, absent_text, switch},
     format::json,
     job_status,
-    lookup::{self, Kind, Match},
     output::{Failure, Outcome},
 };
 
@@ -88,8 +87,6 @@ fn one_job(ctx: &Context<'_>, flags: &Flags) -> Result<(Client, String), Failure
         return Err(Failure::usage("This command takes one argument: <job>"));
     };
     let client = Client::new(ctx, flags, Tool::Nomad)?;
-    match lookup::find(&client, Kind::Job, prefix)? {
-        Match::One(id) => Ok((client, id)),
-        Match::Many(_) => Err(job_status::ambiguous(ctx, &client, prefix)),
-    }
+    let id = job_status::one_job(ctx, &client, prefix)?;
+    Ok((client, id))
 }

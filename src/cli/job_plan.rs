@@ -42,11 +42,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let [path] = flags.args.as_slice() else {
         return Err(Failure::usage("This command takes one argument: <path>"));
     };
-    let (job, warnings) = if flags.on("json") {
-        (job_file::read_json(ctx, path)?, Vec::new())
-    } else {
-        job_file::read(ctx, path, flags)?
-    };
+    let (job, warnings) = job_file::read_any(ctx, path, flags)?;
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     let request = JobPlanRequest {
         region: job.region.clone(),

@@ -10,7 +10,6 @@ use super::{
     flags::{Flag, Flags, absent_switch, absent_text, number, switch},
     format::json,
     job_status,
-    lookup::{self, Kind, Match},
     output::{Failure, Outcome},
     table::Block,
 };
@@ -131,8 +130,5 @@ fn one_job(ctx: &Context<'_>, client: &Client, flags: &Flags) -> Result<String, 
     let [prefix] = flags.args.as_slice() else {
         return Err(Failure::usage("This command takes one argument: <job>"));
     };
-    match lookup::find(client, Kind::Job, prefix)? {
-        Match::One(id) => Ok(id),
-        Match::Many(_) => Err(job_status::ambiguous(ctx, client, prefix)),
-    }
+    job_status::one_job(ctx, client, prefix)
 }

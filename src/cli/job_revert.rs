@@ -6,9 +6,7 @@ use super::{
     Context, Tool,
     client::{Client, element},
     flags::{Flag, Flags, switch},
-    job_status,
-    lookup::{self, Kind, Match},
-    monitor,
+    job_status, monitor,
     output::{Failure, Outcome},
 };
 
@@ -26,10 +24,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         ))
     })?;
     let client = Client::new(ctx, flags, Tool::Nomad)?;
-    let id = match lookup::find(&client, Kind::Job, prefix)? {
-        Match::One(id) => id,
-        Match::Many(_) => return Err(job_status::ambiguous(ctx, &client, prefix)),
-    };
+    let id = job_status::one_job(ctx, &client, prefix)?;
     let request = JobRevertRequest { job_id: id.clone(), job_version, enforce_prior_version: None };
     let answer: JobRegisterResponse = client
         .put(&format!("/v1/job/{}/revert", element(&id)), &request)

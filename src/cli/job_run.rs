@@ -39,11 +39,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let [path] = flags.args.as_slice() else {
         return Err(Failure::usage("This command takes one argument: <path>"));
     };
-    let (job, warnings) = if flags.on("json") {
-        (job_file::read_json(ctx, path)?, Vec::new())
-    } else {
-        job_file::read(ctx, path, flags)?
-    };
+    let (job, warnings) = job_file::read_any(ctx, path, flags)?;
     if flags.on("output") {
         ctx.output.line(json(&Body { job: &job }))?;
         return Ok(0);

@@ -6,9 +6,7 @@ use super::{
     Context, Tool,
     client::{Client, element},
     flags::{Flag, Flags, number, switch},
-    job_status,
-    lookup::{self, Kind, Match},
-    monitor,
+    job_status, monitor,
     output::{Failure, Outcome},
 };
 
@@ -33,7 +31,7 @@ pub(super) fn scale(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         Failure::message(format!("Failed to convert count string to int: {count:?} is not a number"))
     })?;
     let client = Client::new(ctx, flags, Tool::Nomad)?;
-    let id = one_job(ctx, &client, prefix)?;
+    let id = job_status::one_job(ctx, &client, prefix)?;
     let group = match group {
         Some(group) => group,
         None => only_group(&client, &id)?,
@@ -75,7 +73,7 @@ pub(super) fn start(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     let mut code = 0;
     for prefix in &flags.args {
-        let id = one_job(ctx, &client, prefix)?;
+        let id = job_status::one_job(ctx, &client, prefix)?;
         let mut job: Job = client
             .get(&format!("/v1/job/{}", element(&id)), &[])
             .map_err(|error| error.while_doing("querying job"))?;
@@ -116,11 +114,4 @@ fn finish(
         return Ok(0);
     }
     monitor::follow(ctx, client, &answer.eval_id, flags.on("verbose"))
-}
-
-fn one_job(ctx: &Context<'_>, client: &Client, prefix: &str) -> Result<String, Failure> {
-    match lookup::find(client, Kind::Job, prefix)? {
-        Match::One(id) => Ok(id),
-        Match::Many(_) => Err(job_status::ambiguous(ctx, client, prefix)),
-    }
 }

@@ -56,6 +56,14 @@ pub(super) fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outc
     Ok(0)
 }
 
+/// The one job that a name, or the beginning of one, belongs to.
+pub(super) fn one_job(ctx: &Context<'_>, client: &Client, prefix: &str) -> Result<String, Failure> {
+    match lookup::find(client, Kind::Job, prefix)? {
+        Match::One(id) => Ok(id),
+        Match::Many(_) => Err(ambiguous(ctx, client, prefix)),
+    }
+}
+
 /// Says which jobs a prefix belongs to.
 pub(super) fn ambiguous(ctx: &Context<'_>, client: &Client, prefix: &str) -> Failure {
     match client.get::<Vec<JobListStub>>("/v1/jobs", &[("prefix", prefix)]) {

@@ -8,9 +8,7 @@ use super::{
     Context, Tool,
     client::{Client, element},
     flags::{Flag, Flags, absent_switch, number, switch},
-    job_status,
-    lookup::{self, Kind, Match},
-    monitor,
+    job_status, monitor,
     output::{Failure, Outcome},
 };
 
@@ -37,10 +35,7 @@ pub(super) fn stop(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     let mut code = 0;
     for prefix in &flags.args {
-        let id = match lookup::find(&client, Kind::Job, prefix)? {
-            Match::One(id) => id,
-            Match::Many(_) => return Err(job_status::ambiguous(ctx, &client, prefix)),
-        };
+        let id = job_status::one_job(ctx, &client, prefix)?;
         if id != *prefix && !flags.on("yes") && !confirmed(ctx, &id)? {
             return Ok(0);
         }
@@ -88,10 +83,7 @@ pub(super) fn eval(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         return Err(Failure::usage("This command takes one argument: <job>"));
     };
     let client = Client::new(ctx, flags, Tool::Nomad)?;
-    let id = match lookup::find(&client, Kind::Job, prefix)? {
-        Match::One(id) => id,
-        Match::Many(_) => return Err(job_status::ambiguous(ctx, &client, prefix)),
-    };
+    let id = job_status::one_job(ctx, &client, prefix)?;
     let mut request = JobEvaluateRequest { job_id: id.clone(), ..JobEvaluateRequest::default() };
     request.eval_options.force_reschedule = flags.on("force-reschedule");
     let answer: JobRegisterResponse = client
