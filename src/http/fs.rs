@@ -98,10 +98,11 @@ pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStre
         }
     };
     let path = resolve(&root, path).await?;
-    let mut file = fs::File::open(&path).await.map_err(|error| failed(&error))?;
-    if !file.metadata().await.map_err(|error| failed(&error))?.is_file() {
+    // Before it is opened: to open a pipe waits for whoever writes into it, and takes output away from the logs.
+    if !fs::metadata(&path).await.map_err(|error| failed(&error))?.is_file() {
         return Err(Failure::bad(format!("{:?} is not a file", call.text("path").unwrap_or_default())));
     }
+    let mut file = fs::File::open(&path).await.map_err(|error| failed(&error))?;
     file.seek(SeekFrom::Start(offset)).await.map_err(|error| failed(&error))?;
     let body = tokio_util::codec::FramedRead::new(file.take(limit), tokio_util::codec::BytesCodec::new());
     let body = body.map_ok(bytes::BytesMut::freeze).map_err(|error| {

@@ -35,6 +35,23 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    pub const ALL: [Self; 14] = [
+        Self::JobRegister,
+        Self::JobDeregister,
+        Self::PeriodicJob,
+        Self::AllocStop,
+        Self::NodeUpdate,
+        Self::AllocFailure,
+        Self::DeploymentWatcher,
+        Self::QueuedAllocs,
+        Self::MaxPlanAttempts,
+        Self::FailedFollowUp,
+        Self::NodeDrain,
+        Self::MaxDisconnectTimeout,
+        Self::Reconnect,
+        Self::Preemption,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::JobRegister => "job-register",

@@ -126,21 +126,7 @@ mod tests {
 
     #[test]
     fn every_trigger_of_the_scheduler_has_words() {
-        use model::Trigger::*;
-        for known in [
-            JobRegister,
-            JobDeregister,
-            NodeUpdate,
-            AllocFailure,
-            DeploymentWatcher,
-            QueuedAllocs,
-            MaxPlanAttempts,
-            FailedFollowUp,
-            NodeDrain,
-            MaxDisconnectTimeout,
-            Reconnect,
-            Preemption,
-        ] {
+        for known in model::Trigger::ALL {
             let words = trigger(known.as_str(), "");
             assert!(!words.starts_with("of ") && !words.contains(known.as_str()), "{known:?}: {words}");
         }

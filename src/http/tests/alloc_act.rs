@@ -44,6 +44,7 @@ fn with_files() -> World {
     fs::write(root.join("nginx/secrets/token"), "hush").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", root.join("alloc/out")).unwrap();
     std::os::unix::fs::symlink("../nginx/secrets/token", root.join("alloc/peek")).unwrap();
+    nix::unistd::mkfifo(&root.join("alloc/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     world.report(TaskPhase::Running);
     world
 }
@@ -76,6 +77,7 @@ async fn nothing_leads_out_of_the_allocation() {
         ("path=alloc/peek", 400, "Reading secret file prohibited"),
         ("path=alloc/none", 404, "no such file or directory"),
         ("path=alloc/data", 400, "\"alloc/data\" is not a file"),
+        ("path=alloc/pipe", 400, "\"alloc/pipe\" is not a file"),
         ("", 400, "must provide a file name"),
     ] {
         let reply = world.get(&format!("/v1/client/fs/cat/{ALLOC}?{rest}")).await;
