@@ -27,8 +27,10 @@ fn rows(indexes: std::ops::Range<u64>) -> Change {
 }
 
 /// What the file at the path holds: up to where it was purged, and the entries.
-fn found(path: &Path) -> (Option<u64>, Vec<u64>) {
-    let (_, found) = LogFile::open(path, 1, ENTRIES as usize * 2).unwrap();
+async fn found(path: &Path) -> (Option<u64>, Vec<u64>) {
+    let (log, found) = LogFile::open(path, 1, ENTRIES as usize * 2).unwrap();
+    // Dropped, its thread would hold the file for a moment more.
+    log.write_durably(Change::Close).await.unwrap();
     (found.purged.map(|id| id.index()), found.tail.iter().map(|entry| entry.log_id.index()).collect())
 }
 
@@ -46,7 +48,7 @@ async fn entries_go_bit_by_bit() {
     // Answered when the first of them are gone; ended now, the log is one that can be opened.
     log.write_durably(Change::Close).await.unwrap();
     drop(log);
-    let (purged, entries) = found(&path);
+    let (purged, entries) = found(&path).await;
     let purged = purged.expect("some went");
     assert!(purged <= ENTRIES - 100, "{purged}");
     assert_eq!(entries, (purged + 1..ENTRIES).collect::<Vec<_>>());
@@ -72,5 +74,5 @@ async fn a_log_that_is_replaced_goes_at_once() {
     log.write_durably(rows(ENTRIES + 501..ENTRIES + 510)).await.unwrap();
     log.write_durably(Change::Close).await.unwrap();
     drop(log);
-    assert_eq!(found(&path), (Some(ENTRIES + 500), (ENTRIES + 501..ENTRIES + 510).collect()));
+    assert_eq!(found(&path).await, (Some(ENTRIES + 500), (ENTRIES + 501..ENTRIES + 510).collect()));
 }
