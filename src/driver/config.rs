@@ -82,22 +82,37 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Job files write maps as blocks too, which arrive as lists of maps: they are joined.
-    pub fn map(&self, key: &str) -> Result<BTreeMap<String, String>> {
-        let mut all = BTreeMap::new();
-        let maps = match self.get(key) {
-            None => return Ok(all),
-            Some(Value::Map(map)) => vec![map],
+    /// A block of which there is one; as job files give it, a list of one, or as the API does, a map.
+    pub fn block(&self, key: &str) -> Result<Option<&'a BTreeMap<String, Value>>> {
+        let mut blocks = self.blocks(key)?;
+        match (blocks.pop(), blocks.is_empty()) {
+            (Some(_), false) => {
+                Err(DriverError::Fatal(format!("config field `{key}` is there more than once")))
+            }
+            (only, _) => Ok(only),
+        }
+    }
+
+    /// Blocks, or a list of maps.
+    pub fn blocks(&self, key: &str) -> Result<Vec<&'a BTreeMap<String, Value>>> {
+        match self.get(key) {
+            None => Ok(Vec::new()),
+            Some(Value::Map(map)) => Ok(vec![map]),
             Some(Value::List(items)) => items
                 .iter()
                 .map(|item| match item {
                     Value::Map(map) => Ok(map),
                     _ => Err(wrong(key, "a map", item)),
                 })
-                .collect::<Result<_>>()?,
-            Some(value) => return Err(wrong(key, "a map", value)),
-        };
-        for (name, value) in maps.into_iter().flatten() {
+                .collect(),
+            Some(value) => Err(wrong(key, "a map", value)),
+        }
+    }
+
+    /// Job files write maps as blocks too, which arrive as lists of maps: they are joined.
+    pub fn map(&self, key: &str) -> Result<BTreeMap<String, String>> {
+        let mut all = BTreeMap::new();
+        for (name, value) in self.blocks(key)?.into_iter().flatten() {
             all.insert(name.clone(), plain(value).ok_or_else(|| wrong(key, "a map of strings", value))?);
         }
         Ok(all)

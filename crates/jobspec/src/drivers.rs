@@ -4,35 +4,12 @@ use std::collections::BTreeMap;
 
 use model::Value;
 
-use crate::{codes, duration, suggest::nearest};
+use crate::{codes, suggest::nearest};
 
-/// The type of a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Text,
-    Texts,
-    Int {
-        min: i64,
-        max: i64,
-    },
-    Bool,
-    /// Only `false` is taken.
-    OnlyFalse(&'static str),
-    /// Text in the form of a duration.
-    Duration,
-    TextMap,
-    /// Label of a port -> port inside the container.
-    PortMap,
-    /// A block of texts with these names.
-    Block(&'static [&'static str]),
-    /// Known to Nomad and not to this release; with what to do instead.
-    Refused(&'static str),
-}
+mod docker; // the settings of docker
+mod form; // types of settings
 
-struct Setting {
-    name: &'static str,
-    form: Form,
-}
+use form::{ANY_INT, Form, LEAVE_OUT, Setting, setting};
 
 struct Driver {
     name: &'static str,
@@ -40,80 +17,8 @@ struct Driver {
     settings: &'static [Setting],
 }
 
-const fn setting(name: &'static str, form: Form) -> Setting {
-    Setting { name, form }
-}
-
-const ANY_INT: Form = Form::Int { min: i64::MIN, max: i64::MAX };
-const AT_LEAST_0: Form = Form::Int { min: 0, max: i64::MAX };
-const LEAVE_OUT: Form = Form::Refused("leave it out");
-const USE_VOLUMES: Form = Form::Refused("write `volumes = [\"/on/the/host:/in/the/container\"]`");
-
 const DRIVERS: [Driver; 3] = [
-    Driver {
-        name: "docker",
-        required: "image",
-        settings: &[
-            setting("image", Form::Text),
-            setting("command", Form::Text),
-            setting("args", Form::Texts),
-            setting("entrypoint", Form::Texts),
-            setting("ports", Form::Texts),
-            setting("port_map", Form::PortMap),
-            setting("network_mode", Form::Text),
-            setting("hostname", Form::Text),
-            setting("volumes", Form::Texts),
-            setting("labels", Form::TextMap),
-            setting("work_dir", Form::Text),
-            setting("extra_hosts", Form::Texts),
-            setting("dns_servers", Form::Texts),
-            setting("dns_search_domains", Form::Texts),
-            setting("privileged", Form::OnlyFalse("name the capabilities that are needed in `cap_add`")),
-            setting("cap_add", Form::Texts),
-            setting("cap_drop", Form::Texts),
-            setting("readonly_rootfs", Form::Bool),
-            setting("init", Form::Bool),
-            setting("tty", Form::Bool),
-            setting("interactive", Form::Bool),
-            setting("shm_size", AT_LEAST_0),
-            setting("ulimit", Form::TextMap),
-            setting("sysctl", Form::TextMap),
-            setting("auth", Form::Block(&["username", "password", "server_address"])),
-            setting("force_pull", Form::Bool),
-            setting("image_pull_timeout", Form::Duration),
-            setting("ipc_mode", Form::Text),
-            setting("pid_mode", Form::Text),
-            setting("uts_mode", Form::Text),
-            setting("group_add", Form::Texts),
-            setting("security_opt", Form::Texts),
-            setting("memory_hard_limit", AT_LEAST_0),
-            setting("cpu_hard_limit", Form::Bool),
-            setting("pids_limit", AT_LEAST_0),
-            setting("logging", Form::Refused("leave it out: output is kept by troupe, see `logs`")),
-            setting("mount", USE_VOLUMES),
-            setting("mounts", USE_VOLUMES),
-            setting("volume_driver", USE_VOLUMES),
-            setting("network_aliases", LEAVE_OUT),
-            setting("ipv4_address", LEAVE_OUT),
-            setting("ipv6_address", LEAVE_OUT),
-            setting("mac_address", LEAVE_OUT),
-            setting("dns_options", LEAVE_OUT),
-            setting("advertise_ipv6_address", LEAVE_OUT),
-            setting("devices", LEAVE_OUT),
-            setting("auth_soft_fail", LEAVE_OUT),
-            setting("load", Form::Refused("load the image on the nodes beforehand, with `docker load`")),
-            setting("runtime", LEAVE_OUT),
-            setting("userns_mode", LEAVE_OUT),
-            setting("cgroupns", LEAVE_OUT),
-            setting("isolation", LEAVE_OUT),
-            setting("storage_opt", LEAVE_OUT),
-            setting("oom_score_adj", LEAVE_OUT),
-            setting("cpu_cfs_period", Form::Refused("use `cpu_hard_limit = true`")),
-            setting("cpuset_cpus", LEAVE_OUT),
-            setting("healthchecks", Form::Refused("use a `check` in the task's `service`")),
-            setting("container_exists_attempts", LEAVE_OUT),
-        ],
-    },
+    Driver { name: "docker", required: "image", settings: docker::SETTINGS },
     Driver {
         name: "raw_exec",
         required: "command",
@@ -240,123 +145,4 @@ fn unknown(driver: &str) -> Fault {
     };
     let code = if driver.is_empty() { codes::MISSING } else { codes::DRIVER };
     Fault { code, setting: None, message, help }
-}
-
-impl Form {
-    fn normal(self, value: Value) -> Value {
-        match (self, value) {
-            (_, Value::Null) => Value::Null,
-            (Self::Text | Self::Duration, value) => as_text(&value).map_or(value, Value::Text),
-            (Self::Texts, Value::List(items)) => {
-                Value::List(items.into_iter().map(|item| as_text(&item).map_or(item, Value::Text)).collect())
-            }
-            (Self::Int { .. }, Value::Text(text)) => {
-                text.trim().parse().map(Value::Int).unwrap_or(Value::Text(text))
-            }
-            (Self::Bool | Self::OnlyFalse(_), value) => match as_text(&value).as_deref() {
-                Some("true" | "1") => Value::Bool(true),
-                Some("false" | "0") => Value::Bool(false),
-                _ => value,
-            },
-            (Self::TextMap | Self::PortMap | Self::Block(_), value) => {
-                let item = if self == Self::PortMap { Self::Int { min: 1, max: 65535 } } else { Self::Text };
-                match merged(value) {
-                    Value::Map(map) => {
-                        Value::Map(map.into_iter().map(|(key, value)| (key, item.normal(value))).collect())
-                    }
-                    other => other,
-                }
-            }
-            (_, value) => value,
-        }
-    }
-
-    /// What is wrong with a normal value, and what to write.
-    fn fault(self, name: &str, value: &Value) -> Option<(String, String)> {
-        let wrong = |wanted: &str, example: &str| {
-            Some((
-                format!("`{name}` must be {wanted}, found {}", describe(value)),
-                format!("write `{name} {example}`"),
-            ))
-        };
-        match (self, value) {
-            (Self::Refused(help), _) => Some((format!("`{name}` is not supported yet"), help.to_string())),
-            (Self::OnlyFalse(help), Value::Bool(true)) => {
-                Some((format!("`{name} = true` is not supported yet"), help.to_string()))
-            }
-            (Self::OnlyFalse(_) | Self::Bool, Value::Bool(_)) | (Self::Text, Value::Text(_)) => None,
-            (Self::OnlyFalse(_) | Self::Bool, _) => wrong("true or false", "= true"),
-            (Self::Text, _) => wrong("text", "= \"..\""),
-            (Self::Texts, Value::List(items)) if items.iter().all(|item| matches!(item, Value::Text(_))) => {
-                None
-            }
-            (Self::Texts, Value::Text(text)) => wrong("a list", &format!("= [\"{text}\"]")),
-            (Self::Texts, _) => wrong("a list of texts", "= [\"..\"]"),
-            (Self::Int { min, max }, Value::Int(number)) => (*number < min || *number > max).then(|| {
-                let bounds = if max == i64::MAX {
-                    format!("at least {min}")
-                } else {
-                    format!("between {min} and {max}")
-                };
-                (format!("`{name}` must be {bounds}, found {number}"), String::new())
-            }),
-            (Self::Int { .. }, _) => wrong("a number", "= 1"),
-            (Self::Duration, Value::Text(text)) => duration::parse(text)
-                .err()
-                .map(|reason| (format!("`{name}`: {reason}"), format!("write `{name} = \"30s\"`"))),
-            (Self::Duration, _) => wrong("a duration", "= \"30s\""),
-            (Self::TextMap, Value::Map(map)) => {
-                map.iter().find_map(|(key, value)| Self::Text.fault(&format!("{name}.{key}"), value))
-            }
-            (Self::TextMap, _) => wrong("a map", "{ name = \"..\" }"),
-            (Self::PortMap, Value::Map(map)) => map.iter().find_map(|(key, value)| {
-                Self::Int { min: 1, max: 65535 }.fault(&format!("{name}.{key}"), value)
-            }),
-            (Self::PortMap, _) => wrong("a map of port labels", "{ http = 8080 }"),
-            (Self::Block(names), Value::Map(map)) => map.iter().find_map(|(key, value)| {
-                if names.contains(&key.as_str()) {
-                    return Self::Text.fault(&format!("{name}.{key}"), value);
-                }
-                Some((format!("`{name}` has no setting `{key}`"), format!("known are {}", names.join(", "))))
-            }),
-            (Self::Block(_), _) => wrong("a block", "{ .. }"),
-        }
-    }
-}
-
-/// `[{a = 1}, {b = 2}]`, as repeated blocks give it, is the map `{a = 1, b = 2}`.
-fn merged(value: Value) -> Value {
-    let Value::List(items) = value else { return value };
-    let mut map = BTreeMap::new();
-    if !items.iter().all(|item| matches!(item, Value::Map(_))) {
-        return Value::List(items);
-    }
-    for item in items {
-        if let Value::Map(item) = item {
-            map.extend(item);
-        }
-    }
-    Value::Map(map)
-}
-
-fn as_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Int(value) => Some(value.to_string()),
-        Value::Float(value) => Some(value.to_string()),
-        Value::Text(value) => Some(value.clone()),
-        _ => None,
-    }
-}
-
-fn describe(value: &Value) -> String {
-    match value {
-        Value::List(_) => String::from("a list"),
-        Value::Map(_) => String::from("a map"),
-        Value::Null => String::from("null"),
-        Value::Text(text) => format!("\"{}\"", crate::syntax::shorten(text)),
-        Value::Int(number) => format!("the number {number}"),
-        Value::Float(number) => format!("the number {number}"),
-        Value::Bool(value) => value.to_string(),
-    }
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, PortMap, ResourcesUlimits,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
+    HostConfigCgroupnsModeEnum, HostConfigLogConfig, NetworkingConfig, PortBinding, PortMap,
+    ResourcesUlimits,
 };
 use model::{MemoryMax, claims::format_cpuset};
 
-use super::Options;
+use super::{Options, mounts};
 use crate::{
     actors::ports::{DriverError, TaskSpec},
     driver::{config::Config, host, signals},
@@ -56,6 +58,21 @@ pub(super) const KEYS: &[&str] = &[
     "oom_score_adj",
     "privileged",
     "runtime",
+    "network_aliases",
+    "ipv4_address",
+    "ipv6_address",
+    "mac_address",
+    "volume_driver",
+    "mount",
+    "mounts",
+    "devices",
+    "logging",
+    "auth_soft_fail",
+    "load",
+    "cgroupns",
+    "healthchecks",
+    "container_exists_attempts",
+    "advertise_ipv6_address",
 ];
 
 /// What the engine gives by default, but for NET_RAW, with which a container can forge packets.
@@ -82,7 +99,7 @@ const DEFAULT_CFS_PERIOD: i64 = 100_000;
 
 type Result<T> = std::result::Result<T, DriverError>;
 
-fn fatal<T>(text: String) -> Result<T> {
+pub(super) fn fatal<T>(text: String) -> Result<T> {
     Err(DriverError::Fatal(text))
 }
 
@@ -125,6 +142,8 @@ pub(super) fn container(spec: &TaskSpec, image: &str, options: &Options) -> Resu
         open_stdin: interactive,
         stop_signal,
         exposed_ports: filled(exposed_ports),
+        networking_config: networking(config, network_mode.as_deref())?,
+        healthcheck: no_healthcheck(config)?,
         host_config: Some(HostConfig {
             port_bindings: Some(port_bindings).filter(|map| !map.is_empty()),
             network_mode,
@@ -172,10 +191,12 @@ fn host_config(spec: &TaskSpec, config: Config<'_>, options: &Options) -> Result
         let share = f64::from(spec.resources.cpu_mhz) / f64::from(host::core_mhz());
         ((share * period.unwrap_or(DEFAULT_CFS_PERIOD) as f64) as i64).max(1000)
     });
-    let map = |key| Ok::<_, DriverError>(config.map(key)?.into_iter().collect::<HashMap<_, _>>());
-    let filled_map = |map: HashMap<String, String>| Some(map).filter(|map| !map.is_empty());
     Ok(HostConfig {
         binds: Some(binds(spec, config, options)?),
+        volume_driver: config.text("volume_driver")?,
+        mounts: filled(mounts::mounts(spec, config, options)?),
+        devices: filled(mounts::devices(config)?),
+        cgroupns_mode: cgroupns(config)?,
         memory,
         // Equal to the memory: no swap.
         memory_swap: memory,
@@ -198,8 +219,8 @@ fn host_config(spec: &TaskSpec, config: Config<'_>, options: &Options) -> Result
         privileged: Some(privileged),
         shm_size: config.int("shm_size")?,
         ulimits: filled(ulimits(config)?),
-        sysctls: filled_map(map("sysctl")?),
-        storage_opt: filled_map(map("storage_opt")?),
+        sysctls: mounts::texts(config, "sysctl")?,
+        storage_opt: mounts::texts(config, "storage_opt")?,
         ipc_mode: config.text("ipc_mode")?,
         pid_mode: config.text("pid_mode")?,
         uts_mode: config.text("uts_mode")?,
@@ -207,7 +228,7 @@ fn host_config(spec: &TaskSpec, config: Config<'_>, options: &Options) -> Result
         runtime: config.text("runtime")?.or_else(|| runtime_of_devices(spec)),
         group_add: filled(config.list("group_add")?),
         security_opt: filled(config.list("security_opt")?),
-        log_config: Some(log_config(spec)),
+        log_config: Some(log_config(spec, config)?),
         ..HostConfig::default()
     })
 }
@@ -229,18 +250,71 @@ fn runtime_of_devices(spec: &TaskSpec) -> Option<String> {
     spec.devices.iter().any(|given| given.name.vendor == "nvidia").then(|| String::from("nvidia"))
 }
 
-/// The engine keeps twice what we keep, for its files hold each line in JSON: while the agent is away nothing goes
-/// that would not have gone anyway.
-fn log_config(spec: &TaskSpec) -> HostConfigLogConfig {
+/// Where the engine sends the output beside us. By default nowhere: it keeps twice what we keep, for its files hold each
+/// line in JSON, so that nothing goes while the agent is away that would not have gone anyway.
+fn log_config(spec: &TaskSpec, config: Config<'_>) -> Result<HostConfigLogConfig> {
+    if let Some(block) = config.block("logging")? {
+        let block = Config(block);
+        let kind = block.text("type")?.or(block.text("driver")?);
+        return Ok(HostConfigLogConfig {
+            typ: Some(kind.unwrap_or_else(|| String::from("json-file"))),
+            config: mounts::texts(block, "config")?,
+        });
+    }
     let logs = &spec.task.logs;
     let config = [
         ("max-file", logs.max_files.max(2).to_string()),
         ("max-size", format!("{}m", logs.max_file_size_mb.max(1) * 2)),
     ];
-    HostConfigLogConfig {
+    Ok(HostConfigLogConfig {
         typ: Some(String::from("json-file")),
         config: Some(config.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+    })
+}
+
+/// How the container is known in the network that it joins, if that is one of its own.
+fn networking(config: Config<'_>, mode: Option<&str>) -> Result<Option<NetworkingConfig>> {
+    let aliases = filled(config.list("network_aliases")?);
+    let (ipv4_address, ipv6_address) = (config.text("ipv4_address")?, config.text("ipv6_address")?);
+    let mac_address = config.text("mac_address")?;
+    if aliases.is_none() && ipv4_address.is_none() && ipv6_address.is_none() && mac_address.is_none() {
+        return Ok(None);
     }
+    let shared = |mode: &str| matches!(mode, "host" | "none") || mode.starts_with("container:");
+    if mode.is_some_and(shared) {
+        return fatal(String::from(
+            "network_aliases, ipv4_address, ipv6_address and mac_address need a network of the engine in `network_mode`",
+        ));
+    }
+    let has_address = ipv4_address.is_some() || ipv6_address.is_some();
+    let ipam = EndpointIpamConfig { ipv4_address, ipv6_address, ..EndpointIpamConfig::default() };
+    let endpoint = EndpointSettings {
+        aliases,
+        mac_address,
+        ipam_config: has_address.then_some(ipam),
+        ..EndpointSettings::default()
+    };
+    let name = mode.unwrap_or("bridge").to_owned();
+    Ok(Some(NetworkingConfig { endpoints_config: Some([(name, endpoint)].into()) }))
+}
+
+/// An image may bring a check of its own; nothing looks at it here.
+fn no_healthcheck(config: Config<'_>) -> Result<Option<HealthConfig>> {
+    let disabled = match config.block("healthchecks")? {
+        Some(block) => Config(block).flag("disable")?.unwrap_or(false),
+        None => false,
+    };
+    let none = || HealthConfig { test: Some(vec![String::from("NONE")]), ..HealthConfig::default() };
+    Ok(disabled.then(none))
+}
+
+fn cgroupns(config: Config<'_>) -> Result<Option<HostConfigCgroupnsModeEnum>> {
+    Ok(match config.text("cgroupns")?.as_deref() {
+        None => None,
+        Some("host") => Some(HostConfigCgroupnsModeEnum::HOST),
+        Some("private") => Some(HostConfigCgroupnsModeEnum::PRIVATE),
+        Some(other) => return fatal(format!("cgroupns is \"host\" or \"private\", found \"{other}\"")),
+    })
 }
 
 fn filled<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -305,15 +379,13 @@ fn binds(spec: &TaskSpec, config: Config<'_>, options: &Options) -> Result<Vec<S
         let Some((source, rest)) = volume.split_once(':') else {
             return fatal(format!("volume `{volume}` must be `source:target` or `source:target:mode`"));
         };
-        if source.starts_with('/') {
-            if !options.volumes_enabled {
-                return fatal(format!("volumes are not enabled; cannot mount host paths: `{volume}`"));
-            }
+        let named =
+            !source.contains('/') && !source.starts_with('.') && config.text("volume_driver")?.is_some();
+        if named && options.volumes_enabled {
+            // A volume of that driver, by its name.
             binds.push(volume);
-        } else if source.split('/').any(|part| part == "..") {
-            return fatal(format!("volume `{volume}` leads out of the task's directory"));
         } else {
-            binds.push(format!("{}:{rest}", dirs.task.join(source).display()));
+            binds.push(format!("{}:{rest}", mounts::host_path(&dirs.task, source, options)?));
         }
     }
     Ok(binds)

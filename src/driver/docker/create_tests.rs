@@ -121,6 +121,60 @@ fn every_key_arrives() {
 }
 
 #[test]
+fn mounts_devices_and_names_in_a_network() {
+    let free = Options { volumes_enabled: true, ..Options::default() };
+    let spec = spec(
+        r#"{"mount":[{"type":"bind","source":"local/conf","target":"/conf","readonly":true,
+                      "bind_options":[{"propagation":"rslave"}]},
+                     {"target":"/data","source":"data","volume_options":{"no_copy":true,"labels":{"a":"b"},
+                      "driver_config":{"name":"nfs","options":{"o":"addr=1"}}}}],
+            "mounts":[{"type":"tmpfs","target":"/tmp","tmpfs_options":{"size":1000,"mode":511}}],
+            "devices":[{"host_path":"/dev/fuse"},{"host_path":"/dev/a","container_path":"/dev/b","cgroup_permissions":"r"}],
+            "network_mode":"lab","network_aliases":["web"],"ipv4_address":"10.1.0.9","mac_address":"02:00:00:00:00:01",
+            "logging":[{"type":"syslog","config":[{"tag":"x"}]}],"healthchecks":{"disable":true},"cgroupns":"host",
+            "volume_driver":"nfs","volumes":["shared:/shared"],"dns_options":["ndots:1"],"auth_soft_fail":true}"#,
+    );
+    let body = container(&spec, "x", &free).unwrap();
+    let host = body.host_config.unwrap();
+    let mounts = serde_json::to_value(host.mounts).unwrap();
+    assert_eq!(
+        mounts,
+        serde_json::json!([
+            { "Type": "bind", "Source": "/data/a/web/local/conf", "Target": "/conf", "ReadOnly": true,
+              "BindOptions": { "Propagation": "rslave" } },
+            { "Type": "volume", "Source": "data", "Target": "/data", "VolumeOptions": { "NoCopy": true,
+              "Labels": { "a": "b" }, "DriverConfig": { "Name": "nfs", "Options": { "o": "addr=1" } } } },
+            { "Type": "tmpfs", "Target": "/tmp", "TmpfsOptions": { "SizeBytes": 1000, "Mode": 511 } },
+        ])
+    );
+    let devices = serde_json::to_value(host.devices).unwrap();
+    assert_eq!(devices[0]["PathInContainer"], "/dev/fuse");
+    assert_eq!(
+        (&devices[1]["PathInContainer"], &devices[1]["CgroupPermissions"]),
+        (&"/dev/b".into(), &"r".into())
+    );
+    let endpoints = body.networking_config.unwrap().endpoints_config.unwrap();
+    assert_eq!(endpoints["lab"].aliases.as_deref(), Some(&[String::from("web")][..]));
+    assert_eq!(endpoints["lab"].ipam_config.as_ref().unwrap().ipv4_address.as_deref(), Some("10.1.0.9"));
+    assert_eq!(host.log_config.unwrap().typ.as_deref(), Some("syslog"));
+    assert_eq!(body.healthcheck.unwrap().test.unwrap(), ["NONE"]);
+    assert_eq!(host.binds.unwrap()[3], "shared:/shared");
+
+    for (config, words) in [
+        (r#"{"mount":{"type":"bind","source":"/etc","target":"/x"}}"#, "volumes are not enabled"),
+        (r#"{"mount":{"target":"/x"}}"#, "cannot use a mount of type volume"),
+        (r#"{"mount":{"type":"bind","source":"../x","target":"/x"}}"#, "leads out"),
+        (r#"{"mount":{"type":"bind","target":"/x"}}"#, "needs a `source`"),
+        (r#"{"devices":{"container_path":"/x"}}"#, "needs a `host_path`"),
+        (r#"{"network_mode":"host","network_aliases":["x"]}"#, "need a network of the engine"),
+        (r#"{"cgroupns":"mine"}"#, "\"mine\""),
+    ] {
+        let refused = refusal(config);
+        assert!(refused.contains(words), "{config}: {refused}");
+    }
+}
+
+#[test]
 fn what_the_node_forbids_is_refused_with_a_reason() {
     assert!(refusal(r#"{"volumes":["/etc:/etc"]}"#).contains("volumes are not enabled"));
     assert!(refusal(r#"{"volumes":["../../x:/x"]}"#).contains("leads out"));

@@ -1,10 +1,14 @@
 //! Having the image there: looking, pulling, and what is said when that fails.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use bollard::{auth::DockerCredentials, errors::Error, query_parameters::CreateImageOptionsBuilder};
+use bollard::{
+    auth::DockerCredentials,
+    errors::Error,
+    query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder},
+};
 use futures::StreamExt;
-use tokio::time::timeout;
+use tokio::{io::AsyncReadExt, time::timeout};
 
 use super::engine::{Engine, status};
 use crate::{
@@ -45,6 +49,7 @@ impl Reference {
 pub(super) async fn ensure(
     engine: &Engine,
     config: Config<'_>,
+    local: &Path,
     notes: &DriverNotes,
 ) -> Result<String, DriverError> {
     let image = config
@@ -55,7 +60,12 @@ pub(super) async fn ensure(
     let limit = config.duration("image_pull_timeout")?.unwrap_or(DEFAULT_PULL_LIMIT);
     let forced = config.flag("force_pull")?.unwrap_or(false);
     let credentials = credentials(config)?;
+    let soft = config.flag("auth_soft_fail")?.unwrap_or(false);
     let client = engine.client().await.map_err(|error| engine.recoverable(&error))?;
+    if let Some(file) = config.text("load")? {
+        load(&client, local, &file, notes).await?;
+        return Ok(full);
+    }
     let local = match client.inspect_image(&full).await {
         Ok(_) => true,
         Err(error) if status(&error) == Some(404) => false,
@@ -69,12 +79,19 @@ pub(super) async fn ensure(
     let _ = notes.send(format!("Downloading image {full}"));
     let options =
         CreateImageOptionsBuilder::default().from_image(&reference.name).tag(&reference.tag).build();
-    let pull = async {
-        let mut progress = client.create_image(Some(options), None, credentials);
+    let pull_as = async |credentials| {
+        let mut progress = client.create_image(Some(options.clone()), None, credentials);
         while let Some(step) = progress.next().await {
             step?;
         }
         Ok::<(), Error>(())
+    };
+    let pull = async {
+        let has_name = credentials.is_some();
+        match pull_as(credentials).await {
+            Err(_) if soft && has_name => pull_as(None).await,
+            done => done,
+        }
     };
     let why = match timeout(limit, pull).await {
         Ok(Ok(())) => return Ok(full),
@@ -86,6 +103,37 @@ pub(super) async fn ensure(
         return Ok(full);
     }
     Err(DriverError::Recoverable(format!("Failed to pull `{full}`: {why}")))
+}
+
+/// Loads an image that was saved into the task's directory.
+async fn load(
+    client: &bollard::Docker,
+    local: &Path,
+    file: &str,
+    notes: &DriverNotes,
+) -> Result<(), DriverError> {
+    if Path::new(file).is_absolute() || file.split('/').any(|part| part == "..") {
+        return Err(DriverError::Fatal(format!(
+            "`load` names a file in the task's `local` directory: `{file}`"
+        )));
+    }
+    let path = local.join(file);
+    let failed = |error: &dyn std::fmt::Display| {
+        DriverError::Fatal(format!("cannot load the image from {}: {error}", path.display()))
+    };
+    let tar = tokio::fs::File::open(&path).await.map_err(|error| failed(&error))?;
+    let _ = notes.send(format!("Loading image from {file}"));
+    let options = ImportImageOptionsBuilder::default().quiet(true).build();
+    let pieces = futures::stream::try_unfold(tar, |mut tar| async move {
+        let mut piece = bytes::BytesMut::with_capacity(64 * 1024);
+        let count = tar.read_buf(&mut piece).await?;
+        Ok::<_, std::io::Error>((count > 0).then(|| (piece.freeze(), tar)))
+    });
+    let mut steps = Box::pin(client.import_image_stream(options, pieces, None));
+    while let Some(step) = steps.next().await {
+        step.map_err(|error| failed(&error))?;
+    }
+    Ok(())
 }
 
 fn credentials(config: Config<'_>) -> Result<Option<DockerCredentials>, DriverError> {

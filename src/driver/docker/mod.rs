@@ -9,6 +9,7 @@ mod engine; // the connection, and errors in words
 mod exec; // commands inside a container
 mod image; // having the image there
 mod logs; // copying output, each byte once
+mod mounts; // mounts and devices
 mod usage; // statistics
 
 use std::{
@@ -292,7 +293,7 @@ impl Inner {
         config.only(create::KEYS)?;
         // What is wrong with the configuration shows before an image is pulled.
         create::container(&spec, "", &self.options)?;
-        let image = image::ensure(&self.engine, config, &notes).await?;
+        let image = image::ensure(&self.engine, config, &spec.dirs.local, &notes).await?;
         let body = create::container(&spec, &image, &self.options)?;
         let container = self.create(&spec, body).await?;
         let client = self.engine.client().await.map_err(|error| self.engine.recoverable(&error))?;
