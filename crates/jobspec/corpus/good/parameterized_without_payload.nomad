@@ -1,0 +1,13 @@
+job "j" {
+  type = "batch"
+
+  parameterized {
+    payload = "forbidden"
+  }
+
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,12 @@
+job "j" {
+  group "g" {
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}
