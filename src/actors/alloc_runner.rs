@@ -237,7 +237,9 @@ impl AllocRunner {
 
     fn start_health(&mut self, group: &TaskGroup) {
         let wanted = self.record.row.alloc.deployment.is_some() && self.record.progress.health.is_none();
-        self.health = match (&group.update, wanted) {
+        let by_people =
+            |strategy: &&model::UpdateStrategy| strategy.health_check == model::HealthCheck::Manual;
+        self.health = match (group.update.as_ref().filter(|strategy| !by_people(strategy)), wanted) {
             (Some(strategy), true) => Some(HealthBrain::new(strategy.clone(), self.kit.clock.now())),
             _ => None,
         };
@@ -297,6 +299,7 @@ impl AllocRunner {
     /// Registers the services of running tasks, starts and stops their checks.
     fn services(&mut self, group: &TaskGroup) -> Vec<ServiceState> {
         let stopping = self.record.progress.killed || self.record.row.alloc.desired != DesiredStatus::Run;
+        let canary = self.record.row.alloc.canary;
         let mut wanted: Vec<(String, usize, Service)> = Vec::new();
         let runs = |name: &str| {
             self.record.progress.tasks.get(name).is_some_and(|state| state.phase == TaskPhase::Running)
@@ -307,8 +310,13 @@ impl AllocRunner {
             {
                 if let Some(scope) = self.scopes.get(&task.name) {
                     for (place, service) in task.services.iter().enumerate() {
-                        let service =
-                            scope.service(service, &self.record.row.job.name, &group.name, &task.name);
+                        let service = scope.service(
+                            service,
+                            &self.record.row.job.name,
+                            &group.name,
+                            &task.name,
+                            canary,
+                        );
                         wanted.push((task.name.clone(), place, service));
                     }
                 }
@@ -318,7 +326,7 @@ impl AllocRunner {
                     group.tasks.iter().find(|task| lasts(task)).and_then(|task| self.scopes.get(&task.name))
             {
                 for (place, service) in group.services.iter().enumerate() {
-                    let service = scope.service(service, &self.record.row.job.name, &group.name, "");
+                    let service = scope.service(service, &self.record.row.job.name, &group.name, "", canary);
                     wanted.push((String::new(), place, service));
                 }
             }

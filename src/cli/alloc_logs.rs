@@ -178,6 +178,31 @@ fn show(ctx: &mut Context<'_>, client: &Client, alloc: &str, task: &str, flags: 
     Ok(0)
 }
 
+/// The last lines of one stream of a task; nothing where they cannot be had.
+pub(super) fn last_lines_of(client: &Client, alloc: &str, task: &str, kind: &str, count: usize) -> String {
+    let path = format!("/v1/client/fs/logs/{}", element(alloc));
+    let count = count as u64;
+    let query = vec![
+        ("task", task.to_owned()),
+        ("type", kind.to_owned()),
+        ("follow", String::from("false")),
+        ("plain", String::from("true")),
+        ("origin", String::from("end")),
+        ("offset", (count * BYTES_PER_LINE).to_string()),
+    ];
+    let mut bytes = Vec::new();
+    let read = client.stream(&[(&path, query)], SETTLE, |event| {
+        if let Event::Bytes(_, piece) = event {
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(())
+    });
+    if read.is_err() {
+        return String::new();
+    }
+    String::from_utf8_lossy(last_lines(&bytes, count)).into_owned()
+}
+
 /// How much of the end was asked for.
 enum End {
     Lines(u64),

@@ -225,7 +225,7 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     command!("eval list" [], "[options]", "Show the evaluations", eval::LIST_FLAGS, eval::list),
     command!("deployment list" [], "[options]", "Show the deployments", deployment::FLAGS, deployment::list),
-    command!("deployment status" [], "[options] [<deployment>]", "Show a deployment", deployment::FLAGS, deployment::status),
+    command!("deployment status" [], "[options] [<deployment>]", "Show a deployment", deployment::STATUS_FLAGS, deployment::status),
     command!(
         "deployment promote" [],
         "[options] <deployment>",

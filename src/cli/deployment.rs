@@ -1,13 +1,16 @@
 //! `deployment list` and `deployment status`.
 
+use std::time::Duration;
+
 use api::Deployment;
 
 use super::{
     Context, Tool,
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, absent_text, switch},
+    flags::{Flag, Flags, absent_switch, absent_text, span, switch},
     format::{json, short},
     lookup::{self, Kind, Match},
+    monitor,
     output::{Failure, Outcome},
     table::{Block, Table},
 };
@@ -17,10 +20,22 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("json", "Print JSON."),
     absent_text("t"),
     absent_text("filter"),
-    absent_switch("monitor"),
-    absent_text("wait"),
     absent_switch("ui"),
 ];
+
+/// Of `deployment status`.
+pub(super) const STATUS_FLAGS: &[Flag] = &[
+    switch("verbose", "Full ids and absolute times."),
+    switch("json", "Print JSON."),
+    switch("monitor", "Follow the deployment until it has ended. Exit codes as of `job run`."),
+    span("wait", "With -monitor: time between two looks. Default: 2s."),
+    absent_text("t"),
+    absent_text("filter"),
+    absent_switch("ui"),
+];
+
+/// Time between two looks at a deployment that is followed.
+const MONITOR_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) fn list(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     if !flags.args.is_empty() {
@@ -66,6 +81,10 @@ pub(super) fn status(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     match flags.args.as_slice() {
         [] => all(ctx, &client, flags),
         [id] => match lookup::find(&client, Kind::Deployment, id)? {
+            Match::One(id) if flags.on("monitor") => {
+                ctx.poll = flags.span("wait").unwrap_or(MONITOR_WAIT);
+                monitor::follow_deployment(ctx, &client, &id, flags.on("verbose"))
+            }
             Match::One(id) => one(ctx, &client, &id, flags),
             Match::Many(_) => Err(ambiguous(&client, id, flags.on("verbose"))),
         },
@@ -96,8 +115,21 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
     print(ctx, &deployment, flags.on("verbose"))
 }
 
+/// A deployment and its groups, as text.
+pub(super) fn text(ctx: &Context<'_>, deployment: &Deployment, verbose: bool) -> String {
+    format!("{}\n\nDeployed\n{}", block(deployment, verbose), groups_table(ctx, deployment))
+}
+
 /// A deployment and its groups.
 pub(super) fn print(ctx: &mut Context<'_>, deployment: &Deployment, verbose: bool) -> Outcome {
+    ctx.output.line(block(deployment, verbose))?;
+    ctx.output.section("Deployed")?;
+    let table = groups_table(ctx, deployment);
+    ctx.output.line(table)?;
+    Ok(0)
+}
+
+fn block(deployment: &Deployment, verbose: bool) -> Block {
     let mut block = Block::new();
     block
         .row("ID", short(&deployment.id, verbose))
@@ -105,11 +137,7 @@ pub(super) fn print(ctx: &mut Context<'_>, deployment: &Deployment, verbose: boo
         .row("Job Version", deployment.job_version)
         .row("Status", &deployment.status)
         .row("Description", &deployment.status_description);
-    ctx.output.line(block)?;
-    ctx.output.section("Deployed")?;
-    let table = groups_table(ctx, deployment);
-    ctx.output.line(table)?;
-    Ok(0)
+    block
 }
 
 /// The groups of a deployment. Columns that say nothing for any group are left out.

@@ -18,6 +18,7 @@ mod table; // tables and key/value blocks
 mod client; // HTTP
 mod lookup; // from what the user typed to one thing
 mod monitor; // follows an evaluation
+mod rollout; // follows a deployment
 mod placement; // why allocations were not placed
 mod diff_text; // differences of jobs
 
@@ -118,11 +119,12 @@ pub fn run(argv: impl IntoIterator<Item = OsString>, hooks: Hooks) -> ExitCode {
         .collect();
     let (mut out, mut err, mut input) = (io::stdout(), io::stderr(), io::stdin());
     let plain = env.contains_key("NOMAD_CLI_NO_COLOR") || env.contains_key("NO_COLOR");
-    let color = !plain && (out.is_terminal() || env.contains_key("NOMAD_CLI_FORCE_COLOR"));
+    let terminal = out.is_terminal();
+    let color = !plain && (terminal || env.contains_key("NOMAD_CLI_FORCE_COLOR"));
     let mut ctx = Context {
         program: Program::of(argv.first().map_or("", String::as_str)),
         env,
-        output: Output { out: &mut out, err: &mut err, color },
+        output: Output { out: &mut out, err: &mut err, color, terminal },
         input: &mut input,
         clock: Clock::system(),
         poll: Duration::from_secs(1),

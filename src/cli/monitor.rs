@@ -1,4 +1,8 @@
-//! Follows an evaluation until it is done, and says what it sees.
+//! Follows an evaluation until it is done, then its roll-out, and says what it sees.
+//!
+//! Commands that follow end with 0 (all is well, or people have to promote canaries), 1 (refused, failed otherwise, or a
+//! newer version came first), 2 (no room for all: the rest waits), 3 (the roll-out failed; rolled back if the job says so)
+//! or 4 (the same because of the progress deadline).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,10 +14,20 @@ use super::{
     format::{duration, short},
     output::{Failure, Outcome},
     placement,
+    rollout::{self, End},
 };
 
-/// Not everything could be placed.
-const PLACEMENT_FAILURE: u8 = 2;
+/// An evaluation failed, or a newer version came before this one had been rolled out.
+const OVERTAKEN: u8 = 1;
+
+/// Not everything could be placed: what could not waits for room.
+const BLOCKED: u8 = 2;
+
+/// The roll-out failed; the stable version is back where the job says so.
+const FAILED: u8 = 3;
+
+/// The roll-out failed because nothing became healthy until its progress deadline.
+const TIMED_OUT: u8 = 4;
 
 /// What was said already.
 #[derive(Default)]
@@ -26,8 +40,7 @@ struct Seen {
 }
 
 /// Prints what happens to the evaluation, and to those that follow it, until the last one is done.
-///
-/// Ends with 0, with 2 when allocations could not be placed, with 1 when the evaluation failed otherwise.
+/// Then, if all could be placed, what happens to their deployment.
 pub(super) fn follow(ctx: &mut Context<'_>, client: &Client, eval_id: &str, verbose: bool) -> Outcome {
     let mut id = eval_id.to_owned();
     let mut code = 0;
@@ -38,7 +51,7 @@ pub(super) fn follow(ctx: &mut Context<'_>, client: &Client, eval_id: &str, verb
         if eval.failed_tg_allocs.is_empty() {
             headline(ctx, format_args!("Evaluation \"{shown}\" finished with status \"{status}\""))?;
             if status != "complete" {
-                code = code.max(1);
+                code = code.max(OVERTAKEN);
             }
         } else {
             headline(
@@ -48,10 +61,13 @@ pub(super) fn follow(ctx: &mut Context<'_>, client: &Client, eval_id: &str, verb
                 ),
             )?;
             print_failures(ctx, &eval, verbose)?;
-            code = PLACEMENT_FAILURE;
+            code = BLOCKED;
         }
         if eval.next_eval.is_empty() {
-            return Ok(code);
+            if code > 0 || eval.deployment_id.is_empty() {
+                return Ok(code);
+            }
+            return follow_deployment(ctx, client, &eval.deployment_id, verbose);
         }
         let wait = Duration::from_nanos(u64::try_from(eval.wait).unwrap_or(0));
         if !wait.is_zero() {
@@ -61,6 +77,17 @@ pub(super) fn follow(ctx: &mut Context<'_>, client: &Client, eval_id: &str, verb
         }
         id = eval.next_eval;
     }
+}
+
+/// Prints what happens to a deployment until it has ended or waits for people.
+pub(super) fn follow_deployment(ctx: &mut Context<'_>, client: &Client, id: &str, verbose: bool) -> Outcome {
+    headline(ctx, format_args!("Monitoring deployment \"{}\"", short(id, verbose)))?;
+    Ok(match rollout::follow(ctx, client, id, verbose)? {
+        End::Successful | End::AwaitsPromotion => 0,
+        End::Cancelled => OVERTAKEN,
+        End::Failed => FAILED,
+        End::TimedOut => TIMED_OUT,
+    })
 }
 
 fn until_done(

@@ -8,6 +8,8 @@ pub struct Output<'a> {
     pub err: &'a mut dyn Write,
     /// Headings bold, warnings yellow, errors red.
     pub color: bool,
+    /// `out` is a terminal: what is written may be written over.
+    pub terminal: bool,
 }
 
 impl fmt::Debug for Output<'_> {

@@ -6,7 +6,7 @@ use api::{
     DeploymentHealthRequest, DeploymentPauseRequest, DeploymentPromoteRequest, DeploymentUpdateResponse,
 };
 use model::{AllocId, Deployment, DeploymentId, Trigger};
-use state::{Command, Steering};
+use state::{Command, Outcome, Steering};
 
 use super::{
     Context,
@@ -58,8 +58,8 @@ pub(super) async fn promote(ctx: &Context, call: &Call, id: &str) -> Answer {
     if !deployment.status.is_active() {
         return Err(Failure::server("can't promote terminal deployment"));
     }
-    // Jobs with canaries are refused at registration.
-    Err(Failure::server("no canaries to promote"))
+    let groups = (!request.all).then_some(request.groups);
+    steer(ctx, call, &deployment, Steering::Promote { groups }, true).await
 }
 
 pub(super) async fn health(ctx: &Context, call: &Call, id: &str) -> Answer {
@@ -104,11 +104,16 @@ async fn steer(
         evals: eval.into_iter().collect(),
         now: ctx.clock.now(),
     };
-    let (index, _) = propose(ctx, command).await?;
+    let (index, outcome) = propose(ctx, command).await?;
+    let reverted_job_version = match outcome {
+        Outcome::DeploymentFailed { reverted } => reverted,
+        _ => None,
+    };
     let answer = DeploymentUpdateResponse {
         eval_create_index: eval_id.as_ref().map_or(0, |_| index),
         eval_id: eval_id.unwrap_or_default(),
         deployment_modify_index: index,
+        reverted_job_version,
         index,
         ..DeploymentUpdateResponse::default()
     };

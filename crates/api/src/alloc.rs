@@ -226,10 +226,10 @@ fn deployment_status(alloc: &model::Allocation) -> Option<AllocDeploymentStatus>
         Some(health) => AllocDeploymentStatus {
             healthy: Some(health.healthy),
             timestamp: health.since.into(),
-            canary: false,
+            canary: alloc.canary,
             modify_index: health.modify_index,
         },
-        None => AllocDeploymentStatus::default(),
+        None => AllocDeploymentStatus { canary: alloc.canary, ..AllocDeploymentStatus::default() },
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     time::Time,
-    wire::{Absent, Map, nanos, nil, wire},
+    wire::{Map, nanos, nil, wire},
 };
 
 wire! {
@@ -37,7 +37,8 @@ wire! {
         pub progress_deadline: i64,
         pub require_progress_by: Time,
         pub promoted: bool,
-        pub placed_canaries: Absent,
+        #[serde(with = "nil")]
+        pub placed_canaries: Vec<String>,
         pub desired_canaries: i64,
         pub desired_total: i64,
         pub placed_allocs: i64,
@@ -114,7 +115,11 @@ impl From<&model::GroupRollout> for DeploymentState {
             placed_allocs: i64::from(group.placed),
             healthy_allocs: i64::from(group.healthy),
             unhealthy_allocs: i64::from(group.unhealthy),
-            ..Self::default()
+            auto_revert: group.auto_revert,
+            auto_promote: group.auto_promote,
+            promoted: group.promoted,
+            placed_canaries: group.placed_canaries.iter().map(ToString::to_string).collect(),
+            desired_canaries: i64::from(group.desired_canaries),
         }
     }
 }

@@ -238,7 +238,8 @@ wire! {
         pub enable_tag_override: bool,
         #[serde(with = "nil")]
         pub tags: Vec<String>,
-        pub canary_tags: Absent,
+        #[serde(with = "nil")]
+        pub canary_tags: Vec<String>,
         #[serde(with = "nil")]
         pub checks: Vec<ServiceCheck>,
         /// Input only: for the checks that have none of their own.
@@ -247,7 +248,8 @@ wire! {
         pub connect: Absent,
         #[serde(with = "nil")]
         pub meta: Map<String>,
-        pub canary_meta: Absent,
+        #[serde(with = "nil")]
+        pub canary_meta: Map<String>,
         pub tagged_addresses: Absent,
         pub namespace: String,
         pub on_update: String,

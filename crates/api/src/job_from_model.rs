@@ -245,6 +245,8 @@ fn service(service: &model::Service, holder: &str) -> Service {
         tags: service.tags.clone(),
         checks: service.checks.iter().map(Into::into).collect(),
         meta: service.meta.clone(),
+        canary_tags: service.canary_tags.clone(),
+        canary_meta: service.canary_meta.clone(),
         namespace: String::from("default"),
         on_update: String::from("require_healthy"),
         provider: String::from("consul"),
@@ -290,6 +292,7 @@ fn health_check(check: model::HealthCheck) -> String {
     String::from(match check {
         model::HealthCheck::Checks => "checks",
         model::HealthCheck::TaskStates => "task_states",
+        model::HealthCheck::Manual => "manual",
     })
 }
 
@@ -302,7 +305,9 @@ impl From<&model::UpdateStrategy> for UpdateStrategy {
             min_healthy_time: Some(nanos(update.min_healthy_time)),
             healthy_deadline: Some(nanos(update.healthy_deadline)),
             progress_deadline: Some(nanos(update.progress_deadline)),
-            ..Self::zero()
+            auto_revert: Some(update.auto_revert),
+            auto_promote: Some(update.auto_promote),
+            canary: Some(i64::from(update.canary)),
         }
     }
 }

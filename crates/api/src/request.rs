@@ -183,6 +183,7 @@ impl From<&model::GroupAnnotation> for DesiredUpdates {
             stop: u64::from(annotation.stop),
             in_place_update: u64::from(annotation.in_place),
             destructive_update: u64::from(annotation.destructive),
+            canary: u64::from(annotation.canary),
             preemptions: u64::from(annotation.preemptions),
             ..Self::default()
         }

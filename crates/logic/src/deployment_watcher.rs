@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Allocation, ClientStatus, Deployment, DeploymentId, DeploymentStatus, DesiredStatus, Timestamp, Trigger,
-    deployment::description,
+    Allocation, ClientStatus, Deployment, DeploymentId, DeploymentStatus, DesiredStatus, GroupRollout,
+    Timestamp, Trigger, deployment::description,
 };
-use state::{Command, Root};
+use state::{Command, Root, Steering};
 
 use crate::node_gateway::eval_of;
 
@@ -22,6 +22,8 @@ pub enum Effect {
         /// versions left behind a success is rolled next.
         evaluate: bool,
     },
+    /// All canaries are healthy, and all of their groups ask for it.
+    Promote { deployment: DeploymentId },
     /// Newly healthy allocations allow the next step: evaluate the job.
     Continue { deployment: DeploymentId },
 }
@@ -68,12 +70,23 @@ impl DeploymentWatcher {
         let is_paused = deployment.status == DeploymentStatus::Paused;
         let mut healthy = 0;
         let mut complete = true;
+        let (mut waiting, mut promoting) = (0, 0);
         for group in deployment.groups.values() {
             if group.unhealthy > 0 {
                 return Some(failed(description::UNHEALTHY));
             }
             healthy += group.healthy;
-            if group.healthy < group.desired_total {
+            let is_behind = if group.awaits_promotion() {
+                complete = false;
+                waiting += 1;
+                let good = root.healthy_canaries(group) >= group.desired_canaries;
+                promoting += usize::from(good && group.auto_promote);
+                // From then on it is people who are waited for.
+                !good
+            } else {
+                group.healthy < group.desired_total
+            };
+            if is_behind {
                 complete = false;
                 let deadline = group.require_progress_by;
                 if !is_paused && !deadline.is_zero() && deadline <= now {
@@ -90,8 +103,12 @@ impl DeploymentWatcher {
                 evaluate: root.allocs_of_job(&deployment.job).any(|alloc| is_left_behind(alloc, deployment)),
             });
         }
+        if waiting > 0 && promoting == waiting && !is_paused {
+            return Some(Effect::Promote { deployment: id });
+        }
         let before = self.healthy.insert(id, healthy).unwrap_or(0);
-        let rolling = deployment.groups.values().any(|group| group.placed < group.desired_total);
+        let rolls = |group: &GroupRollout| !group.awaits_promotion() && group.placed < group.desired_total;
+        let rolling = deployment.groups.values().any(rolls);
         (healthy > before && rolling && !is_paused).then_some(Effect::Continue { deployment: id })
     }
 }
@@ -103,13 +120,21 @@ pub fn command(
     now: Timestamp,
     ids: &mut dyn FnMut() -> u128,
 ) -> Option<Command> {
-    let (Effect::Finish { deployment: id, .. } | Effect::Continue { deployment: id }) = effect;
+    let (Effect::Finish { deployment: id, .. }
+    | Effect::Promote { deployment: id }
+    | Effect::Continue { deployment: id }) = effect;
     let deployment = root.deployments.get(id)?;
     root.jobs.get(&deployment.job)?;
     let mut eval = eval_of(root, &deployment.job, Trigger::DeploymentWatcher, now, ids);
     eval.deployment = Some(*id);
     Some(match effect {
         Effect::Continue { .. } => Command::UpdateEvals { evals: vec![eval] },
+        Effect::Promote { .. } => Command::SteerDeployment {
+            deployment: *id,
+            steering: Steering::Promote { groups: None },
+            evals: vec![eval],
+            now,
+        },
         Effect::Finish { status, description, stable, evaluate, .. } => Command::UpdateDeployment {
             deployment: *id,
             status: *status,
@@ -139,8 +164,8 @@ fn is_left_behind(alloc: &Allocation, deployment: &Deployment) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use model::{AllocId, EvalId, GroupRollout, Job, JobKey, Node, NodeId, Placement, Plan, TaskGroup};
-    use state::{Outcome, Steering};
+    use model::{AllocId, EvalId, Job, JobKey, Node, NodeId, Placement, Plan, TaskGroup};
+    use state::Outcome;
 
     use super::*;
 
@@ -168,6 +193,7 @@ mod tests {
         let look = DeploymentWatcher::default().look(&root(group), Timestamp::from_secs(now));
         let found = look.effects.first().map(|effect| match effect {
             Effect::Finish { description, .. } => *description,
+            Effect::Promote { .. } => "promote",
             Effect::Continue { .. } => "continue",
         });
         assert_eq!(found, expected);
@@ -182,6 +208,7 @@ mod tests {
             unhealthy,
             progress_deadline: Duration::from_secs(600),
             require_progress_by: Timestamp::from_secs(600),
+            ..GroupRollout::default()
         };
         check(group(1, 0, 0), 1, None);
         check(group(1, 1, 0), 1, Some("continue"));
@@ -189,6 +216,39 @@ mod tests {
         check(group(2, 2, 0), 1, Some(description::SUCCESSFUL));
         check(group(2, 1, 1), 1, Some(description::UNHEALTHY));
         check(group(2, 1, 0), 600, Some(description::PROGRESS_DEADLINE));
+    }
+
+    #[test]
+    fn canaries_are_promoted_when_all_are_healthy_and_all_groups_ask_for_it() {
+        let canary = AllocId(7);
+        let group = |auto_promote| GroupRollout {
+            desired_total: 1,
+            desired_canaries: 1,
+            placed: 1,
+            placed_canaries: [canary].into(),
+            auto_promote,
+            progress_deadline: Duration::from_secs(600),
+            require_progress_by: Timestamp::from_secs(600),
+            ..GroupRollout::default()
+        };
+        let healthy = |root: &mut Root| {
+            let health = model::AllocHealth { healthy: true, since: Timestamp(1), modify_index: 1 };
+            let mut alloc = crate::testing::alloc(7, DesiredStatus::Run, None);
+            (alloc.canary, alloc.health) = (true, Some(health));
+            root.allocs.insert(canary, std::sync::Arc::new(alloc));
+        };
+        // Not yet healthy: that has a deadline.
+        check(group(true), 1, None);
+        check(group(true), 600, Some(description::PROGRESS_DEADLINE));
+        for auto_promote in [true, false] {
+            let mut root = root(group(auto_promote));
+            healthy(&mut root);
+            let look = DeploymentWatcher::default().look(&root, Timestamp::from_secs(900));
+            // People may take their time.
+            let expected: &[Effect] =
+                if auto_promote { &[Effect::Promote { deployment: DeploymentId(1) }] } else { &[] };
+            assert_eq!(look.effects, expected);
+        }
     }
 
     #[test]
@@ -200,6 +260,7 @@ mod tests {
             unhealthy,
             progress_deadline: Duration::from_secs(600),
             require_progress_by: Timestamp::from_secs(600),
+            ..GroupRollout::default()
         };
         let steer = |root: &mut Root, steering, now| {
             let deployment = DeploymentId(1);

@@ -212,8 +212,13 @@ impl Scope {
         }
     }
 
-    /// The service with its name, tags and meta interpolated. `task` is empty for a group's service.
-    pub fn service(&self, service: &Service, job: &str, group: &str, task: &str) -> Service {
+    /// The service with its name, tags and meta interpolated. `task` is empty for a group's service; a canary has tags
+    /// and meta of its own.
+    pub fn service(&self, service: &Service, job: &str, group: &str, task: &str, canary: bool) -> Service {
+        let tags =
+            if canary && !service.canary_tags.is_empty() { &service.canary_tags } else { &service.tags };
+        let meta =
+            if canary && !service.canary_meta.is_empty() { &service.canary_meta } else { &service.meta };
         let base = if task.is_empty() { format!("{job}-{group}") } else { format!("{job}-{group}-{task}") };
         let name = service
             .name
@@ -223,8 +228,8 @@ impl Scope {
             .replace("${BASE}", &base);
         Service {
             name: self.interpolate(&name),
-            tags: service.tags.iter().map(|tag| self.interpolate(tag)).collect(),
-            meta: service.meta.iter().map(|(key, value)| (key.clone(), self.interpolate(value))).collect(),
+            tags: tags.iter().map(|tag| self.interpolate(tag)).collect(),
+            meta: meta.iter().map(|(key, value)| (key.clone(), self.interpolate(value))).collect(),
             checks: service
                 .checks
                 .iter()
@@ -314,8 +319,17 @@ mod tests {
     fn service_names_know_their_place() {
         let scope = scope_of(&[]);
         let service = Service { name: "${TASKGROUP}-redis".into(), ..Service::default() };
-        assert_eq!(scope.service(&service, "example", "cache", "redis").name, "cache-redis");
-        let service = Service { name: "${BASE}".into(), ..Service::default() };
-        assert_eq!(scope.service(&service, "example", "cache", "redis").name, "example-cache-redis");
+        assert_eq!(scope.service(&service, "example", "cache", "redis", false).name, "cache-redis");
+        let mut service = Service { name: "${BASE}".into(), ..Service::default() };
+        assert_eq!(scope.service(&service, "example", "cache", "redis", false).name, "example-cache-redis");
+        service.tags = vec!["live".into()];
+        let tags =
+            |service: &Service, canary| scope.service(service, "example", "cache", "redis", canary).tags;
+        assert_eq!(tags(&service, true), ["live"]);
+        service.canary_tags = vec!["of-${TASK}".into(), "new".into()];
+        assert_eq!(
+            (tags(&service, true)[1].as_str(), tags(&service, false)),
+            ("new", vec!["live".to_owned()])
+        );
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn alloc(id: u128, desired: DesiredStatus, port: Option<u16>) -> Allo
         node: NodeId(1),
         eval: EvalId(1),
         deployment: None,
+        canary: false,
         ports: port
             .map(|value| AssignedPort { label: "http".into(), task: None, value, to: 0 })
             .into_iter()

@@ -83,6 +83,9 @@ pub struct Allocation {
     pub node: NodeId,
     pub eval: EvalId,
     pub deployment: Option<DeploymentId>,
+    /// It runs a new version beside the old one, and was not promoted yet.
+    #[serde(default)]
+    pub canary: bool,
     /// Host ports given to it, in the order of the group's asks.
     pub ports: Vec<AssignedPort>,
     /// Cores and devices given to it; `None`: it asked for none. Few do, so that others pay a pointer.

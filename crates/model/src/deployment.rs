@@ -1,11 +1,14 @@
 //! Deployments: the roll-out of a job version, group by group.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{DeploymentId, JobKey},
+    ids::{AllocId, DeploymentId, JobKey},
     time::Timestamp,
 };
 
@@ -41,6 +44,8 @@ impl DeploymentStatus {
 /// Descriptions that people and scripts know.
 pub mod description {
     pub const RUNNING: &str = "Deployment is running";
+    pub const NEEDS_PROMOTION: &str = "Deployment is running but requires manual promotion";
+    pub const AUTO_PROMOTION: &str = "Deployment is running pending automatic promotion";
     pub const PAUSED: &str = "Deployment is paused";
     pub const FAILED_BY_HAND: &str = "Deployment marked as failed";
     pub const SUCCESSFUL: &str = "Deployment completed successfully";
@@ -72,10 +77,42 @@ pub struct Deployment {
 #[serde(default)]
 pub struct GroupRollout {
     pub desired_total: u32,
+    /// Allocations of the new version that have to prove themselves before any old one goes; 0: none, or none any more
+    /// to come.
+    pub desired_canaries: u32,
+    /// Those that were placed, also ones that were replaced since.
+    pub placed_canaries: BTreeSet<AllocId>,
+    /// The canaries were found good, and the rest follows.
+    pub promoted: bool,
+    /// The canaries are promoted as soon as all are healthy.
+    pub auto_promote: bool,
+    /// If this group fails, the newest stable version comes back.
+    pub auto_revert: bool,
     pub placed: u32,
     pub healthy: u32,
     pub unhealthy: u32,
     pub progress_deadline: Duration,
     /// Fails when there is no newly healthy allocation by then; zero before the first placement.
     pub require_progress_by: Timestamp,
+}
+
+impl GroupRollout {
+    /// Nothing but canaries is begun until they are promoted.
+    pub fn awaits_promotion(&self) -> bool {
+        self.desired_canaries > 0 && !self.promoted
+    }
+}
+
+impl Deployment {
+    /// What it is described as while it runs.
+    pub fn running_description(&self) -> &'static str {
+        let mut waiting = self.groups.values().filter(|group| group.awaits_promotion()).peekable();
+        if waiting.peek().is_none() {
+            description::RUNNING
+        } else if waiting.all(|group| group.auto_promote) {
+            description::AUTO_PROMOTION
+        } else {
+            description::NEEDS_PROMOTION
+        }
+    }
 }

@@ -126,6 +126,13 @@ pub struct Placement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Arc<Claims>>,
     pub deployment: Option<DeploymentId>,
+    /// A new version that runs beside the old one until it is promoted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
+    /// The version placed, where it is not the plan's: what replaces a lost allocation of the stable version while the
+    /// new one still has to prove itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_index: Option<u64>,
     pub previous: Option<AllocId>,
     pub reschedules: Vec<RescheduleEvent>,
     /// Shared by the placements that were decided together; a plan writes each once.
@@ -143,6 +150,8 @@ pub struct GroupAnnotation {
     pub migrate: u32,
     pub in_place: u32,
     pub destructive: u32,
+    /// New versions beside the old ones, to be promoted.
+    pub canary: u32,
     /// Allocations of other jobs that give up their room for the group.
     pub preemptions: u32,
 }

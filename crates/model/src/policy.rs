@@ -107,6 +107,8 @@ pub enum HealthCheck {
     Checks,
     /// All tasks run.
     TaskStates,
+    /// Only what people say through the API counts.
+    Manual,
 }
 
 /// How a new version replaces an old one.
@@ -123,6 +125,13 @@ pub struct UpdateStrategy {
     pub healthy_deadline: Duration,
     /// The deployment fails without progress for this long; 0: with the first unhealthy allocation. Default: 10 min.
     pub progress_deadline: Duration,
+    /// A roll-out that fails brings the newest stable version back, as a new version. Default: no.
+    pub auto_revert: bool,
+    /// Canaries are promoted as soon as all of them are healthy. Default: no, somebody promotes them.
+    pub auto_promote: bool,
+    /// Allocations of the new version that run beside the old ones until they are promoted; for a job that runs on every
+    /// node, the percentage of nodes that get the new version before the others. Default: 0.
+    pub canary: u32,
 }
 
 impl Default for UpdateStrategy {
@@ -134,6 +143,9 @@ impl Default for UpdateStrategy {
             min_healthy_time: Duration::from_secs(10),
             healthy_deadline: Duration::from_secs(300),
             progress_deadline: Duration::from_secs(600),
+            auto_revert: false,
+            auto_promote: false,
+            canary: 0,
         }
     }
 }

@@ -13,6 +13,10 @@ pub struct Service {
     pub name: String,
     pub tags: Vec<String>,
     pub meta: BTreeMap<String, String>,
+    /// Instead of `tags` while the allocation is a canary; empty: the same.
+    pub canary_tags: Vec<String>,
+    /// Instead of `meta` while the allocation is a canary; empty: the same.
+    pub canary_meta: BTreeMap<String, String>,
     /// Label of the port that clients connect to; empty for a service without a port.
     pub port_label: String,
     pub checks: Vec<Check>,

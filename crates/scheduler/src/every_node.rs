@@ -27,7 +27,7 @@ pub(crate) fn place<'a>(
     let groups = std::mem::take(&mut work.on_nodes);
     let rollout = std::mem::take(&mut work.rollout);
     let mut created = Created::default();
-    let mut totals: Vec<(&str, u32)> = Vec::new();
+    let mut totals: Vec<(&str, u32, u32)> = Vec::new();
     for mut group in groups {
         let placed = place_group(job, ranker, &mut group, &rollout, ids, plan, failed);
         let annotation = work.annotations.entry(group.group.name.clone()).or_default();
@@ -36,17 +36,22 @@ pub(crate) fn place<'a>(
 
         let updating = group.in_place + placed.updated + placed.later;
         let total = placed.fresh + updating;
-        created.count(&rollout, job, group.group, &group.known, total, updating > 0);
+        let canaries = placed.canaries;
+        created.count(&rollout, job, group.group, &group.known, total, updating > 0, canaries);
         let counted = |alloc: &&&Allocation| {
             rollout.active_deployment().is_some_and(|active| alloc.deployment == Some(active.id))
         };
-        totals.push((&group.group.name, (group.held.iter().filter(counted).count() + total) as u32));
+        let total = (group.held.iter().filter(counted).count() + total) as u32;
+        totals.push((&group.group.name, total, placed.canaries as u32));
     }
     if let Some(active) = rollout.active_deployment() {
         let mut deployment = active.clone();
-        for (name, total) in totals {
+        for (name, total, canaries) in totals {
             if let Some(group) = deployment.groups.get_mut(name) {
                 group.desired_total = total;
+                if group.awaits_promotion() {
+                    group.desired_canaries = canaries;
+                }
             }
         }
         if deployment.groups != active.groups {
@@ -76,6 +81,8 @@ struct Placed {
     updated: usize,
     /// Updates that were not tried yet.
     later: usize,
+    /// Nodes that prove the version before the others get it.
+    canaries: usize,
 }
 
 fn place_group(
@@ -94,7 +101,7 @@ fn place_group(
     let name: std::sync::Arc<str> = group.group.name.as_str().into();
     let mut full: BTreeSet<NodeId> = BTreeSet::new();
     let mut search = ranker.search_nodes(group.at);
-    let mut attempt = |want: &NodeWant<'_>| {
+    let mut attempt = |want: &NodeWant<'_>, canary: bool| {
         let stops = want.replaces.zip(want.stop_with);
         if let Some((old, _)) = stops {
             search.free(old);
@@ -118,6 +125,8 @@ fn place_group(
                     ports: choice.ports,
                     claims: choice.claims,
                     deployment: None,
+                    canary,
+                    job_index: None,
                     previous: want.replaces.map(|old| old.id),
                     reschedules: Vec::new(),
                     metric: Some(metric),
@@ -136,15 +145,23 @@ fn place_group(
         false
     };
     for want in &group.fresh {
-        placed.fresh += usize::from(attempt(want));
+        placed.fresh += usize::from(attempt(want, false));
     }
-    let limit = rollout.limit(job, group.group, &group.held, placed.fresh);
+    placed.canaries = rollout.canaries_of(job, group.group, group.updates.len());
+    let proving = placed.canaries > 0;
+    let limit = if proving {
+        let live = group.held.iter().filter(|alloc| alloc.canary && rollout.includes(alloc)).count();
+        placed.canaries = placed.canaries.min(live + group.updates.len());
+        if rollout.is_paused() { 0 } else { placed.canaries - live.min(placed.canaries) }
+    } else {
+        rollout.limit(job, group.group, &group.held, placed.fresh)
+    };
     for (at, want) in group.updates.iter().enumerate() {
         if placed.updated >= limit {
             placed.later = group.updates.len() - at;
             break;
         }
-        placed.updated += usize::from(attempt(want));
+        placed.updated += usize::from(attempt(want, proving));
     }
     if !full.is_empty() {
         failed.add_nodes(&group.group.name, group.at, group.tally.metric(), full);

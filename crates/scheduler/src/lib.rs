@@ -26,6 +26,7 @@ mod fit; // does it fit: the one answer to that
 mod outcome; // the evaluation as it is stored, the blocked one, the delayed ones
 mod rank; // who runs it best
 mod every_node; // jobs that run on every node
+mod older_versions; // what comes back as it was while a new version proves itself
 mod reconcile; // what has to change
 mod verify; // a plan against the newest state
 
@@ -93,12 +94,16 @@ pub fn schedule(input: Input<'_>) -> Decision {
         plan.oversubscribed = root.scheduler.memory_oversubscription;
         let is_per_node = job.kind.is_per_node();
         if is_per_node || work.groups.iter().any(|group| !group.wants.is_empty()) {
+            let before = older_versions::place(root, &work, rng_seed, now, ids, &mut plan, &mut failed);
             let mut ranker = rank::Ranker::new(root, job, feasibility, &work.stops, rng_seed);
+            ranker.adopt(&before);
             if is_per_node {
                 every_node::place(job, &mut ranker, &mut work, now, ids, &mut plan, &mut failed);
             }
             for group in &work.groups {
-                place_group(&mut ranker, group, work.deployment_id, now, ids, &mut plan, &mut failed);
+                let newest = group.wants.iter().filter(|want| want.version.is_none());
+                let mut search = Placing { now, ids, plan: &mut plan, failed: &mut failed };
+                search.group(&mut ranker, group.at, group, newest, work.deployment_id);
             }
             if !plan.evictions.is_empty() {
                 let needed = ranker.spare();
@@ -112,58 +117,71 @@ pub fn schedule(input: Input<'_>) -> Decision {
     Decision { plan, eval, new_evals, annotations: work.annotations }
 }
 
-/// Finds a node for each allocation that the group wants.
-fn place_group(
-    ranker: &mut rank::Ranker<'_>,
-    group: &reconcile::GroupWork<'_>,
-    deployment: Option<model::DeploymentId>,
+/// What placements are entered into.
+struct Placing<'p> {
     now: Timestamp,
-    ids: &mut dyn FnMut() -> u128,
-    plan: &mut Plan,
-    failed: &mut outcome::Failed,
-) {
-    if group.wants.is_empty() {
-        return;
-    }
-    let name: std::sync::Arc<str> = group.group.name.as_str().into();
-    let mut search = ranker.search(group.at);
-    for want in &group.wants {
-        let stops = want.replaces.filter(|_| want.stop_with.is_some());
-        if let Some(old) = stops {
-            search.free(old);
+    ids: &'p mut dyn FnMut() -> u128,
+    plan: &'p mut Plan,
+    failed: &'p mut outcome::Failed,
+}
+
+impl Placing<'_> {
+    /// Finds a node for each of these allocations, which are of one version. `at`: the position of the group in that.
+    fn group<'w, 'a: 'w>(
+        &mut self,
+        ranker: &mut rank::Ranker<'_>,
+        at: usize,
+        group: &reconcile::GroupWork<'a>,
+        wants: impl Iterator<Item = &'w reconcile::Want<'a>>,
+        deployment: Option<model::DeploymentId>,
+    ) {
+        let mut wants = wants.peekable();
+        if wants.peek().is_none() {
+            return;
         }
-        let penalty = want.penalty_nodes();
-        let Some(choice) = search.pick(&penalty) else {
-            // What would have been replaced stays as it is.
+        let Self { now, ids, plan, failed } = self;
+        let name: std::sync::Arc<str> = group.group.name.as_str().into();
+        let mut search = ranker.search(at);
+        for want in wants {
+            let stops = want.replaces.filter(|_| want.stop_with.is_some());
             if let Some(old) = stops {
-                search.unfree(old);
+                search.free(old);
             }
-            failed.add(&group.group.name, group.at, || search.metric());
-            continue;
-        };
-        if let (Some(old), Some(description)) = (stops, want.stop_with) {
-            plan.stops.push(AllocStop {
-                id: old.id,
-                node: old.node,
-                description: description.into(),
-                client: None,
+            let penalty = want.penalty_nodes();
+            let Some(choice) = search.pick(&penalty) else {
+                // What would have been replaced stays as it is.
+                if let Some(old) = stops {
+                    search.unfree(old);
+                }
+                failed.add(&group.group.name, group.at, || search.metric());
+                continue;
+            };
+            if let (Some(old), Some(description)) = (stops, want.stop_with) {
+                plan.stops.push(AllocStop {
+                    id: old.id,
+                    node: old.node,
+                    description: description.into(),
+                    client: None,
+                });
+            }
+            let id = model::AllocId(ids());
+            let evict = |victim: &model::Allocation| Eviction { id: victim.id, node: victim.node, by: id };
+            plan.evictions.extend(choice.victims.into_iter().map(evict));
+            plan.placements.push(Placement {
+                id,
+                node: choice.node,
+                group: name.clone(),
+                index: want.index,
+                ports: choice.ports,
+                claims: choice.claims,
+                deployment: deployment.filter(|_| group.in_deployment && want.version.is_none()),
+                canary: want.canary,
+                job_index: want.version.map(|job| job.job_modify_index),
+                previous: want.replaces.map(|alloc| alloc.id),
+                reschedules: want.history(group.group, *now),
+                metric: Some(search.success_metric()),
             });
         }
-        let id = model::AllocId(ids());
-        let evict = |victim: &model::Allocation| Eviction { id: victim.id, node: victim.node, by: id };
-        plan.evictions.extend(choice.victims.into_iter().map(evict));
-        plan.placements.push(Placement {
-            id,
-            node: choice.node,
-            group: name.clone(),
-            index: want.index,
-            ports: choice.ports,
-            claims: choice.claims,
-            deployment: deployment.filter(|_| group.in_deployment),
-            previous: want.replaces.map(|alloc| alloc.id),
-            reschedules: want.history(group.group, now),
-            metric: Some(search.success_metric()),
-        });
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Ranker<'a> {
     shares: Vec<distinct::Shares<'a>>,
     /// Slots whose shared values became free for more, or full, since the search looked.
     turned: Vec<u32>,
+    /// Somebody may have to give way.
+    evicts: bool,
     /// Who may be evicted: made when it is first asked for.
     evictable: Option<victims::Evictable<'a>>,
     /// Who is evicted, per slot.
@@ -102,6 +104,7 @@ impl<'a> Ranker<'a> {
             shares: distinct::of_job(feasibility),
             turned: Vec::new(),
             evictable: None,
+            evicts: true,
             evicted: BTreeMap::new(),
             seed,
             rng: StdRng::seed_from_u64(seed),
@@ -116,6 +119,26 @@ impl<'a> Ranker<'a> {
         }
         ranker.turned.clear();
         ranker
+    }
+
+    /// Counts on what the plan changes already, as [`Ranker::changes`] of another version said. Nothing may have been
+    /// placed yet.
+    pub(crate) fn adopt(&mut self, changes: &[(usize, Change)]) {
+        for (slot, change) in changes {
+            self.touch(*slot).change = change.clone();
+        }
+    }
+
+    /// What was placed and stopped so far, per slot.
+    pub(crate) fn changes(&self) -> Vec<(usize, Change)> {
+        let touched = self.touched_of.iter().enumerate().filter(|(_, at)| **at != UNTOUCHED);
+        touched.map(|(slot, &at)| (slot, self.touched[at as usize].change.clone())).collect()
+    }
+
+    /// Nobody gives way to what is placed from now on.
+    pub(crate) fn without_evictions(mut self) -> Self {
+        self.evicts = false;
+        self
     }
 
     /// Starts to place allocations of one group.
@@ -136,7 +159,7 @@ impl<'a> Ranker<'a> {
 
     /// Allocations that have to give way to the job. `None`: operators do not want that, or there are none.
     fn evictable(&mut self) -> Option<&victims::Evictable<'a>> {
-        if !self.root.scheduler.preemption.is_on(self.job.kind) {
+        if !self.evicts || !self.root.scheduler.preemption.is_on(self.job.kind) {
             return None;
         }
         let evictable = self

@@ -11,6 +11,7 @@
 //! index of what they replace, and scaling down stops the highest indexes first.
 
 mod away; // nodes that cannot be reached, and what comes back with them
+mod canaries; // new versions beside the old ones
 mod change; // in place, or destructive?
 mod every_node; // one on each node that may run it
 mod group; // the buckets of one group
@@ -68,9 +69,23 @@ pub(crate) struct Want<'a> {
     pub(crate) stop_with: Option<&'static str>,
     /// A reschedule after a failure that had waited this long.
     pub(crate) rescheduled_after: Option<std::time::Duration>,
+    /// It runs beside what it may replace later.
+    pub(crate) canary: bool,
+    /// The version it runs, where that is not the newest one: a roll-out that has not shown yet that the newest one is
+    /// good, or has shown that it is not, does not take what worked away.
+    pub(crate) version: Option<&'a Job>,
 }
 
-impl Want<'_> {
+impl<'a> Want<'a> {
+    /// One that replaces nothing.
+    pub(super) fn fresh(index: u32) -> Self {
+        Self { index, replaces: None, stop_with: None, rescheduled_after: None, canary: false, version: None }
+    }
+
+    pub(super) fn instead_of(old: &'a Allocation) -> Self {
+        Self { replaces: Some(old), ..Self::fresh(old.index) }
+    }
+
     /// Nodes on which this instance failed before.
     pub(crate) fn penalty_nodes(&self) -> Vec<NodeId> {
         let Some(failed) = self.replaces.filter(|_| self.rescheduled_after.is_some()) else {

@@ -1,6 +1,7 @@
 //! What the whole function promises.
 
 mod bad_input; // jobs nobody should write, events at the wrong moment
+mod canaries; // new versions beside the old ones, and the way back
 mod claiming; // whole cores and devices
 mod every_node; // jobs that run on every node
 mod placing; // where things go, and why not

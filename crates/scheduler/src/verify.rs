@@ -127,16 +127,18 @@ impl Check<'_> {
             .get(&(self.plan.job.clone(), self.plan.job_index))
             .is_some_and(|job| job.kind.is_per_node());
         let place = |node: NodeId| is_per_node.then_some(node);
-        let taken: BTreeSet<(&str, u32, Option<NodeId>)> = root
+        // Canaries share names with those that they may replace.
+        let taken: BTreeSet<(&str, u32, Option<NodeId>, bool)> = root
             .allocs_of_job(&self.plan.job)
             .filter(|alloc| !alloc.is_terminal() && !stopped.contains(&alloc.id) && holds_name(alloc))
-            .map(|alloc| (&*alloc.group, alloc.index, place(alloc.node)))
+            .map(|alloc| (&*alloc.group, alloc.index, place(alloc.node), alloc.canary))
             .collect();
         let refused: Vec<usize> = (0..self.plan.placements.len())
             .filter(|&at| {
                 let placement = &self.plan.placements[at];
                 let replaced = placement.previous.and_then(|id| root.allocs.get(&id));
-                taken.contains(&(&*placement.group, placement.index, place(placement.node)))
+                let name = (&*placement.group, placement.index, place(placement.node), placement.canary);
+                taken.contains(&name)
                     || replaced.is_some_and(|alloc| alloc.next.is_some_and(|next| next != placement.id))
             })
             .collect();
@@ -183,16 +185,15 @@ impl Check<'_> {
     fn nodes(&mut self) -> bool {
         let root = self.root;
         let mut changes = self.freed();
-        let job = root.job_versions.get(&(self.plan.job.clone(), self.plan.job_index));
-        let mut capacities: BTreeMap<&str, model::Capacity> = BTreeMap::new();
-        for group in job.into_iter().flat_map(|job| &job.groups) {
-            capacities.insert(&group.name, group.capacity());
-        }
+        let mut capacities: BTreeMap<(&str, Option<u64>), Option<model::Capacity>> = BTreeMap::new();
         let mut refused = Vec::new();
         let mut ports = Vec::new();
         for (at, placement) in self.plan.placements.iter().enumerate() {
             let slot = root.usage.slot(placement.node).filter(|slot| slot.schedulable);
-            let (Some(slot), Some(&capacity)) = (slot, capacities.get(&*placement.group)) else {
+            let find =
+                || Some(root.version_placed(&self.plan, placement)?.group(&placement.group)?.capacity());
+            let capacity = *capacities.entry((&placement.group, placement.job_index)).or_insert_with(find);
+            let (Some(slot), Some(capacity)) = (slot, capacity) else {
                 refused.push(at);
                 continue;
             };
@@ -216,8 +217,8 @@ impl Check<'_> {
         }
         let root = self.root;
         let mut changes = self.freed();
-        let job = root.job_versions.get(&(self.plan.job.clone(), self.plan.job_index));
         for placement in &self.plan.placements {
+            let job = root.version_placed(&self.plan, placement);
             let group = job.and_then(|job| job.group(&placement.group));
             let capacity = group.map(model::TaskGroup::capacity).unwrap_or_default();
             let room = Room::new(capacity, &placement.ports, placement.claims.as_deref());

@@ -186,6 +186,10 @@ pub enum Steering {
     Pause,
     /// Its deadlines begin anew.
     Resume,
+    /// The canaries of these groups are good, or those of all groups: the rest follows.
+    Promote {
+        groups: Option<Vec<String>>,
+    },
     /// These allocations of it are healthy or not, whatever their nodes have said so far.
     Health {
         healthy: Vec<AllocId>,
@@ -200,6 +204,7 @@ impl Steering {
             Self::Fail => "fail",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Promote { .. } => "promote",
             Self::Health { .. } => "set health of allocations for a",
         }
     }
@@ -223,6 +228,11 @@ pub enum Outcome {
         job_modify_index: u64,
         /// By an earlier dispatch with the same token; nothing was launched now.
         existed: bool,
+    },
+    /// By hand.
+    DeploymentFailed {
+        /// The job version that is back.
+        reverted: Option<u64>,
     },
     Collected {
         evals: u32,
@@ -267,6 +277,10 @@ pub enum Refusal {
     UnknownVersion { job: JobKey, version: u64 },
     #[error("can't {} terminal deployment", .0.name())]
     DeploymentEnded(Steering),
+    #[error("no canaries to promote")]
+    NoCanaries,
+    #[error("Task group {group:?} has {healthy}/{desired} healthy allocations")]
+    CanariesNotHealthy { group: String, healthy: u32, desired: u32 },
     #[error("allocation {alloc} is not part of deployment {deployment}")]
     NotOfDeployment { alloc: AllocId, deployment: DeploymentId },
     #[error("evaluation {0} does not exist")]

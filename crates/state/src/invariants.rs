@@ -89,6 +89,10 @@ pub fn placements_never_exceed_count(root: &Root) -> Result<(), String> {
             if alloc.is_terminal() || alloc.is_double() || alloc.job_index != job.job_modify_index {
                 continue;
             }
+            // It fills no place yet.
+            if alloc.canary {
+                continue;
+            }
             let node = job.kind.is_per_node().then_some(alloc.node);
             *live.entry((&*alloc.group, node)).or_default() += 1;
             if !indexes.insert((alloc.group.clone(), alloc.index, node)) {
@@ -100,7 +104,10 @@ pub fn placements_never_exceed_count(root: &Root) -> Result<(), String> {
         }
         for ((group, _), live) in live {
             let count = job.group(group).map_or(0, |group| group.count);
-            if live > count {
+            // More canaries than that may have been promoted, and the next evaluation makes them fewer.
+            let promoted = root.latest_deployment(key).and_then(|latest| latest.groups.get(group));
+            let canaries = promoted.filter(|group| group.promoted).map_or(0, |group| group.desired_canaries);
+            if live > count.max(canaries) {
                 return Err(format!(
                     "group {group} of {key} has {live} live allocations and a count of {count}"
                 ));

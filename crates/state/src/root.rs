@@ -206,8 +206,8 @@ impl Root {
                 self.usage.release(index, alloc.node, &room);
             }
         }
-        let Some(job) = self.job_versions.get(&(plan.job.clone(), plan.job_index)).cloned() else { return };
         for placement in &plan.placements {
+            let Some(job) = self.version_placed(plan, placement) else { continue };
             let capacity = job.group(&placement.group).map(TaskGroup::capacity).unwrap_or_default();
             let room = Room::new(capacity, &placement.ports, placement.claims.as_deref());
             self.usage.add(placement.node, &room);
@@ -235,6 +235,15 @@ impl Root {
         Room::new(capacity, &alloc.ports, alloc.claims.as_deref())
     }
 
+    /// How many canaries of the group run and were found healthy.
+    pub fn healthy_canaries(&self, group: &model::GroupRollout) -> u32 {
+        let rows = group.placed_canaries.iter().filter_map(|id| self.allocs.get(id));
+        let good = |alloc: &&Arc<Allocation>| {
+            !alloc.is_terminal() && alloc.health.is_some_and(|health| health.healthy)
+        };
+        rows.filter(good).count() as u32
+    }
+
     /// The newest deployment of the job.
     pub fn latest_deployment(&self, job: &JobKey) -> Option<&Arc<Deployment>> {
         self.deployments_of_job(job).max_by_key(|deployment| deployment.create_index)
@@ -253,6 +262,11 @@ impl Root {
         let created = self.jobs.get(job)?.create_index;
         let is_it = |row: &&Arc<Job>| row.version == version && row.create_index == created;
         self.versions_of_job(job).into_iter().find(is_it)
+    }
+
+    /// The job version that a placement of the plan runs.
+    pub fn version_placed(&self, plan: &model::Plan, placement: &model::Placement) -> Option<&Arc<Job>> {
+        self.job_versions.get(&(plan.job.clone(), placement.job_index.unwrap_or(plan.job_index)))
     }
 
     /// The job version that an allocation runs.

@@ -215,7 +215,7 @@ fn a_reader_that_went_away_is_no_error() {
     let mut ctx = crate::cli::Context {
         program: Program::Nomad,
         env: [(String::from("NOMAD_ADDR"), fake.address.clone())].into(),
-        output: crate::cli::Output { out: &mut Closed, err: &mut err, color: false },
+        output: crate::cli::Output { out: &mut Closed, err: &mut err, color: false, terminal: false },
         input: &mut std::io::empty(),
         clock: crate::cli::format::Clock::system(),
         poll: std::time::Duration::ZERO,
@@ -235,7 +235,7 @@ fn agent_hands_over_its_flags() {
     let mut ctx = crate::cli::Context {
         program: Program::Nomad,
         env: std::collections::BTreeMap::new(),
-        output: crate::cli::Output { out: &mut out, err: &mut err, color: false },
+        output: crate::cli::Output { out: &mut out, err: &mut err, color: false, terminal: false },
         input: &mut std::io::empty(),
         clock: crate::cli::format::Clock::system(),
         poll: std::time::Duration::ZERO,

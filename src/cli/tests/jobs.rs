@@ -1,6 +1,6 @@
 //! Jobs: lists, one job, runs, stops, and the monitor.
 
-use api::{AllocListStub, Evaluation};
+use api::{AllocListStub, Deployment, Evaluation};
 use serde_json::json;
 
 use super::{Ran, fake::Fake, fixtures::*, nomad, run_as};
@@ -113,10 +113,98 @@ fn a_run_is_followed_to_its_end() {
     fake.on(&format!("GET /v1/evaluation/{EVAL}"), &eval("pending"))
         .on(&format!("GET /v1/evaluation/{EVAL}"), &deployed)
         .on(&format!("GET /v1/evaluation/{EVAL}/allocations"), &json!([pending, older]))
-        .on(&format!("GET /v1/evaluation/{EVAL}/allocations"), &json!([stub(), older]));
+        .on(&format!("GET /v1/evaluation/{EVAL}/allocations"), &json!([stub(), older]))
+        // Placed, the same once more, healthy.
+        .on(&format!("GET /v1/deployment/{DEPLOYMENT}"), &deployment())
+        .on(&format!("GET /v1/deployment/{DEPLOYMENT}"), &deployment())
+        .on(
+            &format!("GET /v1/deployment/{DEPLOYMENT}"),
+            &ended("successful", "Deployment completed successfully"),
+        );
     insta::assert_snapshot!("run", run_redis(&fake, &[]).text());
     let body: serde_json::Value = serde_json::from_str(&fake.the("PUT /v1/jobs").body).unwrap();
     assert_eq!((&body["Job"]["ID"], &body["EnforceIndex"]), (&json!("redis"), &json!(false)));
+}
+
+/// The deployment at its end.
+fn ended(status: &str, description: &str) -> Deployment {
+    let mut deployment = deployment();
+    (deployment.status, deployment.status_description) = (status.into(), description.into());
+    let group = deployment.task_groups.get_mut("cache").unwrap();
+    group.healthy_allocs = i64::from(status == "successful");
+    group.unhealthy_allocs = i64::from(status == "failed");
+    deployment
+}
+
+/// A run whose evaluation is complete, and whose roll-out is for the test to say.
+fn rolling(deployments: &[Deployment]) -> Fake {
+    let fake = registered();
+    let deployed = Evaluation { deployment_id: String::from(DEPLOYMENT), ..eval("complete") };
+    fake.on(&format!("GET /v1/evaluation/{EVAL}"), &deployed)
+        .on(&format!("GET /v1/evaluation/{EVAL}/allocations"), &json!([stub()]));
+    for one in deployments {
+        fake.on(&format!("GET /v1/deployment/{DEPLOYMENT}"), one);
+    }
+    fake
+}
+
+#[test]
+fn a_roll_out_that_fails_tells_why_and_its_way_back_is_followed() {
+    let words = "Failed due to unhealthy allocations - rolling back to job version 0";
+    let fake = rolling(&[deployment(), ended("failed", words)]);
+    let back = Deployment {
+        id: String::from("b0b0b0b0-0000-0000-0000-000000000000"),
+        job_version: 2,
+        ..ended("successful", "Deployment completed successfully")
+    };
+    let mut sick = alloc();
+    sick.client_status = String::from("failed");
+    let mut row = stub();
+    row.client_status = String::from("failed");
+    row.deployment_status = serde_json::from_value(json!({ "Healthy": false })).unwrap();
+    fake.on(&format!("GET /v1/deployment/allocations/{DEPLOYMENT}"), &json!([row, stub()]))
+        .on(&format!("GET /v1/allocation/{ALLOC}"), &sick)
+        .raw(&format!("GET /v1/client/fs/logs/{ALLOC}"), 200, b"one\ntwo\n")
+        .raw(&format!("GET /v1/client/fs/logs/{ALLOC}?type=stderr"), 200, b"panic: no configuration\n")
+        .on("GET /v1/job/redis/deployment", &ended("failed", words))
+        .on("GET /v1/job/redis/deployment", &back)
+        .on(&format!("GET /v1/deployment/{}", back.id), &back);
+    let ran = run_redis(&fake, &[]);
+    assert_eq!(ran.code, 3);
+    insta::assert_snapshot!("run_rolled_back", ran.text());
+}
+
+#[test]
+fn the_other_ends_of_a_roll_out_have_codes_of_their_own() {
+    let none = |fake: Fake| {
+        fake.on(&format!("GET /v1/deployment/allocations/{DEPLOYMENT}"), &json!([]));
+        run_redis(&fake, &[])
+    };
+    let late = none(rolling(&[ended("failed", "Failed due to progress deadline")]));
+    let overtaken = none(rolling(&[ended("cancelled", "Cancelled due to newer version of job")]));
+    assert_eq!((late.code, overtaken.code), (4, 1), "{late:?} {overtaken:?}");
+}
+
+#[test]
+fn who_waits_for_people_says_so_and_waits_no_longer() {
+    let mut proving = ended("running", "Deployment is running but requires manual promotion");
+    proving.task_groups.get_mut("cache").unwrap().desired_canaries = 1;
+    let mut healthy = proving.clone();
+    healthy.task_groups.get_mut("cache").unwrap().healthy_allocs = 1;
+    let fake = rolling(&[proving, healthy]);
+    let mut canary = stub();
+    canary.deployment_status = serde_json::from_value(json!({ "Healthy": true, "Canary": true })).unwrap();
+    fake.on(&format!("GET /v1/deployment/allocations/{DEPLOYMENT}"), &json!([canary]))
+        .on("PUT /v1/search", &found("deployment", &[DEPLOYMENT]));
+    let ran = run_redis(&fake, &[]);
+    assert_eq!(ran.code, 0);
+    insta::assert_snapshot!("run_waits_for_promotion", ran.text());
+    let again = nomad(&fake, &["deployment", "status", "-monitor", "-wait", "10ms", "8554"]);
+    assert!(
+        again.out.contains("waits for") || again.out.contains("All canaries are healthy"),
+        "{}",
+        again.out
+    );
 }
 
 fn partly_failed() -> Evaluation {

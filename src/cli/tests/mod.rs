@@ -52,7 +52,7 @@ fn run_as(name: &str, env: &[(&str, &str)], input: &str, line: &[&str]) -> Ran {
             .iter()
             .map(|(name, value)| (String::from(*name), String::from(*value)))
             .collect::<BTreeMap<_, _>>(),
-        output: Output { out: &mut out, err: &mut err, color: false },
+        output: Output { out: &mut out, err: &mut err, color: false, terminal: false },
         input: &mut input,
         clock: Clock { now: || Timestamp::from_secs(fixtures::NOW), zone: Zone::Utc },
         poll: Duration::from_millis(20),

@@ -105,9 +105,6 @@ impl Reader {
         }
         let own = own.unwrap_or_default();
         let job = upper.update.clone().unwrap_or_default();
-        self.never("Update.Canary", own.canary.or(job.canary).unwrap_or(0) != 0);
-        self.never("Update.AutoPromote", own.auto_promote.or(job.auto_promote) == Some(true));
-        self.never("Update.AutoRevert", own.auto_revert.or(job.auto_revert) == Some(true));
         let default = model::UpdateStrategy::default();
         let strategy = model::UpdateStrategy {
             max_parallel: self.number_or(
@@ -116,7 +113,11 @@ impl Reader {
                 default.max_parallel,
             ),
             stagger: self.duration_or("Update.Stagger", own.stagger.or(job.stagger), default.stagger),
-            health_check: self.health_check("Update.HealthCheck", own.health_check.or(job.health_check)),
+            health_check: self.health_check(
+                "Update.HealthCheck",
+                own.health_check.or(job.health_check),
+                model::HealthCheck::Manual,
+            ),
             min_healthy_time: self.duration_or(
                 "Update.MinHealthyTime",
                 own.min_healthy_time.or(job.min_healthy_time),
@@ -132,7 +133,13 @@ impl Reader {
                 own.progress_deadline.or(job.progress_deadline),
                 default.progress_deadline,
             ),
+            auto_revert: own.auto_revert.or(job.auto_revert).unwrap_or(false),
+            auto_promote: own.auto_promote.or(job.auto_promote).unwrap_or(false),
+            canary: self.number_or("Update.Canary", own.canary.or(job.canary), 0),
         };
+        if strategy.max_parallel == 0 && strategy.canary > 0 {
+            self.problem("Update.Canary needs an Update.MaxParallel of at least 1");
+        }
         (strategy.max_parallel > 0).then_some(strategy)
     }
 
@@ -156,7 +163,11 @@ impl Reader {
                 own.max_parallel.or(job.max_parallel),
                 default.max_parallel,
             ),
-            health_check: self.health_check("Migrate.HealthCheck", own.health_check.or(job.health_check)),
+            health_check: self.health_check(
+                "Migrate.HealthCheck",
+                own.health_check.or(job.health_check),
+                model::HealthCheck::TaskStates,
+            ),
             min_healthy_time: self.duration_or(
                 "Migrate.MinHealthyTime",
                 own.min_healthy_time.or(job.min_healthy_time),
@@ -214,13 +225,21 @@ impl Reader {
         })
     }
 
-    fn health_check(&mut self, field: &str, value: Option<String>) -> model::HealthCheck {
+    /// `last`: of the three, up to which they are allowed here.
+    fn health_check(
+        &mut self,
+        field: &str,
+        value: Option<String>,
+        last: model::HealthCheck,
+    ) -> model::HealthCheck {
         match value.as_deref() {
             None | Some("" | "checks") => model::HealthCheck::Checks,
             Some("task_states") => model::HealthCheck::TaskStates,
+            Some("manual") if last == model::HealthCheck::Manual => model::HealthCheck::Manual,
             Some(other) => {
+                let third = if last == model::HealthCheck::Manual { " or \"manual\"" } else { "" };
                 self.problem(format_args!(
-                    "{field} {other:?} is not supported; use \"checks\" or \"task_states\""
+                    "{field} {other:?} is not supported; use \"checks\" or \"task_states\"{third}"
                 ));
                 model::HealthCheck::Checks
             }

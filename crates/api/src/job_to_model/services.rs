@@ -16,9 +16,7 @@ impl Reader {
         self.only("AddressMode", &service.address_mode, &["auto", "host"]);
         self.only("Address", &service.address, &[]);
         self.never("EnableTagOverride", service.enable_tag_override);
-        self.absent("CanaryTags", &service.canary_tags);
         self.absent("Connect", &service.connect);
-        self.absent("CanaryMeta", &service.canary_meta);
         self.absent("TaggedAddresses", &service.tagged_addresses);
         self.only("Namespace", &service.namespace, &["default"]);
         self.only("OnUpdate", &service.on_update, &["require_healthy"]);
@@ -43,6 +41,8 @@ impl Reader {
             name: service.name,
             tags: service.tags,
             meta: service.meta,
+            canary_tags: service.canary_tags,
+            canary_meta: service.canary_meta,
             port_label: service.port_label,
             checks,
             task,

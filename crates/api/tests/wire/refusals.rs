@@ -70,8 +70,8 @@ fn unsupported_fields_are_refused_by_name() {
     check(
         "",
         "Update",
-        json!({"Canary": 1}),
-        "group \"front\": Update.Canary is not supported; remove it from the job",
+        json!({"Canary": 1, "MaxParallel": 0}),
+        "group \"front\": Update.Canary needs an Update.MaxParallel of at least 1",
     );
     check(
         "/TaskGroups/0",

@@ -130,7 +130,16 @@ fn check() -> impl Strategy<Value = Check> {
 fn service(of_group: bool) -> impl Strategy<Value = Service> {
     let task = if of_group { word().boxed() } else { Just(String::new()).boxed() };
     (word(), vec(word(), 0..2), texts(), word(), vec(check(), 0..2), task).prop_map(
-        |(name, tags, meta, port_label, checks, task)| Service { name, tags, meta, port_label, checks, task },
+        |(name, tags, meta, port_label, checks, task)| Service {
+            name,
+            canary_tags: tags.iter().rev().cloned().collect(),
+            tags,
+            canary_meta: meta.clone(),
+            meta,
+            port_label,
+            checks,
+            task,
+        },
     )
 }
 
@@ -165,8 +174,11 @@ fn health_check() -> impl Strategy<Value = HealthCheck> {
 }
 
 fn update() -> impl Strategy<Value = UpdateStrategy> {
-    (1_u32..100, duration(), health_check(), duration(), duration(), duration()).prop_map(
-        |(max_parallel, stagger, health_check, min_healthy_time, healthy_deadline, progress_deadline)| {
+    let checks = select(vec![HealthCheck::Checks, HealthCheck::TaskStates, HealthCheck::Manual]);
+    let times = (duration(), duration(), duration(), duration());
+    (1_u32..100, checks, times, any::<(bool, bool)>(), 0_u32..10).prop_map(
+        |(max_parallel, health_check, times, (auto_revert, auto_promote), canary)| {
+            let (stagger, min_healthy_time, healthy_deadline, progress_deadline) = times;
             UpdateStrategy {
                 max_parallel,
                 stagger,
@@ -174,6 +186,9 @@ fn update() -> impl Strategy<Value = UpdateStrategy> {
                 min_healthy_time,
                 healthy_deadline,
                 progress_deadline,
+                auto_revert,
+                auto_promote,
+                canary,
             }
         },
     )

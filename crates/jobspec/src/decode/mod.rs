@@ -10,7 +10,7 @@ mod task; // tasks, resources, driver config
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::Job;
+use model::{Job, TaskGroup, UpdateStrategy};
 
 use crate::{
     codes,
@@ -101,6 +101,12 @@ impl Decoder {
             place.enter("job", 0, "");
             place.enter("group", index, &group.name);
             place.enter("update", 0, "");
+            if job.groups.iter().any(|other| waits_for_people(other, update))
+                && let Some(span) = self.positions.get(&place.field("auto_promote").key())
+            {
+                let text = "another group has canaries without `auto_promote`: nothing is promoted by itself";
+                self.warnings.push((text.to_owned(), *span));
+            }
             if update.max_parallel > group.count
                 && let Some(span) = self.positions.get(&place.field("max_parallel").key())
             {
@@ -117,6 +123,12 @@ impl Decoder {
         let place = |span: &Span| source.position(span.start).0;
         self.warnings.iter().map(|(text, span)| format!("{file}:{}: {text}", place(span))).collect()
     }
+}
+
+/// Whether the group's canaries keep those of another group waiting.
+fn waits_for_people(group: &TaskGroup, other: &UpdateStrategy) -> bool {
+    let waits = |update: &UpdateStrategy| update.canary > 0 && !update.auto_promote;
+    other.auto_promote && group.update.as_ref().is_some_and(waits)
 }
 
 /// The job of a file; `None` when it has no job block, which is then reported.

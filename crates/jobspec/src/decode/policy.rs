@@ -31,6 +31,9 @@ struct Update {
     min_healthy_time: Option<Duration>,
     healthy_deadline: Option<Duration>,
     progress_deadline: Option<Duration>,
+    auto_revert: Option<bool>,
+    auto_promote: Option<bool>,
+    canary: Option<u32>,
 }
 
 #[derive(Default)]
@@ -76,6 +79,9 @@ impl Inherited {
             set(&mut strategy.min_healthy_time, block.min_healthy_time);
             set(&mut strategy.healthy_deadline, block.healthy_deadline);
             set(&mut strategy.progress_deadline, block.progress_deadline);
+            set(&mut strategy.auto_revert, block.auto_revert);
+            set(&mut strategy.auto_promote, block.auto_promote);
+            set(&mut strategy.canary, block.canary);
         }
         (strategy.max_parallel > 0).then_some(strategy)
     }
@@ -115,17 +121,11 @@ fn set<T>(target: &mut T, value: Option<T>) {
     }
 }
 
-const HEALTH_CHECKS: [(&str, HealthCheck); 2] =
-    [("checks", HealthCheck::Checks), ("task_states", HealthCheck::TaskStates)];
-
-fn health_check(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<HealthCheck> {
-    if fields.raw("health_check").and_then(|value| value.to_text()).as_deref() == Some("manual") {
-        let help = "use \"checks\" or \"task_states\"";
-        fields.refuse(d, "health_check", Noop::Never, help);
-        return None;
-    }
-    fields.choice(d, "health_check", &HEALTH_CHECKS)
-}
+const HEALTH_CHECKS: [(&str, HealthCheck); 3] = [
+    ("checks", HealthCheck::Checks),
+    ("task_states", HealthCheck::TaskStates),
+    ("manual", HealthCheck::Manual),
+];
 
 fn update(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Update> {
     let section = fields.block(d, "update")?;
@@ -135,25 +135,22 @@ fn update(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Update> {
         span: section.span,
         max_parallel: fields.u32(d, "max_parallel", 0),
         stagger: fields.duration(d, "stagger"),
-        health_check: health_check(&mut fields, d),
+        health_check: fields.choice(d, "health_check", &HEALTH_CHECKS),
         min_healthy_time: fields.duration(d, "min_healthy_time"),
         healthy_deadline: fields.duration(d, "healthy_deadline"),
         progress_deadline: fields.duration(d, "progress_deadline"),
+        auto_revert: fields.bool(d, "auto_revert"),
+        auto_promote: fields.bool(d, "auto_promote"),
+        canary: fields.u32(d, "canary", 0),
     };
-    fields.refuse(
-        d,
-        "canary",
-        Noop::Zero,
-        "write `canary = 0`, or leave it out: updates roll through the group",
-    );
-    let help = "leave it out; to go back, run the earlier job file again";
-    fields.refuse(d, "auto_revert", Noop::Bool(false), help);
-    fields.refuse(
-        d,
-        "auto_promote",
-        Noop::Bool(false),
-        "leave it out: without canaries there is nothing to promote",
-    );
+    if update.max_parallel == Some(0) && update.canary.is_some_and(|canary| canary > 0) {
+        d.report(
+            codes::UPDATE,
+            section.span,
+            "canaries need a roll-out, and `max_parallel = 0` means that there is none",
+            "write `max_parallel = 1`, or remove `canary`",
+        );
+    }
     fields.finish(d);
     d.leave();
     Some(update)
@@ -189,7 +186,7 @@ fn migrate(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Migrate> {
     let migrate = Migrate {
         span: section.span,
         max_parallel: fields.u32(d, "max_parallel", 0),
-        health_check: health_check(&mut fields, d),
+        health_check: fields.choice(d, "health_check", &HEALTH_CHECKS[..2]),
         min_healthy_time: fields.duration(d, "min_healthy_time"),
         healthy_deadline: fields.duration(d, "healthy_deadline"),
     };

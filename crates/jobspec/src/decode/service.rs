@@ -29,6 +29,8 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
         name: fields.text(d, "name").unwrap_or_default(),
         tags: fields.texts(d, "tags").unwrap_or_default(),
         meta: fields.map(d, "meta"),
+        canary_tags: fields.texts(d, "canary_tags").unwrap_or_default(),
+        canary_meta: fields.map(d, "canary_meta"),
         port_label: fields.text(d, "port").unwrap_or_default(),
         checks: Vec::new(),
         task: fields.text(d, "task").unwrap_or_default(),
@@ -78,8 +80,6 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
     fields.refuse_all(
         d,
         &[
-            ("canary_tags", "leave it out: there are no canaries"),
-            ("canary_meta", "leave it out: there are no canaries"),
             ("tagged_addresses", "leave it out"),
             ("address", "leave it out: services have the node's address"),
             ("connect", "let clients connect to the service's address and port"),

@@ -133,7 +133,7 @@ fn unsupported() {
         (
             "canaries",
             in_job(
-                "update {\n  canary = 1\n  auto_revert = true\n  auto_promote = true\n  health_check = \"manual\"\n}"
+                "update {\n  max_parallel = 0\n  canary = 1\n}\ngroup \"h\" {\n  update {\n    auto_promote = true\n    health_check = \"by hand\"\n  }\n}"
             )
         ),
         ("bridge", in_group("network {\n  mode = \"bridge\"\n}")),
@@ -176,7 +176,7 @@ fn what_does_not_go_with_jobs_on_every_node() {
             group("sysbatch", "reschedule {\n  attempts = 1\n}\nmigrate { }")
         ),
         ("update of a sysbatch", group("sysbatch", "update {\n  max_parallel = 1\n}")),
-        ("canaries", group("system", "update {\n  canary = 20\n}")),
+        ("more than all", group("system", "update {\n  canary = 120\n}")),
         ("disconnect", group("system", "disconnect {\n  stop_on_client_after = \"1m\"\n}")),
     ]));
     let mut job = super::job(&system(""));

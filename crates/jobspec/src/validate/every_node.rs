@@ -22,6 +22,13 @@ impl Checker {
             self.no_preferences(kind, &task.affinities, &[]);
             self.leave();
         }
+        if let Some(update) = group.update.as_ref().filter(|update| update.canary > 100) {
+            self.enter("update", 0, "");
+            let message =
+                format!("`canary` is {}: with type \"{name}\" it is a percentage of nodes", update.canary);
+            self.report(codes::NOT_FOR_TYPE, "canary", message, "write 1 to 100");
+            self.leave();
+        }
         if group.reschedule.is_some() {
             let help = "remove `reschedule`: there is no other node";
             let message = format!("{name} jobs should not have a reschedule policy");

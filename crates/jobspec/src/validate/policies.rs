@@ -103,6 +103,14 @@ impl Checker {
             );
             self.report(codes::UPDATE, "healthy_deadline", message, help);
         }
+        if update.auto_promote && update.canary == 0 {
+            self.report(
+                codes::UPDATE,
+                "auto_promote",
+                "`auto_promote` needs canaries",
+                "write `canary = 1`, or remove `auto_promote`",
+            );
+        }
         if update.stagger.is_zero() {
             self.report(
                 codes::UPDATE,

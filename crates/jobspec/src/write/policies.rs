@@ -91,6 +91,9 @@ fn update(out: &mut Writer, strategy: Option<&UpdateStrategy>) {
             block.set("min_healthy_time", span(strategy.min_healthy_time));
             block.set("healthy_deadline", span(strategy.healthy_deadline));
             block.set("progress_deadline", span(strategy.progress_deadline));
+            block.set("auto_revert", strategy.auto_revert);
+            block.set("auto_promote", strategy.auto_promote);
+            block.set("canary", strategy.canary);
         }
     }
     out.block(block);
@@ -100,5 +103,6 @@ fn health_check(check: HealthCheck) -> &'static str {
     match check {
         HealthCheck::Checks => "checks",
         HealthCheck::TaskStates => "task_states",
+        HealthCheck::Manual => "manual",
     }
 }

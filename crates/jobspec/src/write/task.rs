@@ -113,6 +113,8 @@ pub(super) fn service(service: &Service) -> Writer {
     out.text("task", &service.task);
     out.set_if(!service.tags.is_empty(), "tags", texts(&service.tags));
     out.set_if(!service.meta.is_empty(), "meta", map(&service.meta));
+    out.set_if(!service.canary_tags.is_empty(), "canary_tags", texts(&service.canary_tags));
+    out.set_if(!service.canary_meta.is_empty(), "canary_meta", map(&service.canary_meta));
     for check in &service.checks {
         out.block(self::check(check));
     }

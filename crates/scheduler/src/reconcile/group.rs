@@ -49,7 +49,8 @@ struct Buckets<'a> {
 
 impl<'a> Task<'a, '_> {
     pub(super) fn reconcile(&self, allocs: &[&'a Allocation], work: &mut Work<'a>, created: &mut Created) {
-        let mut buckets = self.classify(allocs, work);
+        let (canaries, others) = self.canaries(allocs, work);
+        let mut buckets = self.classify(&others, work);
         self.welcome_back(&mut buckets, work);
         self.scale_down(&mut buckets, work);
 
@@ -75,24 +76,35 @@ impl<'a> Task<'a, '_> {
             }
         }
 
+        let proving = self.rollout.canaries(self.job, self.group, !destructive.is_empty());
         let missing = (self.group.count as usize).saturating_sub(buckets.held.len());
-        let replacements = self.replacements(&buckets, missing, work);
-        // What is lost is replaced also while the roll-out is paused.
-        let missing = if self.rollout.is_paused() { 0 } else { missing - replacements.len() };
-        let fresh = self.fresh(&buckets.held, &replacements, missing);
+        let mut replacements = self.replacements(&buckets, missing, work);
+        if proving > 0 || self.rollout.has_failed() {
+            self.keep_versions(&mut replacements);
+        }
+        let missing = missing - replacements.len();
+        // What is lost is replaced also while the roll-out is paused, or waits for its canaries.
+        let allowed = if self.rollout.is_paused() || proving > 0 { 0 } else { missing };
+        let fresh = self.fresh(&buckets.held, &replacements, allowed);
+        let canary_wants = self.canary_wants(proving, &canaries, &buckets.held, &destructive);
 
         let placed = replacements.len() + fresh.len();
         let is_old =
             |want: &Want<'_>| want.replaces.is_some_and(|alloc| alloc.job_index != self.job.job_modify_index);
         let updating = in_place.len() + destructive.len() > 0 || migrating.iter().any(is_old);
-        let total = placed + in_place.len() + destructive.len() + migrating.len();
-        created.count(self.rollout, self.job, self.group, allocs, total, updating);
-        let limit = self.rollout.limit(self.job, self.group, &buckets.held, placed + migrating.len());
+        let total = replacements.len() + missing + in_place.len() + destructive.len() + migrating.len();
+        created.count(self.rollout, self.job, self.group, allocs, total, updating, proving);
+        let limit = if proving > 0 {
+            0
+        } else {
+            self.rollout.limit(self.job, self.group, &buckets.held, placed + migrating.len())
+        };
         let updating = destructive.len().min(limit);
 
         let annotation = work.annotations.entry(self.group.name.clone()).or_default();
-        annotation.ignore += ignored + (destructive.len() - updating) as u32;
+        annotation.ignore += ignored + (destructive.len() - updating + canaries.len()) as u32;
         annotation.place += placed as u32;
+        annotation.canary += canary_wants.len() as u32;
         annotation.in_place += in_place.len() as u32;
         annotation.migrate += migrating.len() as u32;
         annotation.destructive += updating as u32;
@@ -101,17 +113,15 @@ impl<'a> Task<'a, '_> {
         for alloc in &destructive[updating..] {
             work.later.extend(buckets.later.get(&alloc.id).map(|&due| (alloc.id, due)));
         }
-        let updates = destructive.into_iter().take(updating).map(|old| Want {
-            index: old.index,
-            replaces: Some(old),
-            stop_with: Some(description::UPDATING),
-            rescheduled_after: None,
-        });
+        let updates = destructive
+            .into_iter()
+            .take(updating)
+            .map(|old| Want { stop_with: Some(description::UPDATING), ..Want::instead_of(old) });
         work.in_place.extend(in_place);
         work.groups.push(GroupWork {
             at: self.at,
             group: self.group,
-            wants: updates.chain(migrating).chain(replacements).chain(fresh).collect(),
+            wants: updates.chain(migrating).chain(replacements).chain(fresh).chain(canary_wants).collect(),
             in_deployment: false,
         });
     }
@@ -160,7 +170,7 @@ impl<'a> Task<'a, '_> {
         if replace { buckets.away.push(alloc) } else { buckets.held.push(alloc) }
     }
 
-    fn stop(
+    pub(super) fn stop(
         &self,
         alloc: &'a Allocation,
         description: &'static str,
@@ -219,13 +229,15 @@ impl<'a> Task<'a, '_> {
             return None;
         }
         let node = self.root.nodes.get(&alloc.node).map(|node| &**node);
-        let want =
-            Want { index: alloc.index, replaces: Some(alloc), stop_with: None, rescheduled_after: None };
+        // What does not get the new version now moves as it is.
+        let version = self.rollout.holds_back(self.group).then(|| self.older_version(alloc)).flatten();
+        let want = Want { version, ..Want::instead_of(alloc) };
         if away::must_leave_now(node, self.now) {
             self.stop(alloc, description::MIGRATING, None, work);
             return Some(want);
         }
-        (change != Change::Destructive).then_some(Want { stop_with: Some(description::MIGRATING), ..want })
+        let moves = change != Change::Destructive || version.is_some();
+        moves.then_some(Want { stop_with: Some(description::MIGRATING), ..want })
     }
 
     fn classify_failed(&self, alloc: &'a Allocation, buckets: &mut Buckets<'a>) {
@@ -323,9 +335,9 @@ impl<'a> Task<'a, '_> {
             used.insert(index);
             wants.push(Want {
                 index,
-                replaces: Some(alloc),
                 stop_with: rescheduled_after.map(|_| description::RESCHEDULED),
                 rescheduled_after,
+                ..Want::instead_of(alloc)
             });
         }
         wants
@@ -335,11 +347,7 @@ impl<'a> Task<'a, '_> {
     fn fresh(&self, held: &[&Allocation], replacements: &[Want<'a>], missing: usize) -> Vec<Want<'a>> {
         let used: BTreeSet<u32> =
             held.iter().map(|alloc| alloc.index).chain(replacements.iter().map(|want| want.index)).collect();
-        (0..)
-            .filter(|index| !used.contains(index))
-            .take(missing)
-            .map(|index| Want { index, replaces: None, stop_with: None, rescheduled_after: None })
-            .collect()
+        (0..).filter(|index| !used.contains(index)).take(missing).map(Want::fresh).collect()
     }
 }
 

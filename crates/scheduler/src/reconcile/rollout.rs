@@ -63,12 +63,51 @@ impl<'a> Rollout<'a> {
     }
 
     /// Nothing is begun until somebody lets it go on.
-    pub(super) fn is_paused(&self) -> bool {
+    pub(crate) fn is_paused(&self) -> bool {
         self.deployment.is_some_and(|deployment| deployment.status == DeploymentStatus::Paused)
     }
 
     pub(super) fn has_failed(&self) -> bool {
         self.deployment.is_some_and(|deployment| !deployment.status.is_active())
+    }
+
+    /// The same for a job that runs on every node, whose `canary` is a percentage of the nodes that would be `updated`.
+    pub(crate) fn canaries_of(&self, job: &Job, group: &TaskGroup, updated: usize) -> usize {
+        let canaries = self.canaries(job, group, updated > 0);
+        match self.deployment {
+            Some(_) => canaries,
+            None => (canaries.min(100) * updated).div_ceil(100),
+        }
+    }
+
+    /// How many canaries the group has to prove the new version with before anything old goes; 0: none, or they were
+    /// promoted. `updating`: something of the group would be replaced.
+    pub(super) fn canaries(&self, job: &Job, group: &TaskGroup, updating: bool) -> usize {
+        let canaries = match self.deployment {
+            Some(deployment) if deployment.status.is_active() => deployment
+                .groups
+                .get(&group.name)
+                .filter(|group| group.awaits_promotion())
+                .map_or(0, |group| group.desired_canaries),
+            Some(_) => 0,
+            None if self.succeeded || !updating || !job.kind.rolls_out() => 0,
+            None => group.update.as_ref().map_or(0, |update| update.canary),
+        };
+        canaries as usize
+    }
+
+    /// Nothing of the group gets the new version for now: it has not proved itself, or has failed.
+    pub(super) fn holds_back(&self, group: &TaskGroup) -> bool {
+        self.has_failed()
+            || self
+                .deployment
+                .and_then(|deployment| deployment.groups.get(&group.name))
+                .is_some_and(GroupRollout::awaits_promotion)
+    }
+
+    /// The allocation belongs to the roll-out under way.
+    pub(crate) fn includes(&self, alloc: &Allocation) -> bool {
+        self.active().is_some_and(|id| alloc.deployment == Some(id))
     }
 
     /// The allocation belongs to a roll-out of this version that failed: trying again would not help.
@@ -106,7 +145,8 @@ pub(crate) struct Created {
 
 impl Created {
     /// Enters a group if its changes are rolled out. `total`: all that will be placed or updated; `updating`: some of
-    /// it replaces an older version.
+    /// it replaces an older version; `canaries`: so many prove it first.
+    #[expect(clippy::too_many_arguments, reason = "what is known of one group")]
     pub(crate) fn count(
         &mut self,
         rollout: &Rollout<'_>,
@@ -115,6 +155,7 @@ impl Created {
         allocs: &[&Allocation],
         total: usize,
         updating: bool,
+        canaries: usize,
     ) {
         let Some(update) = group.update.as_ref().filter(|update| update.max_parallel > 0) else { return };
         if !job.kind.rolls_out() || rollout.deployment.is_some() || total == 0 {
@@ -130,6 +171,9 @@ impl Created {
             group.name.clone(),
             GroupRollout {
                 desired_total: total as u32,
+                desired_canaries: canaries as u32,
+                auto_promote: update.auto_promote,
+                auto_revert: update.auto_revert,
                 progress_deadline: update.progress_deadline,
                 ..GroupRollout::default()
             },
@@ -142,7 +186,7 @@ impl Created {
 
     /// The deployment of these groups.
     pub(crate) fn begin(self, job: &Job, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Deployment {
-        Deployment {
+        let mut deployment = Deployment {
             id: DeploymentId(ids()),
             job: job.key(),
             job_version: job.version,
@@ -150,12 +194,14 @@ impl Created {
             job_create_index: job.create_index,
             groups: self.groups,
             status: DeploymentStatus::Running,
-            status_description: description::RUNNING.into(),
+            status_description: String::new(),
             create_time: now,
             modify_time: now,
             create_index: 0,
             modify_index: 0,
-        }
+        };
+        deployment.status_description = deployment.running_description().into();
+        deployment
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use model::{ClientStatus, Constraint, Job, JobType, NetworkAsk, NodeStatus, Operand, Port, UpdateStrategy};
 use proptest::prelude::*;
+use state::{Command, Steering};
 
 use crate::{
     testing::{World, job, key, node},
@@ -10,11 +11,26 @@ use crate::{
 
 #[derive(Debug, Clone)]
 enum Step {
-    Submit { job: usize, spec: Spec },
+    Submit {
+        job: usize,
+        spec: Spec,
+    },
     Stop(usize),
-    Node { node: u128, up: bool },
-    Report { pick: usize, client: ClientStatus, healthy: Option<bool> },
+    Node {
+        node: u128,
+        up: bool,
+    },
+    Report {
+        pick: usize,
+        client: ClientStatus,
+        healthy: Option<bool>,
+    },
     Pass(u64),
+    /// Lets the latest roll-out of a job go on after its canaries, or fails it.
+    Steer {
+        job: usize,
+        promote: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -27,6 +43,7 @@ struct Spec {
     max_parallel: Option<u32>,
     distinct: bool,
     env: u8,
+    canary: u32,
 }
 
 impl Spec {
@@ -43,8 +60,12 @@ impl Spec {
         group.tasks[0].resources.memory_mb = self.memory;
         group.tasks[0].env.insert("E".into(), self.env.to_string());
         if !self.batch {
-            group.update =
-                self.max_parallel.map(|max_parallel| UpdateStrategy { max_parallel, ..Default::default() });
+            group.update = self.max_parallel.map(|max_parallel| UpdateStrategy {
+                max_parallel,
+                canary: self.canary,
+                auto_revert: self.env == 1,
+                ..Default::default()
+            });
         }
         if self.distinct {
             let (left, right) = (String::new(), String::new());
@@ -65,9 +86,9 @@ fn spec() -> impl Strategy<Value = Spec> {
         0..3usize,
         prop::option::of(1..4u32),
         any::<bool>(),
-        0..3u8,
+        (0..3u8, prop_oneof![2 => Just(0_u32), 1 => 1..4_u32]),
     )
-        .prop_map(|(batch, count, memory, fixed, dynamic, max_parallel, distinct, env)| Spec {
+        .prop_map(|(batch, count, memory, fixed, dynamic, max_parallel, distinct, (env, canary))| Spec {
             batch,
             count,
             memory,
@@ -76,6 +97,7 @@ fn spec() -> impl Strategy<Value = Spec> {
             max_parallel,
             distinct,
             env,
+            canary,
         })
 }
 
@@ -93,6 +115,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..40usize, client, prop::option::of(any::<bool>()))
             .prop_map(|(pick, client, healthy)| Step::Report { pick, client, healthy }),
         1 => (1..100u64).prop_map(Step::Pass),
+        2 => (0..3usize, any::<bool>()).prop_map(|(job, promote)| Step::Steer { job, promote }),
     ]
 }
 
@@ -110,7 +133,25 @@ fn take(world: &mut World, step: &Step) {
             }
         }
         Step::Pass(secs) => world.pass(*secs),
+        Step::Steer { job, promote } => {
+            let Some(deployment) = world.root.latest_deployment(&key(NAMES[*job])) else { return };
+            let (deployment, now) = (deployment.id, world.now);
+            let steering = if *promote { Steering::Promote { groups: None } } else { Steering::Fail };
+            world.apply(Command::SteerDeployment { deployment, steering, evals: vec![], now });
+        }
     }
+}
+
+/// Allocations that run and are no canaries.
+fn steady(world: &World, name: &str) -> usize {
+    let is_steady = |alloc: &&std::sync::Arc<model::Allocation>| {
+        let node = world.root.nodes.get(&alloc.node);
+        !alloc.canary
+            && alloc.client == ClientStatus::Running
+            && !alloc.is_terminal()
+            && node.is_some_and(|node| node.status == NodeStatus::Ready)
+    };
+    world.root.allocs_of_job(&key(name)).filter(is_steady).count()
 }
 
 /// Runs the evaluation of one job and holds the decision against what must be true of any.
@@ -130,11 +171,30 @@ fn check_run(world: &mut World, name: &str) {
     };
     let stopped: BTreeSet<_> = plan.stops.iter().map(|stop| stop.id).collect();
     let stay = world.live(name).iter().filter(|(_, _, id)| !stopped.contains(id)).count();
-    assert!(stay + plan.placements.len() <= job.groups[0].count as usize, "placements exceed the count");
+    let canaries = |root: &state::Root| {
+        let key = key(name);
+        let live = root.allocs_of_job(&key).filter(|alloc| alloc.canary && !alloc.is_terminal());
+        live.map(|alloc| alloc.id).collect::<BTreeSet<_>>()
+    };
+    let proving = canaries(&world.root).difference(&stopped).count();
+    let filling = plan.placements.iter().filter(|placement| !placement.canary).count();
+    assert!(stay - proving + filling <= job.groups[0].count as usize, "placements exceed the count");
+    let wanted = job.groups[0].update.as_ref().map_or(0, |update| update.canary) as usize;
+    assert!(proving + plan.placements.len() - filling <= wanted, "more canaries than asked for");
+    let before = steady(world, name);
     assert_eq!(verify(&world.root, plan.clone()).plan, *plan, "a plan is true on its own snapshot");
     assert_eq!(world.decide(&eval).plan.placements.len(), plan.placements.len());
 
     let decision = world.run_eval(&eval);
+    let waits = world.root.latest_deployment(&key(name)).is_some_and(|latest| {
+        latest.status.is_active()
+            && latest.job_index == job.job_modify_index
+            && latest.groups.values().any(model::GroupRollout::awaits_promotion)
+    });
+    if waits {
+        let count = job.groups[0].count as usize;
+        assert!(steady(world, name) >= before.min(count), "canaries cost allocations that worked");
+    }
     let again = world.run(name);
     // Freed room may be used by what found none; apart from that the second run has nothing to do.
     let waited = decision.eval.queued.values().any(|&queued| queued > 0);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{AllocId, Deployment, DeploymentId, DeploymentStatus, Evaluation, Timestamp};
+use model::{AllocId, Deployment, DeploymentId, DeploymentStatus, Evaluation, Job, Timestamp};
 
 use super::{evals, jobs};
 use crate::{
@@ -27,6 +27,8 @@ pub(super) fn put(root: &mut Root, index: u64, mut deployment: Deployment) {
                 group.placed = old.placed;
                 group.healthy = old.healthy;
                 group.unhealthy = old.unhealthy;
+                group.promoted = old.promoted;
+                group.placed_canaries.clone_from(&old.placed_canaries);
                 group.require_progress_by = old.require_progress_by;
             }
         }
@@ -73,8 +75,12 @@ pub(super) fn update(
     new_evals: Vec<Evaluation>,
     now: Timestamp,
 ) -> Outcome {
+    let reverts = status == DeploymentStatus::Failed && culprits_revert(root, id);
     if !set_status(root, index, id, status, description, now) {
         return Outcome::Refused(Refusal::UnknownDeployment(id));
+    }
+    if reverts {
+        revert(root, index, id, now);
     }
     if stable {
         let (key, version) = {
@@ -87,14 +93,63 @@ pub(super) fn update(
     Outcome::Done
 }
 
+/// Whether a group that makes the deployment fail asks for the stable version.
+fn culprits_revert(root: &Root, id: DeploymentId) -> bool {
+    let Some(deployment) = root.deployments.get(&id) else { return false };
+    let groups = || deployment.groups.values();
+    if groups().any(|group| group.unhealthy > 0) {
+        groups().any(|group| group.unhealthy > 0 && group.auto_revert)
+    } else {
+        groups().any(|group| group.healthy < group.desired_total && group.auto_revert)
+    }
+}
+
+/// Registers the newest stable version before that of the deployment, which has failed, as a new one; says in the
+/// deployment's description what came of it. Answers with the number of the version that is back.
+pub(super) fn revert(root: &mut Root, index: u64, id: DeploymentId, now: Timestamp) -> Option<u64> {
+    let deployment = root.deployments.get(&id)?.clone();
+    let failed = root.jobs.get(&deployment.job)?.clone();
+    if failed.stop || failed.job_modify_index != deployment.job_index {
+        // Somebody has decided otherwise meanwhile.
+        return None;
+    }
+    let stable = root
+        .versions_of_job(&deployment.job)
+        .into_iter()
+        .find(|job| job.stable && job.version < failed.version && job.create_index == failed.create_index)
+        .cloned();
+    let (words, version) = match stable {
+        None => (String::from("no stable job version to auto revert to"), None),
+        Some(stable) if stable.same_spec(&failed) => {
+            let version = stable.version;
+            let why = "as current job has same specification";
+            (format!("not rolling back to stable job version {version} {why}"), None)
+        }
+        Some(stable) => {
+            let version = stable.version;
+            jobs::register(root, index, Job::clone(&stable), None, None, now);
+            (format!("rolling back to job version {version}"), Some(version))
+        }
+    };
+    let row = root.deployments.get_mut(&id)?;
+    Arc::make_mut(row).status_description += &format!(" - {words}");
+    version
+}
+
 /// Counts a placement of the deployment; the first one starts the progress deadline.
 pub(super) fn count_placed(root: &mut Root, index: u64, id: DeploymentId, alloc: AllocId, now: Timestamp) {
-    let Some(group_name) = root.allocs.get(&alloc).map(|alloc| alloc.group.clone()) else { return };
+    let Some((group_name, is_canary)) = root.allocs.get(&alloc).map(|row| (row.group.clone(), row.canary))
+    else {
+        return;
+    };
     let Some(row) = root.deployments.get_mut(&id) else { return };
     let deployment = Arc::make_mut(row);
     deployment.modify_index = index;
     if let Some(group) = deployment.groups.get_mut(&*group_name) {
         group.placed += 1;
+        if is_canary {
+            group.placed_canaries.insert(alloc);
+        }
         if group.require_progress_by.is_zero() && !group.progress_deadline.is_zero() {
             group.require_progress_by = now.plus(group.progress_deadline);
         }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use model::{
-    AllocId, Allocation, ClientStatus, DesiredStatus, EvalId, Evaluation, Eviction, JobKey, Plan, Timestamp,
+    AllocId, Allocation, ClientStatus, DesiredStatus, EvalId, Evaluation, Eviction, Job, JobKey, Placement,
+    Plan, Timestamp,
 };
 
 use super::{deployments, drains, evals};
@@ -73,6 +74,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
             update_in_place(root, index, (id, plan.eval), job, plan.deployment_id, plan.now);
         }
         for placement in plan.placements {
+            let Some(job) = version_of(root, &plan.job, &placement, job) else { continue };
             if let Some(previous) = placement.previous
                 && let Some(alloc) = root.allocs.get(&previous)
             {
@@ -86,13 +88,14 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
                 Allocation {
                     id: placement.id,
                     job: plan.job.clone(),
-                    job_index: plan.job_index,
+                    job_index: job.job_modify_index,
                     job_version: job.version,
                     group: placement.group,
                     index: placement.index,
                     node: placement.node,
                     eval: plan.eval,
                     deployment: placement.deployment,
+                    canary: placement.canary,
                     ports: placement.ports,
                     claims: placement.claims,
                     desired: DesiredStatus::Run,
@@ -132,6 +135,14 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
         root.refresh_job_status(index, job);
     }
     Outcome::Done
+}
+
+/// What a placement runs: the plan's version, or an earlier one of the job that it names.
+fn version_of(root: &Root, key: &JobKey, placement: &Placement, newest: &Arc<Job>) -> Option<Arc<Job>> {
+    match placement.job_index {
+        None => Some(newest.clone()),
+        Some(index) => root.job_versions.get(&(key.clone(), index)).cloned(),
+    }
 }
 
 /// Takes the room of an allocation for a more important one. Answers with the job that loses it; `None` when it has
