@@ -49,6 +49,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     // Stands in for a dependency of openraft; knows nothing of the house.
     ("base2histogram", &[]),
+    // Go's templates; knows nothing of the house.
+    ("gotemplate", &[]),
     ("model", &[]),
     ("api", &["model"]),
     ("jobspec", &["model"]),
