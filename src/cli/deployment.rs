@@ -10,12 +10,13 @@ use super::{
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
     table::{Block, Table},
+    template::TEMPLATE,
 };
 
 pub(super) const FLAGS: &[Flag] = &[
     switch("verbose", "Full ids and absolute times."),
     switch("json", "Print JSON."),
-    absent_text("t"),
+    TEMPLATE,
     absent_text("filter"),
     absent_switch("monitor"),
     absent_text("wait"),
