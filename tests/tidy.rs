@@ -53,10 +53,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("gotemplate", &[]),
     ("model", &[]),
     ("api", &["model"]),
-    ("jobspec", &["model"]),
+    ("jobspec", &["model", "gotemplate"]),
     ("state", &["model"]),
     ("scheduler", &["model", "state"]),
-    ("logic", &["model", "state", "scheduler"]),
+    ("logic", &["model", "gotemplate", "state", "scheduler"]),
 ];
 
 /// Libraries that compute and do nothing else, so that the crates of the core may have them.

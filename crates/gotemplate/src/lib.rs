@@ -7,6 +7,7 @@
 //! JSON does not, either.
 
 mod builtins; // functions that every template has
+pub mod helpers; // functions that consul-template adds
 mod exec; // walks the tree
 mod lexer; // text -> tokens
 mod number; // numbers, as Go writes and reads them
