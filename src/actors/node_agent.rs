@@ -34,8 +34,8 @@ use super::{
     alloc_runner::{ActOn, AllocRunner, KillAlloc, Record, TakeHandles, TakeStates, UpdateAlloc},
     kit::{Fatal, Kind, Link, Observe, Stop, supervise_child},
     ports::{
-        AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, Remembered, ServerLink, TaskAct,
-        TaskDriver, TaskHandle,
+        AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, Remembered, ServerLink, StateReader,
+        TaskAct, TaskDriver, TaskHandle,
     },
 };
 
@@ -55,6 +55,8 @@ pub struct NodeKit {
     pub store: Arc<dyn NodeStore>,
     pub prober: Arc<dyn Prober>,
     pub host: Arc<dyn HostProbe>,
+    /// Services and nodes, for templates of tasks.
+    pub catalog: Arc<dyn StateReader>,
     pub clock: Arc<dyn Clock>,
     /// A random number in 0..1, for jitter.
     pub jitter: Arc<dyn Fn() -> f64 + Send + Sync>,

@@ -276,6 +276,19 @@ pub trait TaskDriver: Send + Sync + 'static {
 
 // ---------------------------------------------------------------------------------------------- node-local things
 
+/// A file for a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePut {
+    /// The parts of its path, from the allocation's directory on.
+    pub path: Vec<String>,
+    pub bytes: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// `None`: whoever runs the agent.
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
 /// Directories of allocations on this node's disk.
 #[async_trait]
 pub trait AllocDisk: Send + Sync + 'static {
@@ -283,6 +296,12 @@ pub trait AllocDisk: Send + Sync + 'static {
     async fn create(&self, alloc: AllocId, tasks: &[String]) -> std::io::Result<()>;
     /// Writes a file below the task's `local` directory.
     async fn write(&self, alloc: AllocId, task: &str, path: &str, bytes: Vec<u8>) -> std::io::Result<()>;
+    /// Puts a file into the allocation's directory in one step, with the directories above it. Links are not followed.
+    /// `false`: it was there, the same in all.
+    async fn put(&self, alloc: AllocId, file: FilePut) -> std::io::Result<bool>;
+    /// Reads a file of the allocation, of at most `limit` bytes. Links are not followed. `None`: it is not there.
+    async fn read(&self, alloc: AllocId, path: Vec<String>, limit: usize)
+    -> std::io::Result<Option<Vec<u8>>>;
     /// Where the task's directories are, existing or not.
     fn dirs(&self, alloc: AllocId, task: &str) -> TaskDirs;
     async fn destroy(&self, alloc: AllocId) -> std::io::Result<()>;

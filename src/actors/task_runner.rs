@@ -6,25 +6,34 @@
 //! On restart: with its allocation, from the record on disk: the driver finds the task again
 //! Brain:      logic::task_runner
 
+mod files; // what the files of a task mean to its life
+mod rendering; // files made from templates
+mod spec; // what a driver is told
+
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
 use logic::{
-    environment::{DirNames, Scope, scope},
+    environment::Scope,
     task_runner::{Effect, Exit, Input, TaskLife},
 };
 use model::{Node, Task, TaskGroup, TaskPhase, TaskState, event_type};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use self::{
+    rendering::Changes,
+    spec::{prepare, scope_of},
+};
 use super::{
     alloc_runner::{AllocRunner, Row, TaskChanged},
     kit::{Link, Stop},
     node_agent::NodeKit,
-    ports::{DriverError, TaskDriver, TaskHandle, TaskPort, TaskSpec},
+    ports::{DriverError, TaskDriver, TaskHandle},
 };
 
 /// The longest time between signal and SIGKILL that a job may ask for.
@@ -121,6 +130,14 @@ pub struct TaskRunner {
     /// Only where there are services.
     scope: Option<Arc<Scope>>,
     handle: Option<Arc<TaskHandle>>,
+    /// Waits for what the task's files read.
+    files: Option<SpawnHandle>,
+    /// What templates add to the environment.
+    rendered_env: BTreeMap<String, String>,
+    /// Files changed while the task did not run.
+    late_changes: Option<Changes>,
+    /// It ran under this agent, or under the one before.
+    has_run: bool,
 }
 
 impl TaskRunner {
@@ -143,7 +160,21 @@ impl TaskRunner {
             _ => TaskLife::new(task.restart.clone(), kind, kill_timeout),
         };
         let scope = seed.has_services().then(|| Arc::new(scope_of(&seed, &kit)));
-        Self { seed, kit, parent, leash, life, scope, handle }
+        let has_run = handle.is_some();
+        let life = life.with_preparation(!seed.task().templates.is_empty());
+        Self {
+            seed,
+            kit,
+            parent,
+            leash,
+            life,
+            scope,
+            handle,
+            files: None,
+            rendered_env: BTreeMap::new(),
+            late_changes: None,
+            has_run,
+        }
     }
 
     fn driver(&self) -> Option<Arc<dyn TaskDriver>> {
@@ -181,6 +212,7 @@ impl TaskRunner {
         for effect in effects {
             match effect {
                 Effect::SetUp => self.set_up(context),
+                Effect::Prepare => self.prepare_files(context),
                 Effect::Start => self.start_task(remains.clone(), context),
                 Effect::Watch => self.watch(context),
                 Effect::RestartAfter(delay) => {
@@ -188,7 +220,10 @@ impl TaskRunner {
                 }
                 Effect::Stop => self.stop_task(),
                 Effect::Destroy => {}
-                Effect::Over => debug!(task = self.seed.task().name, "task is over"),
+                Effect::Over => {
+                    self.drop_files(context);
+                    debug!(task = self.seed.task().name, "task is over");
+                }
             }
         }
     }
@@ -223,7 +258,7 @@ impl TaskRunner {
             me.do_send(Happened(Input::StartFailed { message, recoverable: false, jitter }));
             return;
         };
-        let spec = prepare(&self.seed, &self.kit);
+        let spec = prepare(&self.seed, &self.kit, &self.rendered_env);
         let (notes, mut noted) = mpsc::unbounded_channel();
         let listener = me.clone();
         actix::spawn(async move {
@@ -306,7 +341,7 @@ impl TaskRunner {
             me.do_send(Happened(Input::NotRecovered { message, jitter }));
             return;
         };
-        let spec = prepare(&self.seed, &self.kit);
+        let spec = prepare(&self.seed, &self.kit, &self.rendered_env);
         actix::spawn(async move {
             let input = loop {
                 match driver.recover(&handle, &spec).await {
@@ -337,56 +372,6 @@ async fn destroy(driver: Arc<dyn TaskDriver>, handle: Arc<TaskHandle>) {
     }
 }
 
-/// What `${...}` means to the task, its environment among it.
-fn scope_of(seed: &Seed, kit: &NodeKit) -> Scope {
-    let (task, alloc) = (seed.task(), &seed.row.alloc);
-    let names = if task.driver == "docker" {
-        DirNames { alloc: "/alloc".into(), local: "/local".into(), secrets: "/secrets".into() }
-    } else {
-        let dirs = kit.disk.dirs(alloc.id, &task.name);
-        DirNames {
-            alloc: dirs.alloc.display().to_string(),
-            local: dirs.local.display().to_string(),
-            secrets: dirs.secrets.display().to_string(),
-        }
-    };
-    scope(&seed.node, &seed.row.job, seed.group(), alloc, task, &names)
-}
-
-/// Interpolates everything the driver reads. Made anew for each start: of a million tasks nobody keeps it.
-fn prepare(seed: &Seed, kit: &NodeKit) -> TaskSpec {
-    let (task, Row { alloc, job }) = (seed.task(), &seed.row);
-    let scope = scope_of(seed, kit);
-    let ports = alloc
-        .ports
-        .iter()
-        .filter(|port| port.task.as_deref().is_none_or(|owner| owner == task.name))
-        .map(|port| TaskPort {
-            label: port.label.to_string(),
-            host_ip: seed.node.address.clone(),
-            host_port: port.value,
-            to: port.to,
-        })
-        .collect();
-    let mut resources = task.resources.clone();
-    resources.memory_max = resources.memory_max.filter(|_| alloc.oversubscribed);
-    let claims = alloc.claims.as_ref().and_then(|claims| claims.of(&task.name));
-    resources.cpu_mhz = resources.cpu_mhz.saturating_add(claims.map_or(0, |claims| claims.cpu_mhz));
-    TaskSpec {
-        alloc: alloc.id,
-        job: job.id.clone(),
-        namespace: job.namespace.clone(),
-        group: seed.group().name.clone(),
-        task: scope.task(task),
-        env: scope.env,
-        ports,
-        dirs: kit.disk.dirs(alloc.id, &task.name),
-        resources,
-        cores: claims.map(|claims| claims.cores.clone()).unwrap_or_default(),
-        devices: claims.map(|claims| claims.devices.clone()).unwrap_or_default(),
-    }
-}
-
 impl Actor for TaskRunner {
     type Context = Context<Self>;
 
@@ -395,6 +380,7 @@ impl Actor for TaskRunner {
             self.tell_parent();
         } else if let Some(handle) = self.handle.clone() {
             self.recover(handle, context);
+            self.resume_files(context);
         }
     }
 }
@@ -413,7 +399,11 @@ impl Handler<Happened> for TaskRunner {
     type Result = ();
 
     fn handle(&mut self, Happened(input): Happened, context: &mut Self::Context) {
+        let is_recovered = input == Input::Recovered;
         self.step(input, context);
+        if is_recovered {
+            self.files_of_a_new_run(false, context);
+        }
     }
 }
 
@@ -423,6 +413,8 @@ impl Handler<DriverStarted> for TaskRunner {
     fn handle(&mut self, DriverStarted(handle): DriverStarted, context: &mut Self::Context) {
         self.handle = Some(Arc::new(handle));
         self.step(Input::Started, context);
+        let is_first = !std::mem::replace(&mut self.has_run, true);
+        self.files_of_a_new_run(is_first, context);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     actors::{
         kit::{Fatal, Kind, Link, supervise},
         node_agent::{NodeAgent, NodeKit, apply_fingerprint},
-        ports::{AllocDisk, HostProbe, NodeStore, ServerLink, TaskDriver},
+        ports::{AllocDisk, HostProbe, NodeStore, ServerLink, StateReader, TaskDriver},
     },
     driver::{
         alloc_disk::Disk,
@@ -41,6 +41,7 @@ pub(super) async fn start(
     config: &Config,
     id: NodeId,
     servers: Arc<dyn ServerLink>,
+    catalog: Arc<dyn StateReader>,
     arbiter: &ArbiterHandle,
     runtime: &Handle,
     fatal: Fatal,
@@ -63,6 +64,7 @@ pub(super) async fn start(
         store,
         prober: Arc::new(NetProber::new(runtime.clone())),
         host: host.clone(),
+        catalog,
         clock: Arc::new(SystemClock),
         jitter: Arc::new(rand::random::<f64>),
         fatal: fatal.clone(),

@@ -173,7 +173,8 @@ pub(super) async fn start(mut config: Config, runtime: Handle, fatal: Fatal) -> 
     let servers = Arc::new(RemoteServers::new(Vec::new(), &calling));
     let node = if config.client {
         let link = servers.clone();
-        Some(node::start(&config, id, link, &node_arbiter.handle(), &runtime, fatal.clone()).await?)
+        let arbiter = node_arbiter.handle();
+        Some(node::start(&config, id, link, state.clone(), &arbiter, &runtime, fatal.clone()).await?)
     } else {
         None
     };

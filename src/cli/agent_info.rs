@@ -6,13 +6,14 @@ use serde::de::IgnoredAny;
 use super::{
     Context, Tool,
     client::Client,
-    flags::{Flag, Flags, absent_text, switch},
+    flags::{Flag, Flags, switch},
     format::json,
     operator::no_arguments,
     output::{Failure, Outcome},
+    template::TEMPLATE,
 };
 
-pub(super) const INFO_FLAGS: &[Flag] = &[switch("json", "Print JSON."), absent_text("t")];
+pub(super) const INFO_FLAGS: &[Flag] = &[switch("json", "Print JSON."), TEMPLATE];
 
 pub(super) const CONFIG_FLAGS: &[Flag] = &[
     switch("servers", "Show the servers that the client knows."),

@@ -8,12 +8,13 @@ use model::Timestamp;
 use super::{
     Context, Tool,
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, absent_text, switch},
+    flags::{Flag, Flags, absent_switch, switch},
     format::{bytes, duration, json, megabytes, short},
     job_status::allocs_table,
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
     table::{Block, Table},
+    template::TEMPLATE,
 };
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -21,7 +22,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("stats", "Show what its tasks use in detail."),
     switch("verbose", "Full ids, absolute times, and how the node was chosen."),
     switch("json", "Print JSON."),
-    absent_text("t"),
+    TEMPLATE,
     absent_switch("ui"),
 ];
 

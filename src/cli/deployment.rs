@@ -13,12 +13,13 @@ use super::{
     monitor,
     output::{Failure, Outcome},
     table::{Block, Table},
+    template::TEMPLATE,
 };
 
 pub(super) const FLAGS: &[Flag] = &[
     switch("verbose", "Full ids and absolute times."),
     switch("json", "Print JSON."),
-    absent_text("t"),
+    TEMPLATE,
     absent_text("filter"),
     absent_switch("ui"),
 ];

@@ -14,6 +14,7 @@ use super::{
     output::{Failure, Outcome},
     placement,
     table::{Block, Table},
+    template::TEMPLATE,
 };
 
 pub(super) const LIST_FLAGS: &[Flag] = &[
@@ -21,7 +22,7 @@ pub(super) const LIST_FLAGS: &[Flag] = &[
     text("status", "status", "With that status alone."),
     switch("verbose", "Full ids."),
     switch("json", "Print JSON."),
-    absent_text("t"),
+    TEMPLATE,
     absent_text("per-page"),
     absent_text("page-token"),
     absent_text("filter"),
@@ -32,7 +33,7 @@ pub(super) const STATUS_FLAGS: &[Flag] = &[
     switch("monitor", "Follow the evaluation until it is done."),
     switch("verbose", "Full ids and absolute times."),
     switch("json", "Print JSON."),
-    absent_text("t"),
+    TEMPLATE,
     absent_switch("ui"),
 ];
 

@@ -158,6 +158,11 @@ impl Flags {
         self.text(name) == Some("true")
     }
 
+    /// As if the switch had been given.
+    pub(super) fn turn_on(&mut self, name: &'static str) {
+        self.values.entry(name).or_default().push(String::from("true"));
+    }
+
     /// The last value given.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name)?.last().map(String::as_str)

@@ -6,10 +6,11 @@ use super::{
     Context, Tool,
     client::{Client, element},
     deployment,
-    flags::{Flag, Flags, absent_text, switch},
+    flags::{Flag, Flags, switch},
     format::json,
     job_status,
     output::{Failure, Outcome},
+    template::TEMPLATE,
 };
 
 pub(super) const DEPLOYMENTS_FLAGS: &[Flag] = &[
@@ -17,14 +18,14 @@ pub(super) const DEPLOYMENTS_FLAGS: &[Flag] = &[
     switch("all", "Show also those of an earlier job of that name."),
     switch("json", "Print JSON."),
     switch("verbose", "Full ids."),
-    absent_text("t"),
+    TEMPLATE,
 ];
 
 pub(super) const ALLOCS_FLAGS: &[Flag] = &[
     switch("all", "Show also those of an earlier job of that name."),
     switch("json", "Print JSON."),
     switch("verbose", "Full ids and absolute times."),
-    absent_text("t"),
+    TEMPLATE,
 ];
 
 pub(super) fn deployments(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {

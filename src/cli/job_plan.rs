@@ -15,6 +15,7 @@ use super::{
     output::{Failure, Outcome},
     placement,
     table::Table,
+    template::TEMPLATE,
 };
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -23,7 +24,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("json-output", "Print the answer of the API as JSON."),
     switch("verbose", "Show also what is in groups and tasks that come or go."),
     ignored("vault-token"),
-    absent_text("t"),
+    TEMPLATE,
     absent_switch("hcl1"),
     absent_switch("policy-override"),
     absent_text("vault-namespace"),

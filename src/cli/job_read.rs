@@ -12,12 +12,13 @@ use super::{
     job_status,
     output::{Failure, Outcome},
     table::Block,
+    template::TEMPLATE,
 };
 
 pub(super) const INSPECT_FLAGS: &[Flag] = &[
     number("version", "Show that version."),
     switch("json", "Print JSON (as always)."),
-    absent_text("t"),
+    TEMPLATE,
     switch("hcl", "Print the job as a job file."),
     absent_switch("with-vars"),
 ];
@@ -27,7 +28,7 @@ pub(super) const HISTORY_FLAGS: &[Flag] = &[
     number("version", "Show that version alone."),
     switch("json", "Print JSON."),
     switch("p", "Show what each version changed."),
-    absent_text("t"),
+    TEMPLATE,
     absent_text("diff-tag"),
     absent_text("diff-version"),
 ];

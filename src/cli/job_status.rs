@@ -7,13 +7,14 @@ use super::{
     Context, Tool,
     client::{Client, element},
     deployment,
-    flags::{Flag, Flags, absent_switch, absent_text, switch},
+    flags::{Flag, Flags, absent_switch, switch},
     format::{json, list, short},
     job_children,
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
     placement,
     table::{Block, Table},
+    template::TEMPLATE,
 };
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -22,7 +23,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("all-allocs", "Show allocations of earlier jobs of that name, too."),
     switch("verbose", "Full ids and absolute times."),
     switch("json", "Print JSON."),
-    absent_text("t"),
+    TEMPLATE,
     absent_switch("ui"),
 ];
 

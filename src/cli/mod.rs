@@ -56,6 +56,7 @@ mod snapshot; // operator snapshot
 mod what_if; // sim -from
 mod server; // server members, join, force-leave, version
 mod status; // status: whatever the id belongs to
+mod template; // -t: Go templates over JSON
 
 #[cfg(test)]
 mod tests;
@@ -263,7 +264,10 @@ impl Context<'_> {
                 } else if flags.on("force-color") {
                     self.output.color = true;
                 }
-                (command.run)(self, &flags)
+                match flags.text("t").map(str::to_owned) {
+                    Some(text) => template::run(self, command, flags, &text),
+                    None => (command.run)(self, &flags),
+                }
             }
             Err(error) => Err(Failure::usage(error.to_string())),
         };

@@ -13,6 +13,7 @@ use super::{
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
     table::{Block, Table},
+    template::TEMPLATE,
 };
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -23,7 +24,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("verbose", "Full ids, absolute times, attributes."),
     switch("quiet", "Print ids alone."),
     switch("json", "Print JSON."),
-    absent_text("t"),
+    TEMPLATE,
     absent_switch("os"),
     absent_text("filter"),
     absent_text("per-page"),

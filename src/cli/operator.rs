@@ -12,6 +12,7 @@ use super::{
     format::{duration, json},
     output::{Failure, Outcome},
     table::Table,
+    template::TEMPLATE,
 };
 
 pub(super) const STALE_FLAGS: &[Flag] = &[switch("stale", "Let any server answer, also without a leader.")];
@@ -32,7 +33,7 @@ pub(super) const SET_AUTOPILOT_FLAGS: &[Flag] = &[
     absent_text("enable-custom-upgrades"),
 ];
 
-pub(super) const HEALTH_FLAGS: &[Flag] = &[switch("json", "Print JSON."), absent_text("t")];
+pub(super) const HEALTH_FLAGS: &[Flag] = &[switch("json", "Print JSON."), TEMPLATE];
 
 const RAFT: &str = "/v1/operator/raft/configuration";
 const AUTOPILOT: &str = "/v1/operator/autopilot/configuration";

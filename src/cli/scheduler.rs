@@ -5,14 +5,15 @@ use api::{SchedulerConfiguration, SchedulerConfigurationResponse, SchedulerConfi
 use super::{
     Context, Tool,
     client::Client,
-    flags::{Flag, Flags, absent_text, number, switch, text},
+    flags::{Flag, Flags, number, switch, text},
     format::json,
     operator::no_arguments,
     output::{Failure, Outcome},
     table::Block,
+    template::TEMPLATE,
 };
 
-pub(super) const GET_FLAGS: &[Flag] = &[switch("json", "Print JSON."), absent_text("t")];
+pub(super) const GET_FLAGS: &[Flag] = &[switch("json", "Print JSON."), TEMPLATE];
 
 pub(super) const SET_FLAGS: &[Flag] = &[
     number("check-index", "Change nothing unless the settings have this modify index."),

@@ -11,17 +11,18 @@ use serde::de::IgnoredAny;
 use super::{
     Context, Program, Tool,
     client::Client,
-    flags::{Flag, Flags, absent_switch, absent_text, switch},
+    flags::{Flag, Flags, absent_switch, switch},
     format::json,
     output::{Failure, Outcome},
     table::Table,
+    template::TEMPLATE,
 };
 
 pub(super) const MEMBERS_FLAGS: &[Flag] = &[
     switch("detailed", "Show all tags."),
     switch("verbose", "Show all tags."),
     switch("json", "Print JSON."),
-    absent_text("t"),
+    TEMPLATE,
     absent_switch("ui"),
 ];
 

@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use model::AllocId;
 use tokio::runtime::Handle;
 
-use super::blocking;
-use crate::actors::ports::{AllocDisk, TaskDirs};
+use super::{beneath::Dir, blocking};
+use crate::actors::ports::{AllocDisk, FilePut, TaskDirs};
 
 const ENTER_ONLY: u32 = 0o711;
 const SHARED: u32 = 0o777;
@@ -68,6 +68,28 @@ impl AllocDisk for Disk {
                 fs::create_dir_all(parent)?;
             }
             fs::write(file, bytes)
+        })
+        .await?
+    }
+
+    async fn put(&self, alloc: AllocId, file: FilePut) -> io::Result<bool> {
+        let home = self.alloc_root(alloc);
+        blocking(&self.runtime, move || {
+            let (name, above) = file.path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+            let dir =
+                above.iter().try_fold(Dir::open(&home)?, |dir, part| dir.enter_or_make(part, SHARED))?;
+            dir.replace(name, &file.bytes, file.mode, file.uid, file.gid)
+        })
+        .await?
+    }
+
+    async fn read(&self, alloc: AllocId, path: Vec<String>, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let home = self.alloc_root(alloc);
+        blocking(&self.runtime, move || {
+            let (name, above) = path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+            let dir = above.iter().try_fold(Dir::open(&home)?, |dir, part| dir.enter(part));
+            let found = dir.and_then(|dir| dir.read(name, limit).map(Some));
+            found.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) })
         })
         .await?
     }
@@ -174,6 +196,45 @@ mod tests {
             let error = disk.write(AllocId(1), "web", path, vec![]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn files_are_put_and_read_where_no_link_leads() {
+        let temp = tempfile::tempdir().unwrap();
+        let disk = Disk::new(temp.path(), Handle::current());
+        disk.create(AllocId(1), &["web".to_owned()]).await.unwrap();
+        let path = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+        let put = |at: &str, text: &str, mode| {
+            let bytes = text.as_bytes().to_vec();
+            disk.put(AllocId(1), FilePut { path: path(at), bytes, mode, uid: None, gid: None })
+        };
+        assert!(put("web/local/etc/a.conf", "x", 0o640).await.unwrap());
+        assert!(!put("web/local/etc/a.conf", "x", 0o640).await.unwrap());
+        assert!(put("web/local/etc/a.conf", "x", 0o600).await.unwrap());
+        assert!(put("web/local/etc/a.conf", "y", 0o600).await.unwrap());
+        let local = disk.dirs(AllocId(1), "web").local;
+        assert_eq!(mode(&local.join("etc/a.conf")), 0o600);
+        assert_eq!(fs::read_dir(local.join("etc")).unwrap().count(), 1);
+        let read = |at: &str, limit| disk.read(AllocId(1), path(at), limit);
+        assert_eq!(read("web/local/etc/a.conf", 10).await.unwrap().as_deref(), Some(&b"y"[..]));
+        assert_eq!(read("web/local/none", 10).await.unwrap(), None);
+        assert_eq!(read("web/none/x", 10).await.unwrap(), None);
+        assert!(put("web/local/big", "0123456789a", 0o600).await.unwrap());
+        assert!(read("web/local/big", 10).await.unwrap_err().to_string().contains("more than 10 bytes"));
+
+        let outside = temp.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("secret"), "s").unwrap();
+        std::os::unix::fs::symlink(&outside, local.join("out")).unwrap();
+        std::os::unix::fs::symlink(outside.join("secret"), local.join("link")).unwrap();
+        assert!(put("web/local/out/x", "x", 0o600).await.is_err());
+        assert!(read("web/local/out/secret", 10).await.is_err());
+        assert!(read("web/local/link", 10).await.is_err());
+        // A link in the place of the file gives way to it.
+        assert!(put("web/local/link", "mine", 0o600).await.unwrap());
+        assert_eq!(fs::read_to_string(outside.join("secret")).unwrap(), "s");
+        assert_eq!(fs::read_to_string(local.join("link")).unwrap(), "mine");
+        assert!(read("web/local", 10).await.is_err());
     }
 
     #[tokio::test]

@@ -1,12 +1,15 @@
 //! What a simulated node has instead of a machine: no disk, no network, and more processors than this one.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use model::{AllocId, Capacity, CheckStatus, Node, NodeId, NodeStatus};
+use state::Root;
+use tokio::sync::watch;
 
 use crate::actors::ports::{
-    AllocDisk, HostFacts, HostProbe, HostUsage, NodeStore, Part, Probe, Prober, Remembered, TaskDirs,
+    AllocDisk, FilePut, HostFacts, HostProbe, HostUsage, NodeStore, Part, Probe, Prober, Remembered,
+    StateReader, TaskDirs,
 };
 
 /// Values of `meta.rack`.
@@ -66,6 +69,14 @@ impl AllocDisk for NoMachine {
         Ok(())
     }
 
+    async fn put(&self, _: AllocId, _: FilePut) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    async fn read(&self, _: AllocId, _: Vec<String>, _: usize) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     fn dirs(&self, _: AllocId, _: &str) -> TaskDirs {
         let nowhere = PathBuf::from;
         TaskDirs {
@@ -79,6 +90,17 @@ impl AllocDisk for NoMachine {
 
     async fn destroy(&self, _: AllocId) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Simulated tasks have no templates: nobody reads it.
+impl StateReader for NoMachine {
+    fn root(&self) -> Arc<Root> {
+        Arc::default()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
     }
 }
 

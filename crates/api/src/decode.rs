@@ -58,8 +58,12 @@ const KEYS: &[&str] = &[
     "CanaryMeta",
     "CanaryTags",
     "Canonicalize",
+    "ChangeMode",
+    "ChangeScript",
+    "ChangeSignal",
     "CheckRestart",
     "Checks",
+    "Chown",
     "Cluster",
     "Command",
     "Config",
@@ -77,6 +81,7 @@ const KEYS: &[&str] = &[
     "Delay",
     "DelayFunction",
     "DeploymentID",
+    "DestPath",
     "Device",
     "Devices",
     "Diff",
@@ -88,16 +93,20 @@ const KEYS: &[&str] = &[
     "Dispatched",
     "Driver",
     "DynamicPorts",
+    "EmbeddedTmpl",
     "EnableTagOverride",
     "Enabled",
     "EnforceIndex",
     "EnforcePriorVersion",
     "Env",
+    "Envvars",
     "EphemeralDisk",
+    "ErrMissingKey",
     "Error",
     "EvalOptions",
     "EvalPriority",
     "Expose",
+    "FailOnError",
     "FailuresBeforeCritical",
     "FailuresBeforeWarning",
     "File",
@@ -105,6 +114,12 @@ const KEYS: &[&str] = &[
     "Format",
     "GRPCService",
     "GRPCUseTLS",
+    "GetterHeaders",
+    "GetterInsecure",
+    "GetterMode",
+    "GetterOptions",
+    "GetterSource",
+    "Gid",
     "Grace",
     "Groups",
     "Header",
@@ -135,11 +150,13 @@ const KEYS: &[&str] = &[
     "LTarget",
     "Label",
     "Leader",
+    "LeftDelim",
     "Lifecycle",
     "Limit",
     "LogConfig",
     "LostAfter",
     "MBits",
+    "Max",
     "MaxClientDisconnect",
     "MaxDelay",
     "MaxFileSizeMB",
@@ -154,6 +171,7 @@ const KEYS: &[&str] = &[
     "MetaRequired",
     "Method",
     "Migrate",
+    "Min",
     "MinHealthyTime",
     "Mode",
     "ModifyIndex",
@@ -166,6 +184,7 @@ const KEYS: &[&str] = &[
     "NomadTokenID",
     "Notes",
     "OnUpdate",
+    "Once",
     "Operand",
     "ParameterizedJob",
     "ParentID",
@@ -174,6 +193,7 @@ const KEYS: &[&str] = &[
     "Pause",
     "Payload",
     "Periodic",
+    "Perms",
     "PolicyOverride",
     "PortLabel",
     "Prefix",
@@ -188,6 +208,7 @@ const KEYS: &[&str] = &[
     "RTarget",
     "Reconcile",
     "Region",
+    "RelativeDest",
     "RenderTemplates",
     "Replace",
     "Reschedule",
@@ -195,6 +216,8 @@ const KEYS: &[&str] = &[
     "ReservedPorts",
     "Resources",
     "RestartPolicy",
+    "RightDelim",
+    "RunOnFirstRender",
     "Scaling",
     "ScalingPolicies",
     "Schedule",
@@ -207,9 +230,11 @@ const KEYS: &[&str] = &[
     "Signal",
     "SizeMB",
     "Source",
+    "SourcePath",
     "Spec",
     "SpecType",
     "Specs",
+    "Splay",
     "Spreads",
     "Stable",
     "Stagger",
@@ -237,6 +262,7 @@ const KEYS: &[&str] = &[
     "To",
     "Type",
     "UI",
+    "Uid",
     "UnhealthyAllocationIDs",
     "Unlimited",
     "Update",
@@ -245,19 +271,30 @@ const KEYS: &[&str] = &[
     "VariableFlags",
     "Variables",
     "Vault",
+    "VaultGrace",
     "VaultNamespace",
     "VaultToken",
     "Version",
     "VersionTag",
     "VolumeMounts",
     "Volumes",
+    "Wait",
     "Warning",
     "Weights",
 ];
 
 /// Below these keys stand the user's own names: neither renamed nor stripped.
-const OPAQUE: &[&str] =
-    &["Meta", "Env", "Config", "Header", "CanaryMeta", "TaggedAddresses", "VariableFlags"];
+const OPAQUE: &[&str] = &[
+    "Meta",
+    "Env",
+    "Config",
+    "Header",
+    "CanaryMeta",
+    "TaggedAddresses",
+    "VariableFlags",
+    "GetterOptions",
+    "GetterHeaders",
+];
 
 /// Gives keys their one spelling and drops those that are `null`.
 fn canonicalize(value: &mut Value) {
@@ -404,6 +441,10 @@ mod tests {
         check::<job::ReschedulePolicy>();
         check::<job::MigrateStrategy>();
         check::<job::DisconnectStrategy>();
+        check::<job::Template>();
+        check::<job::ChangeScript>();
+        check::<job::WaitConfig>();
+        check::<job::TaskArtifact>();
         check::<job::EphemeralDisk>();
         check::<job::LogConfig>();
         check::<job::Constraint>();

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+pub use crate::files::{ChangeScript, TaskArtifact, Template, WaitConfig};
 pub use crate::launch::{DispatchPayloadConfig, ParameterizedJobConfig, PeriodicConfig, TaskLifecycle};
 pub use crate::location::{Affinity, Constraint, Spread, SpreadTarget};
 use crate::wire::{Absent, Map, base64_text, is_default, nil, wire};
@@ -124,7 +125,8 @@ wire! {
         pub vault: Absent,
         pub secrets: Absent,
         pub consul: Absent,
-        pub templates: Absent,
+        #[serde(with = "nil")]
+        pub templates: Vec<Template>,
         #[serde(with = "nil")]
         pub constraints: Vec<Constraint>,
         #[serde(with = "nil")]

@@ -153,6 +153,7 @@ fn task(task: &model::Task) -> Task {
         }),
         dispatch_payload: (!task.payload_file.is_empty())
             .then(|| DispatchPayloadConfig { file: task.payload_file.clone() }),
+        templates: task.templates.iter().map(Into::into).collect(),
         ..Task::default()
     }
 }

@@ -54,19 +54,19 @@ impl Job {
 
 /// Collects problems while it converts; what it returns is of use only when there are none.
 #[derive(Debug, Default)]
-struct Reader {
+pub(crate) struct Reader {
     /// Where in the job: `group "web"`, `task "nginx"`.
     place: Vec<String>,
     problems: Vec<String>,
 }
 
 impl Reader {
-    fn problem(&mut self, what: impl fmt::Display) {
+    pub(crate) fn problem(&mut self, what: impl fmt::Display) {
         let place = self.place.join(", ");
         self.problems.push(if place.is_empty() { what.to_string() } else { format!("{place}: {what}") });
     }
 
-    fn inside<T>(&mut self, place: String, read: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn inside<T>(&mut self, place: String, read: impl FnOnce(&mut Self) -> T) -> T {
         self.place.push(place);
         let value = read(self);
         self.place.pop();
@@ -109,7 +109,7 @@ impl Reader {
         }
     }
 
-    fn duration_or(&mut self, field: &str, nanos: Option<i64>, default: Duration) -> Duration {
+    pub(crate) fn duration_or(&mut self, field: &str, nanos: Option<i64>, default: Duration) -> Duration {
         nanos.map_or(default, |nanos| self.duration(field, nanos))
     }
 
@@ -118,7 +118,7 @@ impl Reader {
         self.problem(format_args!("{field}: jobs of type {:?} do not allow {what}", kind.as_str()));
     }
 
-    fn number<T: TryFrom<i64> + Default>(&mut self, field: &str, number: i64) -> T {
+    pub(crate) fn number<T: TryFrom<i64> + Default>(&mut self, field: &str, number: i64) -> T {
         T::try_from(number).unwrap_or_else(|_| {
             self.problem(format_args!("{field} is out of range: {number}"));
             T::default()
@@ -268,7 +268,6 @@ impl Reader {
             ("Vault", &task.vault),
             ("Secrets", &task.secrets),
             ("Consul", &task.consul),
-            ("Templates", &task.templates),
             ("Artifacts", &task.artifacts),
             ("VolumeMounts", &task.volume_mounts),
             ("ScalingPolicies", &task.scaling_policies),
@@ -301,6 +300,8 @@ impl Reader {
             shutdown_delay: self.duration("ShutdownDelay", task.shutdown_delay),
             lifecycle: task.lifecycle.and_then(|lifecycle| self.lifecycle(lifecycle)),
             payload_file: task.dispatch_payload.map(|payload| payload.file).unwrap_or_default(),
+            templates: task.templates.into_iter().map(|template| self.template(template)).collect(),
+            artifacts: Vec::new(),
             name: task.name,
         }
     }

@@ -23,6 +23,7 @@ pub mod diff; // what is different between two versions of a job
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
+pub mod files; // templates, artifacts
 pub mod launch; // periodic, parameterized, dispatch, lifecycle
 pub mod built_in; // namespaces, pools of nodes
 pub mod scale; // counts of groups

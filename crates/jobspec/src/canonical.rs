@@ -1,6 +1,6 @@
 //! Fills in what a job leaves out, so that everybody behind reads one form.
 
-use model::{CheckKind, Job, JobType, MigratePolicy, Service};
+use model::{Artifact, ArtifactMode, ChangeMode, CheckKind, Job, JobType, MigratePolicy, Service, Template};
 
 use crate::drivers;
 
@@ -38,9 +38,29 @@ pub fn canonicalize(job: &mut Job) {
                 canonicalize_service(service, &base);
             }
             task.kill_signal = task.kill_signal.to_uppercase();
+            for template in &mut task.templates {
+                template.signal = template.signal.to_uppercase();
+                if template.change == ChangeMode::Signal {
+                    fill(&mut template.signal, Template::SIGNAL);
+                }
+            }
+            for artifact in &mut task.artifacts {
+                if artifact.destination.is_empty() {
+                    artifact.destination = default_destination(artifact);
+                }
+            }
             drivers::normalize(&task.driver, &mut task.config);
         }
     }
+}
+
+/// A file keeps its name, everything else goes into `local/`.
+fn default_destination(artifact: &Artifact) -> String {
+    if artifact.mode != ArtifactMode::File {
+        return String::from("local/");
+    }
+    let path = artifact.source.split(['?', '#']).next().unwrap_or_default();
+    format!("local/{}", path.trim_end_matches('/').rsplit('/').next().unwrap_or_default())
 }
 
 fn canonicalize_service(service: &mut Service, default_name: &str) {

@@ -38,3 +38,4 @@ pub(crate) const DISCONNECT: &str = "T0414";
 pub(crate) const AFFINITY: &str = "T0415";
 pub(crate) const SPREAD: &str = "T0416";
 pub(crate) const SCHEDULE: &str = "T0417";
+pub(crate) const TEMPLATE: &str = "T0418";

@@ -8,7 +8,7 @@ pub fn explain(code: &str) -> Option<&'static str> {
     PAGES.iter().find(|(known, _)| *known == code).map(|(_, page)| *page)
 }
 
-const PAGES: [(&str, &str); 35] = [
+const PAGES: [(&str, &str); 36] = [
     (codes::SYNTAX, include_str!("pages/syntax.txt")),
     (codes::LIMIT, include_str!("pages/limit.txt")),
     (codes::TEXT, include_str!("pages/text.txt")),
@@ -44,4 +44,5 @@ const PAGES: [(&str, &str); 35] = [
     (codes::AFFINITY, include_str!("pages/affinity.txt")),
     (codes::SPREAD, include_str!("pages/spread.txt")),
     (codes::SCHEDULE, include_str!("pages/schedule.txt")),
+    (codes::TEMPLATE, include_str!("pages/template.txt")),
 ];

@@ -3,6 +3,7 @@
 mod location; // constraints, affinities, spreads
 mod pattern; // regular expressions
 mod launch; // periodic, parameterized, lifecycle
+mod files; // templates, artifacts
 mod every_node; // what system and sysbatch jobs may not say
 mod policies; // restart, reschedule, update, migrate
 pub(crate) mod resources; // amounts, cores, devices
@@ -303,6 +304,7 @@ impl Checker {
             self.report(codes::NAME, "", "task cannot be named \"alloc\"", help);
         }
         self.payload_file(task);
+        self.files(task);
         self.constraints(&task.constraints);
         if let Some(index) = task.constraints.iter().position(|constraint| !constraint.operand.compares()) {
             self.enter("constraint", index, "");

@@ -1,6 +1,7 @@
 //! A job -> the text of a job file that means it. hcl-rs lays the text out.
 
 mod policies; // restart, update and the like
+mod files; // templates, artifacts
 mod task; // tasks, services, resources
 mod text; // what stands between quotes
 

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use model::{Allocation, Job, Node, Service, Task, TaskClaims, TaskGroup, Value, claims::format_cpuset};
+use model::{
+    Allocation, Job, Node, Service, Task, TaskClaims, TaskGroup, Value, claims::format_cpuset,
+    files::path_in_alloc,
+};
 
 /// Where the task finds its directories: container paths where the driver isolates, host paths where not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +173,25 @@ impl Scope {
         out
     }
 
+    /// With these in the environment, over what is there.
+    pub fn with(mut self, more: &BTreeMap<String, String>) -> Self {
+        if !more.is_empty() {
+            Arc::make_mut(&mut self.env).extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        self
+    }
+
+    /// Where a path of the job file leads: its parts from the allocation's directory on. `None`: out of it.
+    pub fn place(&self, task: &str, path: &str) -> Option<Vec<String>> {
+        // These mean places in the allocation, whatever the task's driver calls them.
+        let known = ["${NOMAD_ALLOC_DIR}", "${NOMAD_TASK_DIR}", "${NOMAD_SECRETS_DIR}"];
+        let path = match known.iter().find_map(|name| Some((name, path.strip_prefix(name)?))) {
+            Some((name, rest)) => format!("{name}{}", self.interpolate(rest)),
+            None => self.interpolate(path),
+        };
+        path_in_alloc(task, &path)
+    }
+
     fn lookup(&self, name: &str) -> Option<String> {
         if name.starts_with("attr.") || name.starts_with("meta.") || name.starts_with("node.") {
             return of_node(&self.node, name);
@@ -277,6 +299,17 @@ mod tests {
         check("${attr.none}", "${attr.none}");
         check("open ${end", "open ${end");
         check("", "");
+    }
+
+    #[test]
+    fn places_are_in_the_allocation() {
+        let scope = scope_of(&[("NOMAD_ALLOC_DIR", "/var/a/alloc"), ("NAME", "x/../../../..")]);
+        let check = |path: &str, expected: Option<&str>| {
+            assert_eq!(scope.place("t", path).map(|parts| parts.join("/")).as_deref(), expected, "{path}");
+        };
+        check("local/${node.datacenter}.conf", Some("t/local/dc1.conf"));
+        check("${NOMAD_ALLOC_DIR}/data/${attr.kernel.name}", Some("alloc/data/linux"));
+        check("local/${NAME}/y", None);
     }
 
     #[test]

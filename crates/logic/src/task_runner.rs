@@ -33,6 +33,15 @@ pub enum Input {
     SetUpFailed {
         message: String,
     },
+    /// What the task needs besides its driver is there: files are fetched and rendered.
+    Prepared,
+    /// It could not be made. `jitter` is a random number in 0..1.
+    PrepareFailed {
+        event: &'static str,
+        message: String,
+        recoverable: bool,
+        jitter: f64,
+    },
     /// The driver tells what it is about to do.
     Note {
         message: String,
@@ -71,6 +80,8 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     SetUp,
+    /// Fetch and render files; ends with the life of the task.
+    Prepare,
     Start,
     /// Wait for the exit of the running task.
     Watch,
@@ -89,6 +100,7 @@ enum Stage {
     /// Left running by an earlier agent; the driver is looking for it.
     Recovering,
     SettingUp,
+    Preparing,
     Starting,
     Running,
     /// Stopping in order to start again.
@@ -109,6 +121,9 @@ pub struct TaskLife {
     window: (u32, Timestamp),
     /// A kill that came while the driver was starting the task.
     kill_pending: bool,
+    /// There are files to fetch or render before the driver is asked, and they are there.
+    prepares: bool,
+    prepared: bool,
     state: TaskState,
 }
 
@@ -121,6 +136,8 @@ impl TaskLife {
             stage: Stage::New,
             window: (0, Timestamp::ZERO),
             kill_pending: false,
+            prepares: false,
+            prepared: false,
             state: TaskState::default(),
         }
     }
@@ -129,6 +146,12 @@ impl TaskLife {
     pub fn restore(policy: RestartPolicy, kind: JobType, kill_timeout: Duration, state: TaskState) -> Self {
         let stage = if state.phase == TaskPhase::Dead { Stage::Over } else { Stage::Recovering };
         Self { stage, state, ..Self::new(policy, kind, kill_timeout) }
+    }
+
+    /// Files are fetched or rendered before the first start.
+    pub fn with_preparation(mut self, prepares: bool) -> Self {
+        self.prepares = prepares;
+        self
     }
 
     pub fn state(&self) -> &TaskState {
@@ -144,6 +167,11 @@ impl TaskLife {
     /// It was not let go yet.
     pub fn is_new(&self) -> bool {
         self.stage == Stage::New
+    }
+
+    /// The driver has started it, and nobody stops it.
+    pub fn is_running(&self) -> bool {
+        self.stage == Stage::Running
     }
 
     pub fn is_over(&self) -> bool {
@@ -166,9 +194,24 @@ impl TaskLife {
                 self.stage = Stage::SettingUp;
                 vec![Effect::SetUp]
             }
-            Input::SetUp => {
-                self.stage = Stage::Starting;
-                vec![Effect::Start]
+            Input::SetUp => vec![self.begin_run()],
+            Input::Prepared => {
+                self.prepared = true;
+                if self.stage != Stage::Preparing {
+                    return Vec::new();
+                }
+                vec![self.begin_run()]
+            }
+            Input::PrepareFailed { event, message, recoverable, jitter } => {
+                if self.stage != Stage::Preparing {
+                    return Vec::new();
+                }
+                self.event(event, message, now, &[]);
+                if recoverable {
+                    self.restart_or_die(false, now, jitter)
+                } else {
+                    self.not_restarting("Error was unrecoverable", now)
+                }
             }
             Input::SetUpFailed { message } => {
                 self.event(event_type::SETUP_FAILURE, message, now, &[]);
@@ -196,8 +239,7 @@ impl TaskLife {
                 if self.stage != Stage::Waiting {
                     return Vec::new();
                 }
-                self.stage = Stage::Starting;
-                vec![Effect::Start]
+                vec![self.begin_run()]
             }
             Input::WantRestart { reason } => {
                 if self.stage != Stage::Running {
@@ -225,6 +267,16 @@ impl TaskLife {
                 self.restart_or_die(false, now, jitter)
             }
         }
+    }
+
+    /// Asks the driver, or for what has to be there before.
+    fn begin_run(&mut self) -> Effect {
+        if self.prepares && !self.prepared {
+            self.stage = Stage::Preparing;
+            return Effect::Prepare;
+        }
+        self.stage = Stage::Starting;
+        Effect::Start
     }
 
     fn started(&mut self, now: Timestamp) -> Vec<Effect> {
@@ -266,8 +318,7 @@ impl TaskLife {
                 self.state.restarts += 1;
                 self.state.last_restart = now;
                 self.state.phase = TaskPhase::Pending;
-                self.stage = Stage::Starting;
-                vec![Effect::Destroy, Effect::Start]
+                vec![Effect::Destroy, self.begin_run()]
             }
             _ => {
                 let mut effects = vec![Effect::Destroy];
@@ -412,6 +463,43 @@ mod tests {
 
     fn messages(life: &TaskLife) -> Vec<String> {
         life.state().events.iter().map(|event| format!("{}: {}", event.kind, event.message)).collect()
+    }
+
+    #[test]
+    fn files_come_before_the_first_start_and_a_kill_does_not_wait_for_them() {
+        let new = || {
+            let policy = policy(1, RestartMode::Fail);
+            let mut life =
+                TaskLife::new(policy, JobType::Service, Duration::from_secs(5)).with_preparation(true);
+            life.step(Input::Begin, at(1));
+            assert_eq!(life.step(Input::SetUp, at(1)), [Effect::Prepare]);
+            life
+        };
+        let failed = || Input::PrepareFailed {
+            event: event_type::ARTIFACT_FAILED,
+            message: "404".into(),
+            recoverable: true,
+            jitter: 0.0,
+        };
+        let mut life = new();
+        assert_eq!(life.step(failed(), at(2)), [Effect::RestartAfter(Duration::from_secs(25))]);
+        assert_eq!(life.step(Input::RestartDue, at(27)), [Effect::Prepare]);
+        assert_eq!(life.step(Input::Prepared, at(28)), [Effect::Start]);
+        life.step(Input::Started, at(29));
+        // They are there: the next run needs no others.
+        assert_eq!(life.step(Input::WantRestart { reason: "r".into() }, at(30)), [Effect::Stop]);
+        assert_eq!(life.step(exit(1), at(31)), [Effect::Destroy, Effect::Start]);
+
+        let mut life = new();
+        life.step(Input::Kill { event: event_type::KILLING, reason: String::new() }, at(2));
+        assert!(life.is_over());
+        assert_eq!(life.step(failed(), at(3)), []);
+
+        let mut life = new();
+        life.step(failed(), at(2));
+        life.step(Input::RestartDue, at(27));
+        life.step(failed(), at(28));
+        assert!(life.is_over() && life.state().failed, "{:?}", messages(&life));
     }
 
     #[test]

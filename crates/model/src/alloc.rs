@@ -238,6 +238,10 @@ pub mod event_type {
     pub const RECEIVED: &str = "Received";
     pub const TASK_SETUP: &str = "Task Setup";
     pub const SETUP_FAILURE: &str = "Setup Failure";
+    /// Says what a file waits for, and what became of it.
+    pub const TEMPLATE: &str = "Template";
+    pub const DOWNLOADING_ARTIFACTS: &str = "Downloading Artifacts";
+    pub const ARTIFACT_FAILED: &str = "Failed Artifact Download";
     pub const DRIVER: &str = "Driver";
     pub const DRIVER_FAILURE: &str = "Driver Failure";
     pub const STARTED: &str = "Started";

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    files::{Artifact, Template},
     ids::JobKey,
     launch::{Launched, Parameterized, Periodic},
     location::{Affinity, Constraint, Spread},
@@ -310,6 +311,10 @@ pub struct Task {
     /// Where the payload of a dispatch is put, below the task's `local` directory. Empty: nowhere.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub payload_file: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<Template>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
 }
 
 impl Task {

@@ -11,6 +11,7 @@ pub mod resources; // what tasks ask for and nodes offer
 pub mod claims; // whole cores and devices
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
+pub mod files; // what a task finds when it starts: templates, artifacts
 pub mod location; // where it may run and where it would rather
 pub mod launch; // jobs that launch jobs: calendar, dispatch
 pub mod policy; // restart, reschedule, update, migrate
@@ -33,6 +34,7 @@ pub use autopilot::AutopilotSettings;
 pub use claims::{ClaimedDevices, Claims, Device, DeviceAsk, DeviceGroup, DeviceName, TaskClaims};
 pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
+pub use files::{Artifact, ArtifactMode, ChangeMode, ChangeScript, Template, Wait};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
 pub use job::{EphemeralDisk, Hook, Job, JobStatus, JobType, Lifecycle, LogConfig, Task, TaskGroup, Value};
 pub use launch::{Launched, Parameterized, PayloadRule, Periodic};

@@ -17,7 +17,7 @@ use super::*;
 use crate::actors::{
     kit::supervise_here,
     ports::{
-        DriverError, DriverNotes, ExecResult, Heartbeat, HostFacts, HostUsage, LinkError, Part, Probe,
+        DriverError, DriverNotes, ExecResult, FilePut, Heartbeat, HostFacts, HostUsage, LinkError, Part, Probe,
         Registered, Remembered, StateReader, TaskDirs, TaskExit, TaskSpec, TaskUsage,
     },
     testing::{Log, TestClock, node, paused, place, until, web},
@@ -207,6 +207,14 @@ impl AllocDisk for Machine {
         Ok(())
     }
 
+    async fn put(&self, _: AllocId, _: FilePut) -> std::io::Result<bool> {
+        Ok(true)
+    }
+
+    async fn read(&self, _: AllocId, _: Vec<String>, _: usize) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     fn dirs(&self, _: AllocId, _: &str) -> TaskDirs {
         let nowhere = || PathBuf::from("/nonexistent");
         TaskDirs { alloc: nowhere(), task: nowhere(), local: nowhere(), secrets: nowhere(), logs: nowhere() }
@@ -288,6 +296,7 @@ impl World {
             store: self.machine.clone(),
             prober: self.machine.clone(),
             host: self.machine.clone(),
+            catalog: self.log.state.clone(),
             clock: Arc::new(TestClock(Instant::now())),
             jitter: Arc::new(|| 0.5),
             fatal: Fatal::channel().0,

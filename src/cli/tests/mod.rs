@@ -11,6 +11,7 @@ mod jobs; // run, stop, status, monitor
 mod plans; // plan, history, revert, deployments by hand
 mod nodes; // nodes, servers, Consul's commands
 mod tasks; // alloc status, logs
+mod template; // -t
 mod what_if; // predictions and saved states
 
 use std::{collections::BTreeMap, time::Duration};

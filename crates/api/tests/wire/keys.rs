@@ -65,6 +65,17 @@ fn jobs() {
     check(api::ReschedulePolicy::default(), "Attempts Interval Delay DelayFunction MaxDelay Unlimited");
     check(api::DisconnectStrategy::default(), "LostAfter StopOnClientAfter Replace Reconcile");
     check(api::MigrateStrategy::default(), "MaxParallel HealthCheck MinHealthyTime HealthyDeadline");
+    check(
+        api::job::Template::default(),
+        "SourcePath DestPath EmbeddedTmpl ChangeMode ChangeSignal ChangeScript Once Splay Perms Uid Gid LeftDelim \
+         RightDelim Envvars VaultGrace Wait ErrMissingKey",
+    );
+    check(api::job::ChangeScript::default(), "Command Args Timeout FailOnError RunOnFirstRender");
+    check(api::job::WaitConfig::default(), "Min Max");
+    check(
+        api::job::TaskArtifact::default(),
+        "GetterSource GetterOptions GetterHeaders GetterMode GetterInsecure RelativeDest Chown",
+    );
     check(api::EphemeralDisk::default(), "Sticky SizeMB Migrate");
     check(api::LogConfig::default(), "MaxFiles MaxFileSizeMB Disabled");
     check(api::Constraint::default(), "LTarget RTarget Operand");

@@ -82,8 +82,9 @@ fn unsupported_fields_are_refused_by_name() {
     check(
         TASK,
         "Templates",
-        json!([{"DestPath": "x"}]),
-        "group \"front\", task \"nginx\": Templates is not supported; remove it from the job",
+        json!([{"DestPath": "x", "ChangeMode": "reload"}]),
+        "group \"front\", task \"nginx\", template \"x\": ChangeMode \"reload\" is not supported; use \"noop\", \
+         \"restart\", \"signal\" or \"script\"",
     );
     check(
         TASK,

@@ -307,6 +307,8 @@ fn task() -> impl Strategy<Value = Task> {
                 shutdown_delay,
                 lifecycle,
                 payload_file,
+                templates: Vec::new(),
+                artifacts: Vec::new(),
             }
         })
 }

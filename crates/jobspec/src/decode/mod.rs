@@ -1,5 +1,6 @@
 //! The tree of a job file -> `model::Job`, with every name either understood or refused.
 
+mod files; // templates, artifacts
 mod fields; // reading one block
 mod group; // group and job level
 mod launch; // periodic, parameterized

@@ -7,7 +7,7 @@ use model::{DeviceAsk, Hook, Lifecycle, LogConfig, MemoryMax, Resources, Restart
 use super::{
     Decoder,
     fields::{Fields, Noop, Section},
-    group, location, policy, service,
+    files, group, location, policy, service,
 };
 use crate::{
     codes,
@@ -31,6 +31,7 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         kill_signal: fields.text(d, "kill_signal").unwrap_or_default(),
         shutdown_delay: fields.duration(d, "shutdown_delay").unwrap_or(Duration::ZERO),
         restart: policy::restart(&mut fields, d, restart.clone()),
+        templates: files::templates(&mut fields, d),
         ..Task::default()
     };
     if let Some(section) = fields.block(d, "config") {
@@ -66,7 +67,6 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         d,
         &[
             ("artifact", "put the files into the image, or fetch them in the task's command"),
-            ("template", "pass the values with `env`, or write the file in the task's command"),
             ("vault", "pass secrets in another way, for example with `env`"),
             ("consul", "leave it out: services are registered in the built-in catalog"),
             ("identity", "leave it out"),

@@ -123,7 +123,7 @@ fn names_and_values() {
 #[test]
 fn unsupported() {
     let task_blocks =
-        "artifact {\n  source = \"http://x\"\n}\ntemplate {\n  data = \"x\"\n}\nvault { }\nvolume_mount { }";
+        "artifact {\n  source = \"http://x\"\n}\nvault { }\nvolume_mount { }";
     shows!(said(&[
         ("no type at all", in_job("type = \"always\"")),
         ("type misspelt", in_job("type = \"servise\"")),

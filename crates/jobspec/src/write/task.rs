@@ -6,7 +6,7 @@ use hcl::Expression;
 use model::{Check, CheckKind, LogConfig, NetworkAsk, Resources, Service, Task, TaskGroup, Value};
 
 use super::{
-    Writer, places, policies,
+    Writer, files, places, policies,
     text::{map, object, quoted, span, texts},
 };
 
@@ -42,6 +42,12 @@ pub(super) fn task(task: &Task, group: &TaskGroup) -> Writer {
     policies::restart(&mut out, &task.restart, &group.restart);
     for service in &task.services {
         out.block(self::service(service));
+    }
+    for template in &task.templates {
+        out.block(files::template(template));
+    }
+    for artifact in &task.artifacts {
+        out.block(files::artifact(artifact));
     }
     if task.resources != Resources::default() {
         out.block(resources(&task.resources));

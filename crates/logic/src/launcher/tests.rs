@@ -139,7 +139,7 @@ fn what_is_stopped_or_disabled_launches_nothing() {
     let job = JobKey::new("default", "cron");
     world.apply(Command::DeregisterJob { job, purge: false, eval: None, now: secs(START + 1) });
     assert_eq!(world.turn(&mut launcher, secs(START + 600)), (vec![], None));
-    assert_eq!(world.children(), []);
+    assert!(world.children().is_empty());
 }
 
 #[test]

@@ -39,6 +39,8 @@ fn same_process(before: &Task, after: &Task) -> bool {
         && before.resources == after.resources
         && before.lifecycle == after.lifecycle
         && before.payload_file == after.payload_file
+        && before.templates == after.templates
+        && before.artifacts == after.artifacts
 }
 
 /// No network and a network without ports ask for the same.
@@ -119,6 +121,8 @@ mod tests {
                 Some(model::Lifecycle { hook: model::Hook::Prestart, sidecar: false });
         });
         check("payload", Destructive, |job| job.groups[0].tasks[0].payload_file = "in".into());
+        check("templates", Destructive, |job| job.groups[0].tasks[0].templates.push(Default::default()));
+        check("artifacts", Destructive, |job| job.groups[0].tasks[0].artifacts.push(Default::default()));
         check("user", Destructive, |job| job.groups[0].tasks[0].user = "nobody".into());
         check("config", Destructive, |job| {
             job.groups[0].tasks[0].config.insert("image".into(), Value::Text("redis:7".into()));

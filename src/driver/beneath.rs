@@ -1,0 +1,146 @@
+//! Files and directories below one directory. Tasks can put links there; none is followed, so that an agent that may do
+//! everything touches nothing outside.
+
+use std::{
+    fs::{File, Permissions},
+    io::{self, Read, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::{MetadataExt, PermissionsExt, fchown},
+    },
+    path::Path,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, open, openat, renameat},
+    sys::stat::{Mode, mkdirat},
+    unistd::{UnlinkatFlags, unlinkat},
+};
+
+use super::fresh_id;
+
+/// A directory that is open.
+#[derive(Debug)]
+pub(super) struct Dir(OwnedFd);
+
+const DIRECTORY: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+impl Dir {
+    /// The one that everything is below of. Links on the way to it are followed: they are the operator's.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok(Self(open(path, flags, Mode::empty())?))
+    }
+
+    pub(super) fn enter(&self, name: &str) -> io::Result<Self> {
+        let name = plain(name)?;
+        openat(self.0.as_fd(), name, DIRECTORY, Mode::empty()).map(Self).map_err(|error| match error {
+            Errno::ELOOP | Errno::ENOTDIR => refused(name),
+            error => error.into(),
+        })
+    }
+
+    /// The mode is that of a directory that is made.
+    pub(super) fn enter_or_make(&self, name: &str, mode: u32) -> io::Result<Self> {
+        let name = plain(name)?;
+        match mkdirat(self.0.as_fd(), name, Mode::from_bits_truncate(mode)) {
+            Ok(()) => {
+                let made = self.enter(name)?;
+                // What the process masks is not meant.
+                File::from(made.0.try_clone()?).set_permissions(Permissions::from_mode(mode))?;
+                Ok(made)
+            }
+            Err(Errno::EEXIST) => self.enter(name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A regular file of at most `limit` bytes.
+    pub(super) fn read(&self, name: &str, limit: usize) -> io::Result<Vec<u8>> {
+        let name = plain(name)?;
+        // A pipe would keep whoever opens it waiting.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let opened = openat(self.0.as_fd(), name, flags, Mode::empty()).map_err(|error| match error {
+            Errno::ELOOP => refused(name),
+            error => error.into(),
+        })?;
+        let file = File::from(opened);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not a file")));
+        }
+        let mut bytes = Vec::new();
+        file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > limit {
+            let text = format!("`{name}` has more than {limit} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
+        Ok(bytes)
+    }
+
+    /// A new file under a name that nothing has.
+    pub(super) fn create(&self, name: &str, mode: u32) -> io::Result<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = File::from(openat(self.0.as_fd(), plain(name)?, flags, Mode::from_bits_truncate(0o600))?);
+        file.set_permissions(Permissions::from_mode(mode))?;
+        Ok(file)
+    }
+
+    /// Puts a file in the place of whatever has the name, in one step. `false`: it was there, the same in all.
+    pub(super) fn replace(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        mode: u32,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    ) -> io::Result<bool> {
+        let name = plain(name)?;
+        if self.is_same(name, bytes, mode, uid, gid) {
+            return Ok(false);
+        }
+        let passing = format!(".{}", fresh_id());
+        let write = || {
+            let mut file = self.create(&passing, mode)?;
+            file.write_all(bytes)?;
+            if uid.is_some() || gid.is_some() {
+                fchown(&file, uid, gid)?;
+            }
+            Ok(renameat(self.0.as_fd(), passing.as_str(), self.0.as_fd(), name)?)
+        };
+        write().inspect_err(|_: &io::Error| {
+            // Best effort: what is left has a name that nobody asks for.
+            let _ = unlinkat(self.0.as_fd(), passing.as_str(), UnlinkatFlags::NoRemoveDir);
+        })?;
+        Ok(true)
+    }
+
+    fn is_same(&self, name: &str, bytes: &[u8], mode: u32, uid: Option<u32>, gid: Option<u32>) -> bool {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let Ok(opened) = openat(self.0.as_fd(), name, flags, Mode::empty()) else { return false };
+        let meta = File::from(opened).metadata();
+        meta.is_ok_and(|meta| {
+            meta.is_file()
+                && meta.permissions().mode() & 0o7777 == mode
+                && uid.is_none_or(|uid| uid == meta.uid())
+                && gid.is_none_or(|gid| gid == meta.gid())
+        }) && self.read(name, bytes.len()).is_ok_and(|found| found == bytes)
+    }
+}
+
+/// A name in a directory, and no way to another one.
+fn plain(name: &str) -> io::Result<&str> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+        let text = format!("`{name}` is not the name of a file");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(name)
+}
+
+fn refused(name: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("`{name}` is a link or no directory; it is not followed"),
+    )
+}
