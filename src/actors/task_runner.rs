@@ -81,6 +81,13 @@ pub struct WantRestart {
     pub reason: String,
 }
 
+/// Begin anew when told to proceed, as if it had not run yet; told to all tasks of the allocation.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct StartOver {
+    pub reason: String,
+}
+
 /// Sends a signal to the task. The answer says why it was not sent.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), String>")]
@@ -353,6 +360,14 @@ fn scope_of(seed: &Seed, kit: &NodeKit) -> Scope {
     scope(&seed.node, &seed.row.job, seed.group(), alloc, task, &names)
 }
 
+/// Program and arguments of an action.
+pub(super) fn words_of(seed: &Seed, kit: &NodeKit, action: &str) -> Option<Vec<String>> {
+    let action = seed.task().action(action)?;
+    let scope = scope_of(seed, kit);
+    let words = std::iter::once(&action.command).chain(&action.args);
+    Some(words.map(|word| scope.interpolate(word)).collect())
+}
+
 /// Interpolates everything the driver reads. Made anew for each start: of a million tasks nobody keeps it.
 fn prepare(seed: &Seed, kit: &NodeKit) -> TaskSpec {
     let (task, Row { alloc, job }) = (seed.task(), &seed.row);
@@ -439,6 +454,14 @@ impl Handler<WantRestart> for TaskRunner {
 
     fn handle(&mut self, WantRestart { reason }: WantRestart, context: &mut Self::Context) {
         self.step(Input::WantRestart { reason }, context);
+    }
+}
+
+impl Handler<StartOver> for TaskRunner {
+    type Result = ();
+
+    fn handle(&mut self, StartOver { reason }: StartOver, context: &mut Self::Context) {
+        self.step(Input::StartOver { reason }, context);
     }
 }
 

@@ -12,6 +12,7 @@ mod ran; // what a command did
 mod web; // a small HTTP client
 
 mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program
+mod exec; // commands inside tasks, files that are followed
 mod every_node; // system and sysbatch jobs, and a drain of their node
 mod launching; // calendar, dispatch, one allocation
 mod first_steps; // the tutorial of redis, and raw processes

@@ -275,7 +275,6 @@ impl Reader {
             ("CSIPluginConfig", &task.csi_plugin_config),
             ("Identity", &task.identity),
             ("Identities", &task.identities),
-            ("Actions", &task.actions),
             ("Schedule", &task.schedule),
         ] {
             self.absent(field, value);
@@ -301,6 +300,11 @@ impl Reader {
             shutdown_delay: self.duration("ShutdownDelay", task.shutdown_delay),
             lifecycle: task.lifecycle.and_then(|lifecycle| self.lifecycle(lifecycle)),
             payload_file: task.dispatch_payload.map(|payload| payload.file).unwrap_or_default(),
+            actions: task
+                .actions
+                .into_iter()
+                .map(|action| model::Action { name: action.name, command: action.command, args: action.args })
+                .collect(),
             name: task.name,
         }
     }

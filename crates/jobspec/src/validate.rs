@@ -2,6 +2,7 @@
 
 mod location; // constraints, affinities, spreads
 mod pattern; // regular expressions
+mod actions; // commands with names
 mod launch; // periodic, parameterized, lifecycle
 mod every_node; // what system and sysbatch jobs may not say
 mod policies; // restart, reschedule, update, migrate
@@ -303,6 +304,7 @@ impl Checker {
             self.report(codes::NAME, "", "task cannot be named \"alloc\"", help);
         }
         self.payload_file(task);
+        self.actions(task);
         self.constraints(&task.constraints);
         if let Some(index) = task.constraints.iter().position(|constraint| !constraint.operand.compares()) {
             self.enter("constraint", index, "");
