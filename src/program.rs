@@ -17,6 +17,7 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         simulate: sim::run,
         predict: sim::predict,
         supervise: supervisor::supervise_main,
+        attend: supervisor::attend_main,
     };
     cli::run(argv, hooks)
 }

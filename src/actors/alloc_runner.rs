@@ -33,7 +33,7 @@ use super::{
     check_runner::{CheckRunner, CheckTarget},
     kit::{Kind, Link, Stop, supervise_child, supervise_here},
     node_agent::{AllocChanged, Handles, NodeAgent, NodeKit, RebuildRunner},
-    ports::{Part, Remembered, TaskAct, TaskHandle},
+    ports::{CheckSeen, Part, Remembered, TaskAct, TaskHandle},
     task_runner::{self, Kill, Proceed, TaskRunner, WantRestart},
 };
 
@@ -108,6 +108,8 @@ pub struct UpdateAlloc {
 pub struct KillAlloc {
     /// Stands in the tasks' events; empty when the servers know why.
     pub reason: String,
+    /// Their `shutdown_delay` is not waited for.
+    pub at_once: bool,
 }
 
 /// The handles of the tasks that run.
@@ -119,6 +121,19 @@ pub struct TakeHandles;
 #[derive(Debug, Message)]
 #[rtype(result = "BTreeMap<String, TaskState>")]
 pub struct TakeStates;
+
+/// The words of a command that the job has given a name. The answer says why there are none.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<String>, String>")]
+pub struct TakeAction {
+    pub task: String,
+    pub action: String,
+}
+
+/// The checks as they were last.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<CheckSeen>")]
+pub struct TakeChecks;
 
 /// Somebody does something to a task; `None`: to all that run. The answer says why it was not done.
 #[derive(Debug, Message)]
@@ -165,11 +180,15 @@ pub struct AllocRunner {
     tasks: SmallMap<String, Link<TaskRunner>>,
     scopes: BTreeMap<String, Arc<Scope>>,
     checks: BTreeMap<CheckKey, (Link<CheckRunner>, CheckState)>,
+    /// What checks said last; only changes of their status are reported.
+    said: BTreeMap<CheckKey, CheckState>,
     health: Option<HealthBrain>,
     health_timer: Option<SpawnHandle>,
     killing: BTreeSet<String>,
     /// Tasks that were told to begin.
     let_go: BTreeSet<String>,
+    /// Tasks that have yet to end before all begin anew.
+    starting_over: BTreeSet<String>,
     /// The record is on disk and the tasks have their runners; before that there is nothing to tell or to kill.
     begun: bool,
     /// Ends with this runner; children that find it gone end too, so that a rebuilt runner has no rivals.
@@ -199,10 +218,12 @@ impl AllocRunner {
             tasks: SmallMap::default(),
             scopes: BTreeMap::new(),
             checks: BTreeMap::new(),
+            said: BTreeMap::new(),
             health: None,
             health_timer: None,
             killing: BTreeSet::new(),
             let_go: BTreeSet::new(),
+            starting_over: BTreeSet::new(),
             begun: false,
             leash: Arc::new(()),
             row_saved: false,
@@ -284,6 +305,9 @@ impl AllocRunner {
     }
 
     fn let_begin(&mut self, group: &TaskGroup) {
+        if !self.starting_over.is_empty() {
+            return;
+        }
         let is_stopping = self.record.progress.killed;
         for task in may_begin(group, &self.record.progress.tasks) {
             let is_late = is_stopping && goes_first(task) || self.killing.contains(&task.name);
@@ -340,6 +364,7 @@ impl AllocRunner {
         self.checks.retain(|key, (runner, _)| {
             let stays = keys.contains(key);
             if !stays {
+                self.said.remove(key);
                 runner.tell(Stop);
             }
             stays
@@ -476,12 +501,30 @@ impl AllocRunner {
         }));
     }
 
-    fn kill(&mut self, reason: &str, context: &mut Context<Self>) {
+    /// Everything anew: what runs is stopped first, what is over forgets that it ran.
+    fn start_over(&mut self) -> Result<(), String> {
+        if self.record.is_over() || self.record.progress.killed || !self.starting_over.is_empty() {
+            return Err(String::from("Tasks not running"));
+        }
+        self.let_go.clear();
+        for (name, runner) in &self.tasks {
+            let state = self.record.progress.tasks.get(name);
+            if state.is_some_and(|state| !is_fresh(state)) {
+                self.starting_over.insert(name.clone());
+            }
+            runner
+                .tell(task_runner::StartOver { reason: String::from("User requested all tasks to restart") });
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, reason: &str, at_once: bool, context: &mut Context<Self>) {
         if std::mem::replace(&mut self.record.progress.killed, true) || !self.begun {
             return;
         }
         // The report that follows takes the services out of the catalog before any signal is sent.
         self.changed(context);
+        self.starting_over.clear();
         let delay = self.record.group().map_or(Duration::ZERO, |group| group.shutdown_delay);
         for (name, task) in &self.tasks {
             let cleans_up = |group: &TaskGroup| group.task(name).is_some_and(|task| !goes_first(task));
@@ -493,7 +536,7 @@ impl AllocRunner {
                 .group()
                 .and_then(|group| group.task(name))
                 .map_or(Duration::ZERO, |task| task.shutdown_delay);
-            let wait = delay.max(own);
+            let wait = if at_once { Duration::ZERO } else { delay.max(own) };
             let task = task.clone();
             if wait.is_zero() {
                 task.tell(Kill { event: event_type::KILLING, reason: reason.to_owned() });
@@ -510,6 +553,11 @@ impl AllocRunner {
             context.run_later(wait, move |_, _| task.tell(Kill { event: event_type::KILLING, reason }));
         }
     }
+}
+
+/// It has not run, or forgot that it did.
+fn is_fresh(state: &TaskState) -> bool {
+    state.phase == TaskPhase::Pending && state.started_at.is_zero()
 }
 
 /// Of a million records nobody keeps a second copy to compare with.
@@ -542,7 +590,7 @@ impl Actor for AllocRunner {
             actor.start_tasks();
             // By an earlier agent, or while the record was written.
             if std::mem::take(&mut actor.record.progress.killed) {
-                actor.kill("", context);
+                actor.kill("", false, context);
             }
             actor.changed(context);
         }));
@@ -562,6 +610,9 @@ impl Handler<TaskChanged> for AllocRunner {
             Some(handle) => progress.handles.insert(task.clone(), handle),
             None => progress.handles.remove(&task),
         }
+        if is_fresh(&state) || state.phase == TaskPhase::Dead {
+            self.starting_over.remove(&task);
+        }
         Arc::make_mut(&mut progress.tasks).insert(task, state);
         self.changed(context);
     }
@@ -573,6 +624,7 @@ impl Handler<CheckChanged> for AllocRunner {
     fn handle(&mut self, message: CheckChanged, context: &mut Self::Context) {
         let CheckChanged { key, state, restart } = message;
         let Some(check) = self.checks.get_mut(&key) else { return };
+        self.said.insert(key.clone(), state.clone());
         // Output alone is news only when the status changes: else every probe would be a log entry.
         if check.1.status != state.status || check.1.updated_at.is_zero() {
             check.1 = state.clone();
@@ -609,8 +661,8 @@ impl Handler<UpdateAlloc> for AllocRunner {
 impl Handler<KillAlloc> for AllocRunner {
     type Result = ();
 
-    fn handle(&mut self, KillAlloc { reason }: KillAlloc, context: &mut Self::Context) {
-        self.kill(&reason, context);
+    fn handle(&mut self, KillAlloc { reason, at_once }: KillAlloc, context: &mut Self::Context) {
+        self.kill(&reason, at_once, context);
     }
 }
 
@@ -618,6 +670,9 @@ impl Handler<ActOn> for AllocRunner {
     type Result = ResponseFuture<Result<(), String>>;
 
     fn handle(&mut self, ActOn { task, act }: ActOn, _: &mut Self::Context) -> Self::Result {
+        if act == TaskAct::StartOver {
+            return Box::pin(std::future::ready(self.start_over()));
+        }
         let running =
             self.record.progress.tasks.iter().filter(|(_, state)| state.phase == TaskPhase::Running);
         let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
@@ -641,6 +696,7 @@ impl Handler<ActOn> for AllocRunner {
                             reason: String::from("User requested running tasks to restart"),
                         });
                     }
+                    TaskAct::StartOver => {}
                     TaskAct::Signal(signal) => {
                         let sent = runner.ask(task_runner::SendSignal(signal.clone())).await;
                         sent.map_err(|error| error.to_string())??;
@@ -658,6 +714,44 @@ impl Handler<TakeHandles> for AllocRunner {
     fn handle(&mut self, _: TakeHandles, _: &mut Self::Context) -> Self::Result {
         let handles = self.record.progress.handles.iter();
         MessageResult(handles.map(|(task, handle)| (task.clone(), TaskHandle::clone(handle))).collect())
+    }
+}
+
+impl Handler<TakeChecks> for AllocRunner {
+    type Result = MessageResult<TakeChecks>;
+
+    fn handle(&mut self, _: TakeChecks, _: &mut Self::Context) -> Self::Result {
+        let group = self.record.group();
+        let service = |(task, place, _): &CheckKey| {
+            let group = group?;
+            let services = if task.is_empty() { &group.services } else { &group.task(task)?.services };
+            Some(services.get(*place)?.clone())
+        };
+        let seen = self.checks.iter().filter_map(|(key, (_, reported))| {
+            let service = service(key)?;
+            let name = match self.scopes.get(&key.0).or_else(|| self.scopes.values().next()) {
+                Some(scope) => {
+                    let job = &self.record.row.job.name;
+                    scope.service(&service, job, &self.record.row.alloc.group, &key.0, false).name
+                }
+                None => service.name,
+            };
+            let state = self.said.get(key).unwrap_or(reported).clone();
+            Some(CheckSeen { task: key.0.clone(), service: name, state })
+        });
+        MessageResult(seen.collect())
+    }
+}
+
+impl Handler<TakeAction> for AllocRunner {
+    type Result = Result<Vec<String>, String>;
+
+    fn handle(&mut self, TakeAction { task, action }: TakeAction, _: &mut Self::Context) -> Self::Result {
+        let place = self.record.group().and_then(|group| group.tasks.iter().position(|it| it.name == task));
+        let place = place.ok_or_else(|| format!("task {task:?} not found in the allocation"))?;
+        let seed = task_runner::Seed { row: self.record.row.clone(), place, node: self.node.clone() };
+        task_runner::words_of(&seed, &self.kit, &action)
+            .ok_or_else(|| format!("action {action:?} not found in task {task:?}"))
     }
 }
 

@@ -6,6 +6,7 @@
 //! On restart: never in place: a panic ends the agent, tasks go on, the next agent adopts them from disk
 //! Brain:      logic::node_agent
 
+mod asked; // what people ask of allocations
 mod following; // registration, assignments, heartbeats
 mod reporting; // what the servers are told
 
@@ -21,7 +22,7 @@ use actix::{
 };
 pub use logic::node_agent::apply_fingerprint;
 use logic::node_agent::{Backoff, Effect, NodeAgent as Brain, Wanted};
-use model::{AllocId, AllocUpdate, ClientStatus, DriverInfo, Node, TaskGroup, TaskState};
+use model::{AllocId, AllocUpdate, ClientStatus, DriverInfo, Node, TaskGroup};
 use tokio::{
     sync::{Notify, oneshot},
     task::JoinHandle,
@@ -29,13 +30,14 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
+pub use self::asked::{Act, ActionOf, ChecksOf, CollectAllocs, Handles, TaskHandles, TaskStates};
 use self::following::Follower;
 use super::{
-    alloc_runner::{ActOn, AllocRunner, KillAlloc, Record, TakeHandles, TakeStates, UpdateAlloc},
+    alloc_runner::{AllocRunner, KillAlloc, Record, UpdateAlloc},
     kit::{Fatal, Kind, Link, Observe, Stop, supervise_child},
     ports::{
         AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, Remembered, ServerLink, StateReader,
-        TaskAct, TaskDriver, TaskHandle,
+        TaskDriver,
     },
 };
 
@@ -87,32 +89,10 @@ pub struct RebuildRunner(pub AllocId);
 #[rtype(result = "()")]
 struct Fingerprinted(BTreeMap<String, DriverInfo>);
 
-/// Somebody does something to a task of an allocation (`None`: to all that run). `None`: the allocation is not here.
-#[derive(Debug, Message)]
-#[rtype(result = "Option<Result<(), String>>")]
-pub struct Act {
-    pub alloc: AllocId,
-    pub task: Option<String>,
-    pub act: TaskAct,
-}
-
-/// Drivers and handles of the running tasks of an allocation.
-#[derive(Debug, Message)]
-#[rtype(result = "Option<Handles>")]
-pub struct TaskHandles(pub AllocId);
-
-/// Handles by task name; `None` inside [`TaskHandles`]' answer when the allocation is not on this node.
-pub type Handles = BTreeMap<String, TaskHandle>;
-
 /// The agent ends and its tasks go on: the servers are told, and nothing is asked of them any more.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Goodbye;
-
-/// What became of the tasks of an allocation so far; `None` when it is not on this node.
-#[derive(Debug, Message)]
-#[rtype(result = "Option<BTreeMap<String, TaskState>>")]
-pub struct TaskStates(pub AllocId);
 
 /// Stops all tasks and answers when they are over (a dev agent ends).
 #[derive(Debug, Message)]
@@ -219,8 +199,9 @@ impl NodeAgent {
                 }
                 Effect::Stop(id) => {
                     info!(alloc_id = %id, "stopping allocation");
+                    let at_once = self.wanted.get(id).is_some_and(|(alloc, _)| alloc.no_shutdown_delay);
                     if let Some(runner) = self.runners.get(&id) {
-                        runner.tell(KillAlloc::default());
+                        runner.tell(KillAlloc { at_once, ..KillAlloc::default() });
                     }
                 }
                 Effect::ReportNeverStarted(id) => {
@@ -269,6 +250,7 @@ impl NodeAgent {
             warn!(alloc_id = %id, ?silence, "no server was heard for so long that the allocation shall stop");
             runner.tell(KillAlloc {
                 reason: "Stopped because no server was heard for longer than stop_on_client_after".into(),
+                at_once: false,
             });
         }
     }
@@ -394,24 +376,6 @@ impl Handler<Fingerprinted> for NodeAgent {
     }
 }
 
-impl Handler<Act> for NodeAgent {
-    type Result = ResponseFuture<Option<Result<(), String>>>;
-
-    fn handle(&mut self, Act { alloc, task, act }: Act, _: &mut Self::Context) -> Self::Result {
-        let runner = self.runners.get(&alloc).cloned();
-        Box::pin(async move { runner?.ask(ActOn { task, act }).await.ok() })
-    }
-}
-
-impl Handler<TaskHandles> for NodeAgent {
-    type Result = ResponseFuture<Option<Handles>>;
-
-    fn handle(&mut self, TaskHandles(id): TaskHandles, _: &mut Self::Context) -> Self::Result {
-        let runner = self.runners.get(&id).cloned();
-        Box::pin(async move { runner?.ask(TakeHandles).await.ok() })
-    }
-}
-
 impl Handler<Goodbye> for NodeAgent {
     type Result = ResponseFuture<()>;
 
@@ -426,15 +390,6 @@ impl Handler<Goodbye> for NodeAgent {
                 Err(_) => warn!("the servers do not know that this agent ends on purpose"),
             }
         })
-    }
-}
-
-impl Handler<TaskStates> for NodeAgent {
-    type Result = ResponseFuture<Option<BTreeMap<String, TaskState>>>;
-
-    fn handle(&mut self, TaskStates(id): TaskStates, _: &mut Self::Context) -> Self::Result {
-        let runner = self.runners.get(&id).cloned();
-        Box::pin(async move { runner?.ask(TakeStates).await.ok() })
     }
 }
 

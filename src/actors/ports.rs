@@ -4,6 +4,7 @@
 
 mod cluster; // the rest of the cluster
 mod nodes; // servers and nodes, as they see each other
+mod sessions; // commands inside tasks, with somebody at their ends
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use model::{AllocId, CheckStatus, DriverInfo, NodeId, Resources, Task, TaskState
 use serde::{Deserialize, Serialize};
 use state::{Command, Outcome, Root};
 
-pub use self::{cluster::*, nodes::*};
+pub use self::{cluster::*, nodes::*, sessions::*};
 
 // ---------------------------------------------------------------------------------------------- time
 
@@ -87,10 +88,21 @@ pub enum AccessError {
     Failed(String),
 }
 
+/// A check of an allocation's service, as it was last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckSeen {
+    /// Of the service; empty: the group's.
+    pub task: String,
+    pub service: String,
+    pub state: model::CheckState,
+}
+
 /// What people do to a task that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskAct {
     Restart,
+    /// All tasks of the allocation anew, in their order; also those that have ended.
+    StartOver,
     /// By name, such as `SIGHUP`.
     Signal(String),
 }
@@ -110,6 +122,14 @@ pub trait NodeAccess: Send + Sync + 'static {
     async fn act(&self, alloc: AllocId, task: Option<String>, act: TaskAct) -> Result<(), AccessError>;
     /// What the node knows of each task: newer than the state, and there without it.
     async fn task_states(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError>;
+    /// The checks of an allocation's services, with their newest output.
+    async fn checks(&self, alloc: AllocId) -> Result<Vec<CheckSeen>, AccessError>;
+    /// Removes the files of an allocation that is over, or (`None`) of all that are.
+    async fn collect(&self, alloc: Option<AllocId>) -> Result<(), AccessError>;
+    /// The words of a command that the job has given a name, as they are meant for this allocation.
+    async fn action(&self, alloc: AllocId, task: &str, action: &str) -> Result<Vec<String>, AccessError>;
+    /// Runs a command inside a task that runs.
+    async fn exec(&self, alloc: AllocId, task: &str, spec: ExecSpec) -> Result<ExecSession, AccessError>;
 }
 
 // ---------------------------------------------------------------------------------------------- task drivers
@@ -272,6 +292,9 @@ pub trait TaskDriver: Send + Sync + 'static {
         command: &[String],
         timeout: Duration,
     ) -> Result<ExecResult, DriverError>;
+
+    /// Runs a command inside the task, with somebody at its ends. It ends with the session.
+    async fn attach(&self, handle: &TaskHandle, spec: &ExecSpec) -> Result<ExecSession, DriverError>;
 }
 
 // ---------------------------------------------------------------------------------------------- node-local things

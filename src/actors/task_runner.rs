@@ -10,6 +10,8 @@ mod files; // what the files of a task mean to its life
 mod rendering; // files made from templates
 mod spec; // what a driver is told
 
+pub(super) use spec::words_of;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
@@ -87,6 +89,13 @@ pub struct Kill {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct WantRestart {
+    pub reason: String,
+}
+
+/// Begin anew when told to proceed, as if it had not run yet; told to all tasks of the allocation.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct StartOver {
     pub reason: String,
 }
 
@@ -431,6 +440,14 @@ impl Handler<WantRestart> for TaskRunner {
 
     fn handle(&mut self, WantRestart { reason }: WantRestart, context: &mut Self::Context) {
         self.step(Input::WantRestart { reason }, context);
+    }
+}
+
+impl Handler<StartOver> for TaskRunner {
+    type Result = ();
+
+    fn handle(&mut self, StartOver { reason }: StartOver, context: &mut Self::Context) {
+        self.step(Input::StartOver { reason }, context);
     }
 }
 

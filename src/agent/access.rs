@@ -3,12 +3,15 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use model::{AllocId, NodeId, TaskState};
+use model::{AllocId, NodeId, TaskPhase, TaskState};
 
 use crate::actors::{
     kit::Link,
-    node_agent::{Act, NodeAgent, TaskHandles, TaskStates},
-    ports::{AccessError, AllocDisk, HostProbe, HostUsage, NodeAccess, TaskAct, TaskDriver, TaskUsage},
+    node_agent::{Act, ActionOf, ChecksOf, CollectAllocs, NodeAgent, TaskHandles, TaskStates},
+    ports::{
+        AccessError, AllocDisk, CheckSeen, ExecSession, ExecSpec, HostProbe, HostUsage, NodeAccess, TaskAct,
+        TaskDriver, TaskUsage,
+    },
 };
 
 /// The node of this agent.
@@ -66,6 +69,39 @@ impl NodeAccess for LocalNode {
         let states = self.agent.ask(TaskStates(alloc)).await;
         states.map_err(|error| AccessError::Failed(error.to_string()))?.ok_or(AccessError::NotFound)
     }
+
+    async fn checks(&self, alloc: AllocId) -> Result<Vec<CheckSeen>, AccessError> {
+        let checks = self.agent.ask(ChecksOf(alloc)).await;
+        checks.map_err(|error| AccessError::Failed(error.to_string()))?.ok_or(AccessError::NotFound)
+    }
+
+    async fn collect(&self, alloc: Option<AllocId>) -> Result<(), AccessError> {
+        let done = self.agent.ask(CollectAllocs(alloc)).await;
+        let done = done.map_err(|error| AccessError::Failed(error.to_string()))?;
+        done.ok_or(AccessError::NotFound)?.map_err(AccessError::Failed)
+    }
+
+    async fn action(&self, alloc: AllocId, task: &str, action: &str) -> Result<Vec<String>, AccessError> {
+        let question = ActionOf { alloc, task: task.to_owned(), action: action.to_owned() };
+        let words = self.agent.ask(question).await.map_err(|error| AccessError::Failed(error.to_string()))?;
+        words.ok_or(AccessError::NotFound)?.map_err(AccessError::Failed)
+    }
+
+    async fn exec(&self, alloc: AllocId, task: &str, spec: ExecSpec) -> Result<ExecSession, AccessError> {
+        let failed = |why: String| AccessError::Failed(why);
+        let states = self.task_states(alloc).await?;
+        if !states.contains_key(task) {
+            return Err(failed(format!("task {task:?} not found in the allocation")));
+        }
+        let handles = self.agent.ask(TaskHandles(alloc)).await.map_err(|error| failed(error.to_string()))?;
+        let handle = handles.ok_or(AccessError::NotFound)?.remove(task);
+        let running = handle.filter(|_| states[task].phase == TaskPhase::Running);
+        let handle = running.ok_or_else(|| failed(format!("task {task:?} is not running")))?;
+        let driver = self.drivers.get(&handle.driver);
+        let driver =
+            driver.ok_or_else(|| failed(format!("driver {:?} is not on this node", handle.driver)))?;
+        driver.attach(&handle, &spec).await.map_err(|error| failed(error.to_string()))
+    }
 }
 
 /// An agent that runs no tasks.
@@ -94,6 +130,22 @@ impl NodeAccess for NoNode {
     }
 
     async fn task_states(&self, _: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+
+    async fn checks(&self, _: AllocId) -> Result<Vec<CheckSeen>, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+
+    async fn collect(&self, alloc: Option<AllocId>) -> Result<(), AccessError> {
+        Err(if alloc.is_some() { AccessError::Elsewhere } else { AccessError::NoClient })
+    }
+
+    async fn action(&self, _: AllocId, _: &str, _: &str) -> Result<Vec<String>, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+
+    async fn exec(&self, _: AllocId, _: &str, _: ExecSpec) -> Result<ExecSession, AccessError> {
         Err(AccessError::Elsewhere)
     }
 }

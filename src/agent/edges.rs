@@ -139,15 +139,15 @@ impl Edges {
         let flow = move |request: WebRequest| {
             let ctx = ctx.clone();
             let flowing = at(&desk, move || async move { http::stream_for(&ctx, request).await });
-            async move {
-                flowing.await.unwrap_or_else(|_| WebStream {
-                    status: 503,
-                    headers: Vec::new(),
-                    body: stream::once(async { Ok(ending().body) }).boxed(),
-                })
-            }
+            async move { flowing.await.unwrap_or_else(|_| ended()) }
         };
-        web::register(router, answer, flow);
+        let (desk, ctx) = (self.desk.handle(), self.nomad.clone());
+        let talk = move |request: WebRequest, input| {
+            let ctx = ctx.clone();
+            let talking = at(&desk, move || async move { http::talk_for(&ctx, request, input).await });
+            async move { talking.await.unwrap_or_else(|_| ended()) }
+        };
+        web::register(router, answer, flow, talk);
     }
 
     /// Opens the doors.
@@ -221,6 +221,11 @@ where
         });
     });
     answered
+}
+
+fn ended() -> WebStream {
+    let body = stream::once(async { Ok(ending().body) }).boxed();
+    WebStream { status: 503, headers: Vec::new(), body }
 }
 
 fn ending() -> WebAnswer {

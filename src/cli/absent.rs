@@ -2,14 +2,10 @@
 
 /// Commands that people know and that are not there yet: name, and another spelling (or nothing).
 pub(super) const NOMAD: &[(&str, &str)] = &[
-    ("job restart", ""),
     ("job scaling-events", ""),
-    ("job action", "action"),
     ("job tag apply", ""),
     ("job tag unset", ""),
     ("fmt", ""),
-    ("alloc exec", "exec"),
-    ("alloc checks", ""),
     ("alloc pause", ""),
     ("eval delete", ""),
     ("deployment unblock", ""),
@@ -28,7 +24,6 @@ pub(super) const NOMAD: &[(&str, &str)] = &[
     ("operator snapshot restore", ""),
     ("operator snapshot state", ""),
     ("operator snapshot redact", ""),
-    ("operator api", ""),
     ("operator debug", ""),
     ("operator metrics", ""),
     ("operator client-state", ""),

@@ -6,7 +6,7 @@ use super::{
     Context, Tool,
     alloc_logs::{choose_task, find_alloc},
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, switch, text},
+    flags::{Flag, Flags, switch, text},
     monitor,
     output::{Failure, Outcome},
 };
@@ -14,13 +14,13 @@ use super::{
 pub(super) const STOP_FLAGS: &[Flag] = &[
     switch("detach", "Print the evaluation's id and do not follow it."),
     switch("verbose", "Full ids."),
-    absent_switch("no-shutdown-delay"),
+    switch("no-shutdown-delay", "Do not wait for the tasks' shutdown_delay."),
 ];
 
 pub(super) const RESTART_FLAGS: &[Flag] = &[
     text("task", "name", "The task; may also be given after the allocation. Default: all that run."),
     switch("verbose", "Full ids."),
-    absent_switch("all-tasks"),
+    switch("all-tasks", "All tasks anew, in their order; also those that have ended."),
 ];
 
 pub(super) const SIGNAL_FLAGS: &[Flag] = &[
@@ -35,8 +35,10 @@ pub(super) fn stop(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     };
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     let Some(alloc) = find_alloc(ctx, &client, id, flags)? else { return Ok(1) };
+    let query: &[(&str, &str)] =
+        if flags.on("no-shutdown-delay") { &[("no_shutdown_delay", "true")] } else { &[] };
     let answer: AllocStopResponse = client
-        .put(&format!("/v1/allocation/{}/stop", element(&alloc)), &serde_json::json!({}))
+        .put_with(&format!("/v1/allocation/{}/stop", element(&alloc)), query, &serde_json::json!({}))
         .map_err(|error| error.while_doing("stopping allocation"))?;
     if flags.on("detach") {
         ctx.output.line(answer.eval_id)?;
@@ -48,7 +50,13 @@ pub(super) fn stop(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 pub(super) fn restart(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     let Some((alloc, task)) = target(ctx, &client, flags)? else { return Ok(1) };
-    let request = AllocRestartRequest { task_name: task, all_tasks: false };
+    let all_tasks = flags.on("all-tasks");
+    if all_tasks && !task.is_empty() {
+        return Err(Failure::message(
+            "The -all-tasks option is not allowed when restarting a specific task.",
+        ));
+    }
+    let request = AllocRestartRequest { task_name: task, all_tasks };
     let _: NodeAnswer =
         client
             .put(&format!("/v1/client/allocation/{}/restart", element(&alloc)), &request)

@@ -4,9 +4,9 @@ use api::AllocFileInfo;
 
 use super::{
     Context, Tool,
-    alloc_logs::find_alloc,
+    alloc_logs::{find_alloc, last_lines, pour},
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, number, switch, text},
+    flags::{Flag, Flags, number, switch, text},
     format::bytes,
     output::{Failure, Outcome},
     table::Table,
@@ -15,13 +15,13 @@ use super::{
 pub(super) const FLAGS: &[Flag] = &[
     switch("H", "Sizes in bytes."),
     switch("stat", "Show what is known of the file, not what is in it."),
+    switch("f", "Keep showing what is written."),
     switch("tail", "Show the end only: 10 lines, or what -n and -c say."),
     number("n", "Lines from the end."),
     number("c", "Bytes from the end."),
     switch("job", "The argument is a job: look at one of its running allocations."),
     text("group", "name", "With -job: an allocation of that group."),
     switch("verbose", "Full ids."),
-    absent_switch("f"),
 ];
 
 /// Lines shown by `-tail`.
@@ -81,6 +81,11 @@ fn content(
     info: &AllocFileInfo,
     flags: &Flags,
 ) -> Outcome {
+    if flags.on("f") {
+        let query = [("path", path), ("follow", "true"), ("plain", "true")];
+        let query = query.map(|(key, value)| (key, value.to_owned())).to_vec();
+        return pour(ctx, client, vec![(format!("/v1/client/fs/stream/{alloc}"), query)], flags);
+    }
     let (lines, count) = (flags.number("n"), flags.number("c"));
     if !flags.on("tail") && lines.is_none() && count.is_none() {
         let output = &mut *ctx.output.out;
@@ -98,31 +103,4 @@ fn content(
     let shown = if count.is_some() { end.as_slice() } else { last_lines(&end, lines.unwrap_or(TAIL_LINES)) };
     ctx.output.bytes(shown)?;
     Ok(0)
-}
-
-fn last_lines(text: &[u8], count: u64) -> &[u8] {
-    let body = text.strip_suffix(b"\n").unwrap_or(text);
-    let breaks = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
-    match usize::try_from(count).ok().and_then(|count| count.checked_sub(1)) {
-        None => &[],
-        Some(skipped) => breaks.map(|(at, _)| at).nth(skipped).map_or(text, |at| &text[at + 1..]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_lines_are_found() {
-        let check = |text: &str, count: u64, expected: &str| {
-            assert_eq!(last_lines(text.as_bytes(), count), expected.as_bytes(), "{text:?} {count}");
-        };
-        check("a\nb\nc\n", 1, "c\n");
-        check("a\nb\nc\n", 2, "b\nc\n");
-        check("a\nb\nc", 2, "b\nc");
-        check("a\nb\n", 9, "a\nb\n");
-        check("a\n", 0, "");
-        check("", 3, "");
-    }
 }

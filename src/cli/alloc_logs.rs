@@ -132,30 +132,34 @@ fn show(ctx: &mut Context<'_>, client: &Client, alloc: &str, task: &str, flags: 
         (_, false, true) => &["stdout", "stderr"],
         _ => &["stdout"],
     };
-    let end = End::of(flags);
     let path = format!("/v1/client/fs/logs/{}", element(alloc));
-    let requests: Vec<(&str, Vec<(&str, String)>)> = kinds
+    let query = |kind: &str| {
+        [("task", task), ("type", kind), ("follow", if follow { "true" } else { "false" }), ("plain", "true")]
+            .map(|(key, value)| (key, value.to_owned()))
+            .to_vec()
+    };
+    let requests = kinds.iter().map(|kind| (path.clone(), query(kind))).collect();
+    pour(ctx, client, requests, flags)
+}
+
+/// Paths and what is asked of them.
+type Requests = Vec<(String, Vec<(&'static str, String)>)>;
+
+/// Shows streams as they come: their ends only, where `-tail`, `-n` or `-c` say so.
+pub(super) fn pour(ctx: &mut Context<'_>, client: &Client, requests: Requests, flags: &Flags) -> Outcome {
+    let (end, follow) = (End::of(flags), flags.on("f"));
+    let (origin, offset) = end.as_ref().map_or(("start", 0), |end| ("end", end.offset()));
+    let requests: Vec<(&str, Vec<(&str, String)>)> = requests
         .iter()
-        .map(|kind| {
-            let mut query = vec![
-                ("task", task.to_owned()),
-                ("type", (*kind).to_owned()),
-                ("follow", follow.to_string()),
-                ("plain", String::from("true")),
-            ];
-            match &end {
-                Some(end) => {
-                    query.push(("origin", String::from("end")));
-                    query.push(("offset", end.offset().to_string()));
-                }
-                None => query.push(("origin", String::from("start"))),
-            }
+        .map(|(path, query)| {
+            let mut query = query.clone();
+            query.extend([("origin", origin.to_owned()), ("offset", offset.to_string())]);
             (path.as_str(), query)
         })
         .collect();
     // While the end is being looked for, each stream's bytes wait here.
     let mut waiting: Option<Vec<Vec<u8>>> =
-        end.as_ref().and_then(End::lines).map(|_| vec![Vec::new(); kinds.len()]);
+        end.as_ref().and_then(End::lines).map(|_| vec![Vec::new(); requests.len()]);
     let lines = end.as_ref().and_then(End::lines).unwrap_or(0);
     let output = &mut ctx.output;
     client.stream(&requests, SETTLE, |event| {
@@ -236,7 +240,7 @@ impl End {
 }
 
 /// The last lines of a text; a last line without its end counts, too.
-fn last_lines(bytes: &[u8], count: u64) -> &[u8] {
+pub(super) fn last_lines(bytes: &[u8], count: u64) -> &[u8] {
     if count == 0 {
         return &[];
     }

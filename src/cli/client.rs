@@ -1,5 +1,8 @@
 //! The HTTP client of the commands. Blocking on the outside: a command does one thing after the other.
 
+mod raw; // requests as somebody typed them
+mod socket; // websockets
+
 use std::{error::Error as _, io, time::Duration};
 
 use bytes::Bytes;
@@ -72,6 +75,11 @@ impl ClientError {
         Failure::message(format!("Error {doing}: {self}"))
     }
 }
+
+pub(super) use self::{
+    raw::Raw,
+    socket::{Heard, Hearing, Speaking},
+};
 
 /// What a stream of bytes has to say.
 #[derive(Debug)]
@@ -283,6 +291,11 @@ impl Client {
                 }
             }
         })
+    }
+
+    /// Runs a conversation that takes its time.
+    pub(super) fn converse<T>(&self, conversation: impl Future<Output = T>) -> T {
+        self.runtime.block_on(conversation)
     }
 
     /// Waits.

@@ -1,13 +1,14 @@
 //! The table of commands.
 
 use super::{
-    Context, Tool, agent, agent_args, agent_info, alloc_act, alloc_fs, alloc_logs, alloc_status,
+    Context, Tool, agent, agent_args, agent_info, alloc_act, alloc_checks, alloc_exec, alloc_fs, alloc_logs,
+    alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
     config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, deployment_write,
     eval, explain,
     flags::{Flag, Flags},
-    job_file, job_launch, job_lists, job_plan, job_read, job_revert, job_run, job_scale, job_status,
-    job_stop, node_drain, node_status, operator,
+    job_action, job_file, job_launch, job_lists, job_plan, job_read, job_restart, job_revert, job_run,
+    job_scale, job_status, job_stop, node_drain, node_status, operator, operator_api,
     output::Outcome,
     raft_recover, scheduler, server, sim, snapshot, status, what_if,
 };
@@ -151,6 +152,20 @@ pub(super) const COMMANDS: &[Command] = &[
         job_scale::start
     ),
     command!(
+        "job action"["action"],
+        "[options] <action>",
+        "Run a command that the job has given a name",
+        job_action::FLAGS,
+        job_action::run
+    ),
+    command!(
+        "job restart" [],
+        "[options] <job>",
+        "Restart the allocations of a job, some at a time",
+        job_restart::FLAGS,
+        job_restart::run
+    ),
+    command!(
         "job dispatch" [],
         "[options] <parameterized job> [<input file or ->]",
         "Launch a parameterized job",
@@ -184,6 +199,20 @@ pub(super) const COMMANDS: &[Command] = &[
         "Show the files of an allocation",
         alloc_fs::FLAGS,
         alloc_fs::run
+    ),
+    command!(
+        "alloc exec"["exec"],
+        "[options] <alloc> <command> [<args>...]",
+        "Run a command inside a task",
+        alloc_exec::FLAGS,
+        alloc_exec::run
+    ),
+    command!(
+        "alloc checks" [],
+        "[options] <alloc>",
+        "Show how the checks of an allocation went last",
+        alloc_checks::FLAGS,
+        alloc_checks::run
     ),
     command!("alloc stop" [], "[options] <alloc>", "Stop an allocation, for another one to take its place", alloc_act::STOP_FLAGS, alloc_act::stop),
     command!("alloc restart" [], "[options] <alloc> [<task>]", "Restart the tasks of an allocation that run", alloc_act::RESTART_FLAGS, alloc_act::restart),
@@ -350,6 +379,13 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[snapshot::INSPECT_FLAGS],
         run: snapshot::inspect,
     },
+    command!(
+        "operator api" [],
+        "[options] <path>",
+        "Send a request to the agent and show the answer",
+        operator_api::FLAGS,
+        operator_api::run
+    ),
     command!("agent-info" [], "[options]", "Show facts about the agent", agent_info::INFO_FLAGS, agent_info::info),
     command!("system gc" [], "[options]", "Forget what is over", &[], agent_info::collect),
     command!(

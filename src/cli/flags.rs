@@ -34,6 +34,8 @@ pub(super) enum Kind {
     AbsentSwitch,
     /// A flag with a value that is not obeyed yet.
     AbsentText,
+    /// No flag: says that what follows the first positional argument is not for this program, flags included.
+    Rest,
 }
 
 pub(super) const fn switch(name: &'static str, about: &'static str) -> Flag {
@@ -63,6 +65,9 @@ pub(super) const fn absent_switch(name: &'static str) -> Flag {
 pub(super) const fn absent_text(name: &'static str) -> Flag {
     Flag { name, kind: Kind::AbsentText, about: "Not available in this release." }
 }
+
+/// For commands that take another command: flags are read before the first positional argument only.
+pub(super) const REST: Flag = Flag { name: "", kind: Kind::Rest, about: "" };
 
 /// What stood on the command line.
 #[derive(Debug, Default)]
@@ -106,6 +111,9 @@ impl Flags {
                 arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).filter(|name| !name.is_empty())
             else {
                 flags.args.push(arg.to_owned());
+                if known.iter().copied().flatten().any(|flag| flag.kind == Kind::Rest) {
+                    flags.args.extend(rest.by_ref().map(str::to_owned));
+                }
                 continue;
             };
             let (name, given) = match name.split_once('=') {
@@ -137,7 +145,7 @@ impl Flags {
         };
         let invalid = |reason| FlagError::Invalid { name, value: value.clone(), reason };
         match flag.kind {
-            Kind::Switch | Kind::Text(_) => {}
+            Kind::Switch | Kind::Text(_) | Kind::Rest => {}
             Kind::Number => {
                 value.parse::<u64>().map_err(|_| invalid("parse error"))?;
             }
@@ -248,6 +256,15 @@ mod tests {
     #[test]
     fn a_single_dash_and_what_follows_two_is_positional() {
         assert_eq!(parse(&["-", "--", "-verbose"]).unwrap().args, ["-", "-verbose"]);
+    }
+
+    #[test]
+    fn a_command_within_keeps_its_flags() {
+        let parse = |args: &[&str]| Flags::parse(args.iter().copied(), &[FLAGS, &[REST]]).unwrap();
+        let flags = parse(&["-task", "web", "abc", "ls", "-verbose", "--", "-h"]);
+        assert_eq!(flags.args, ["abc", "ls", "-verbose", "--", "-h"]);
+        assert!(!flags.on("verbose") && !flags.help);
+        assert_eq!(parse(&["-verbose", "--", "abc", "-n"]).args, ["abc", "-n"]);
     }
 
     #[test]

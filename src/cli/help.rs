@@ -111,7 +111,7 @@ pub(super) fn command(program: Program, command: &Command) -> String {
 
 /// What does nothing here is not advertised.
 fn is_listed(flag: &Flag) -> bool {
-    !matches!(flag.kind, Kind::Ignored | Kind::AbsentSwitch | Kind::AbsentText)
+    !matches!(flag.kind, Kind::Ignored | Kind::AbsentSwitch | Kind::AbsentText | Kind::Rest)
 }
 
 fn shape(flag: &Flag) -> String {
@@ -121,7 +121,7 @@ fn shape(flag: &Flag) -> String {
         Kind::Text(word) => format!("-{name}=<{word}>"),
         Kind::Number => format!("-{name}=<n>"),
         Kind::Span => format!("-{name}=<duration>"),
-        Kind::Ignored | Kind::AbsentText => format!("-{name}=<value>"),
+        Kind::Ignored | Kind::AbsentText | Kind::Rest => format!("-{name}=<value>"),
     }
 }
 

@@ -154,6 +154,7 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
         let table = deployment::groups_table(ctx, &deployment);
         ctx.output.line(table)?;
     }
+    actions(ctx, &job)?;
     ctx.output.section("Allocations")?;
     if allocs.is_empty() {
         ctx.output.line("No allocations placed")?;
@@ -163,6 +164,22 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
         ctx.output.line(table)?;
     }
     Ok(0)
+}
+
+fn actions(ctx: &mut Context<'_>, job: &Job) -> Result<(), Failure> {
+    let mut table = Table::new(&["Action Name", "Task Group", "Task"]);
+    for group in &job.task_groups {
+        for task in &group.tasks {
+            for action in &task.actions {
+                table.row([&action.name, &group.name, &task.name]);
+            }
+        }
+    }
+    if table.is_empty() {
+        return Ok(());
+    }
+    ctx.output.section("Actions")?;
+    ctx.output.line(table)
 }
 
 fn job_block(ctx: &Context<'_>, job: &Job) -> Block {

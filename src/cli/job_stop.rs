@@ -7,7 +7,7 @@ use api::{JobDeregisterResponse, JobEvaluateRequest, JobRegisterResponse};
 use super::{
     Context, Tool,
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, number, switch},
+    flags::{Flag, Flags, number, switch},
     job_status, monitor,
     output::{Failure, Outcome},
 };
@@ -18,8 +18,8 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("yes", "Do not ask, also when only a part of the name was given."),
     switch("verbose", "Full ids."),
     number("eval-priority", "Priority of the evaluation, 1 to 100. Default: that of the job."),
-    absent_switch("global"),
-    absent_switch("no-shutdown-delay"),
+    switch("global", "In all regions: there is one."),
+    switch("no-shutdown-delay", "Do not wait for the tasks' shutdown_delay."),
 ];
 
 pub(super) const EVAL_FLAGS: &[Flag] = &[
@@ -49,6 +49,12 @@ fn stop_one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flags) -> 
     let mut query: Vec<(&str, &str)> = Vec::new();
     if flags.on("purge") {
         query.push(("purge", "true"));
+    }
+    if flags.on("global") {
+        query.push(("global", "true"));
+    }
+    if flags.on("no-shutdown-delay") {
+        query.push(("no_shutdown_delay", "true"));
     }
     query.extend(priority.as_deref().map(|priority| ("eval_priority", priority)));
     let answer: JobDeregisterResponse = client

@@ -24,6 +24,8 @@ mod diff_text; // differences of jobs
 
 mod agent_info; // agent-info, node config, system gc
 mod alloc_act; // alloc stop, restart, signal
+mod alloc_checks; // alloc checks
+mod alloc_exec; // alloc exec
 mod alloc_fs; // alloc fs
 mod alloc_logs; // logs, alloc logs
 mod alloc_status; // alloc status
@@ -35,6 +37,7 @@ mod deployment; // deployment list, deployment status
 mod deployment_write; // deployment promote, fail, pause, resume; job promote
 mod eval; // eval list, eval status
 mod explain; // explain: error codes, and why things are as they are
+mod job_action; // job action
 mod job_children; // jobs that launch others, in `job status`
 mod job_disk; // files that job files name
 mod job_file; // job init, job validate
@@ -42,6 +45,7 @@ mod job_launch; // dispatch, periodic force
 mod job_lists; // job deployments, job allocs
 mod job_plan; // job plan
 mod job_read; // job inspect, job history
+mod job_restart; // job restart
 mod job_revert; // job revert
 mod job_run; // job run
 mod job_scale; // job scale, job start
@@ -50,6 +54,7 @@ mod job_stop; // job stop, job eval
 mod node_drain; // node drain, node eligibility
 mod node_status; // node status: the list and one node
 mod operator; // operator raft, autopilot
+mod operator_api; // operator api
 mod scheduler; // operator scheduler
 mod sim; // sim
 mod snapshot; // operator snapshot
@@ -57,6 +62,7 @@ mod what_if; // sim -from
 mod server; // server members, join, force-leave, version
 mod status; // status: whatever the id belongs to
 mod template; // -t: Go templates over JSON
+mod terminal; // the terminal of the person who types
 
 #[cfg(test)]
 mod tests;
@@ -100,6 +106,8 @@ pub struct Hooks {
     pub predict: fn(WhatIfArgs) -> ExitCode,
     /// Runs the small process that holds a task's pipes and keeps its exit status, in that directory.
     pub supervise: fn(&Path) -> ExitCode,
+    /// Becomes a program that leads a session on a terminal: `<user:group or -> <program> [<args>...]`.
+    pub attend: fn(&[OsString]) -> ExitCode,
 }
 
 /// Exit code for "no such command", as for shells.
@@ -108,7 +116,12 @@ const UNKNOWN_COMMAND: u8 = 127;
 /// Runs a command line; the first argument is the name under which the binary was started.
 pub fn run(argv: impl IntoIterator<Item = OsString>, hooks: Hooks) -> ExitCode {
     let argv: Vec<OsString> = argv.into_iter().collect();
-    // Started by agents, never by people: `supervise <dir>`.
+    // Started by agents, never by people: `attend ...`, `supervise <dir>`.
+    if let [_, word, rest @ ..] = argv.as_slice()
+        && word == "attend"
+    {
+        return (hooks.attend)(rest);
+    }
     if let [_, word, dir] = argv.as_slice()
         && word == "supervise"
     {

@@ -35,7 +35,7 @@ pub(super) fn run(ctx: &mut Context<'_>, command: &Command, mut flags: Flags, te
         let mut inner = Context {
             program: ctx.program,
             env: ctx.env.clone(),
-            output: Output { out: &mut printed, err: &mut *ctx.output.err, color: false },
+            output: Output { out: &mut printed, err: &mut *ctx.output.err, color: false, terminal: false },
             input: &mut *ctx.input,
             clock: ctx.clock,
             poll: ctx.poll,

@@ -10,18 +10,17 @@ use super::{
     client::{alloc_id, ask, other_agent},
     failure::Failure,
     read::{Answer, json, written},
-    write::{evaluation, propose},
+    write::{evaluation, propose_after},
 };
 use crate::actors::ports::{AccessError, TaskAct};
 
 /// Moves the allocation: another one takes its place, as its job wants it.
 pub(super) async fn stop(ctx: &Context, call: &Call, id: &str) -> Answer {
     call.only_write()?;
-    for flag in ["no_shutdown_delay", "reschedule"] {
-        if call.flag(flag)? {
-            return Err(Failure::absent(format!("{flag} is not supported")));
-        }
+    if call.flag("reschedule")? {
+        return Err(Failure::absent("reschedule is not supported"));
     }
+    let at_once = call.flag("no_shutdown_delay")?;
     let missing = || Failure::not_found("allocation not found");
     let id: AllocId = id.parse().map_err(|_| missing())?;
     let root = ctx.state.root();
@@ -31,18 +30,20 @@ pub(super) async fn stop(ctx: &Context, call: &Call, id: &str) -> Answer {
     let eval = evaluation(ctx, alloc.job.clone(), kind, priority, Trigger::AllocStop);
     let eval_id = eval.id;
     let command = Command::MarkMigrate { allocs: vec![id], evals: vec![eval], now: ctx.clock.now() };
-    let (index, _) = propose(ctx, command).await?;
+    let hurry = at_once.then(|| Command::SkipShutdownDelay { allocs: vec![id], job: None });
+    let (index, _) = propose_after(ctx, hurry, command).await?;
     Ok(written(call, index, &AllocStopResponse { eval_id: eval_id.to_string(), index }))
 }
 
-/// Restarts one task, or all that run.
+/// Restarts one task, all that run, or all there are.
 pub(super) async fn restart(ctx: &Context, call: &Call, id: &str) -> Answer {
     call.only_write()?;
     let request: AllocRestartRequest = call.json_or_default()?;
     if request.all_tasks {
-        return Err(Failure::absent(
-            "AllTasks is not supported: tasks that have ended stay ended; leave it out for all that run",
-        ));
+        if !request.task_name.is_empty() {
+            return Err(Failure::bad("AllTasks is for the whole allocation: leave TaskName out"));
+        }
+        return act(ctx, call, id, String::new(), TaskAct::StartOver).await;
     }
     act(ctx, call, id, request.task_name, TaskAct::Restart).await
 }

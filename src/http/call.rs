@@ -9,7 +9,7 @@ use actix_web::{
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use model::time::parse_duration;
+use model::{AllocId, time::parse_duration};
 use serde::de::DeserializeOwned;
 
 use super::{BODY_LIMIT, failure::Failure};
@@ -39,11 +39,18 @@ pub(super) struct Call {
 impl Call {
     /// Reads the request. Bodies are read for writes only.
     pub(super) async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Self, Failure> {
-        let method = request.method().clone();
-        let body = if method == Method::GET { Bytes::new() } else { read_body(request, payload).await? };
+        let mut call = Self::head(request)?;
+        if call.method != Method::GET {
+            call.body = read_body(request, payload).await?;
+        }
+        Ok(call)
+    }
+
+    /// Reads the request without its body.
+    pub(super) fn head(request: &HttpRequest) -> Result<Self, Failure> {
         let uri = request.uri().path_and_query().map_or("/", |uri| uri.as_str()).to_owned();
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-        Self::new(method, uri, body, 0, peer)
+        Self::new(request.method().clone(), uri, Bytes::new(), 0, peer)
     }
 
     /// A request that another agent passed on.
@@ -72,6 +79,25 @@ impl Call {
             .map_err(|error| Failure::bad(format!("the query string cannot be read: {error}")))?
             .into_inner();
         Ok(Self { method, path, params, body, uri, hops, peer })
+    }
+
+    /// The request that runs an action inside a task, as this one asks for it.
+    pub(super) fn of_action(&self, alloc: AllocId, task: &str, action: &str) -> Self {
+        let mut params =
+            vec![(String::from("task"), task.to_owned()), (String::from("action"), action.to_owned())];
+        params.extend(self.params.iter().filter(|(name, _)| name == "tty").cloned());
+        let query: Vec<String> =
+            params.iter().map(|(name, value)| format!("{name}={}", percent_encode(value))).collect();
+        let path = ["v1", "client", "allocation", &alloc.to_string(), "exec"].map(String::from).to_vec();
+        Self {
+            method: Method::GET,
+            uri: format!("/{}?{}", path.join("/"), query.join("&")),
+            path,
+            params,
+            body: Bytes::new(),
+            hops: self.hops,
+            peer: self.peer,
+        }
     }
 
     /// This request, for another agent to answer.
@@ -252,6 +278,17 @@ fn percent_decode(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +296,7 @@ mod tests {
     #[test]
     fn segments() {
         assert_eq!(percent_decode("a%2Fb%20c").as_deref(), Some("a/b c"));
+        assert_eq!(percent_decode(&percent_encode("a/b c+ü")).as_deref(), Some("a/b c+ü"));
         for text in ["%", "%2", "%zz", "%ff"] {
             assert_eq!(percent_decode(text), None, "{text}");
         }

@@ -79,21 +79,29 @@ pub(super) async fn ask(ctx: &Context, call: &Call, target: Target) -> Answer {
 
 pub(super) async fn host_stats(ctx: &Context, call: &Call) -> Answer {
     call.only_get()?;
+    if let Some(target) = host_of(ctx, call)? {
+        return ask(ctx, call, target).await;
+    }
+    match ctx.nodes.host_usage(ctx.agent.node).await {
+        Ok(usage) => Ok(json(call, &host(&usage))),
+        Err(AccessError::Failed(reason)) => Err(Failure::server(reason)),
+        Err(_) => Err(Failure::bad("node is not running a Nomad Client")),
+    }
+}
+
+/// Who has to answer for the node that is asked about; `None`: this agent.
+pub(super) fn host_of(ctx: &Context, call: &Call) -> Result<Option<Target>, Failure> {
     let node = match call.text("node_id") {
         None => ctx.agent.node.ok_or_else(|| Failure::bad("No local Node and node_id not provided"))?,
         Some(id) => id.parse().map_err(|_| unknown_node(id))?,
     };
-    if Some(node) != ctx.agent.node {
-        return match ctx.state.root().nodes.contains_key(&node) {
-            true => ask(ctx, call, Target::Node(node)).await,
-            false if !ctx.agent.is_server && call.hops == 0 => ask(ctx, call, Target::Server).await,
-            false => Err(unknown_node(node)),
-        };
+    if Some(node) == ctx.agent.node {
+        return Ok(None);
     }
-    match ctx.nodes.host_usage(Some(node)).await {
-        Ok(usage) => Ok(json(call, &host(&usage))),
-        Err(AccessError::Failed(reason)) => Err(Failure::server(reason)),
-        Err(_) => Err(Failure::bad("node is not running a Nomad Client")),
+    match ctx.state.root().nodes.contains_key(&node) {
+        true => Ok(Some(Target::Node(node))),
+        false if !ctx.agent.is_server && call.hops == 0 => Ok(Some(Target::Server)),
+        false => Err(unknown_node(node)),
     }
 }
 

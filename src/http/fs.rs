@@ -19,6 +19,7 @@ use super::{
     call::Call,
     client::{alloc_id, ask, no_answer, other_agent},
     failure::Failure,
+    logs::{self, Files, Until},
     read::{Answer, json},
 };
 use crate::actors::ports::WebStream;
@@ -72,10 +73,34 @@ pub(super) async fn stat(ctx: &Context, call: &Call, id: &str) -> Answer {
 pub(super) fn content_of(call: &Call) -> Option<&str> {
     match call.path.as_slice() {
         [v1, client, fs, kind, alloc] if [v1, client, fs] == ["v1", "client", "fs"] && !alloc.is_empty() => {
-            matches!(kind.as_str(), "cat" | "readat").then_some(alloc)
+            matches!(kind.as_str(), "cat" | "readat" | "stream").then_some(alloc)
         }
         _ => None,
     }
+}
+
+/// Whether the content has no end, as long as the file is there.
+pub(super) fn is_followed(call: &Call) -> bool {
+    end_of(call).is_ok_and(|end| end.is_some_and(|end| end.follow))
+}
+
+/// What is asked of a stream.
+struct End {
+    offset: u64,
+    from_end: bool,
+    follow: bool,
+    /// Without frames.
+    plain: bool,
+}
+
+/// `None`: not a stream.
+fn end_of(call: &Call) -> Result<Option<End>, Failure> {
+    if call.path.get(3).is_none_or(|kind| kind != "stream") {
+        return Ok(None);
+    }
+    let from_end = logs::is_from_end(call)?;
+    let (follow, plain) = (call.flag_or("follow", true)?, call.flag("plain")?);
+    Ok(Some(End { offset: call.number("offset")?.unwrap_or(0), from_end, follow, plain }))
 }
 
 /// The content as it comes: from the disk of this node, or from the node that has it.
@@ -83,6 +108,7 @@ pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStre
     call.only_get()?;
     let alloc: AllocId = alloc_id(id)?;
     let path = call.text("path").ok_or_else(|| Failure::bad("must provide a file name"))?;
+    let end = end_of(call)?;
     let (offset, limit) = if call.path.get(3).is_some_and(|kind| kind == "readat") {
         let offset = call.number("offset")?.ok_or_else(|| Failure::bad("error parsing offset"))?;
         (offset, call.number("limit")?.filter(|limit| *limit > 0).unwrap_or(u64::MAX))
@@ -101,6 +127,12 @@ pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStre
     // Before it is opened: to open a pipe waits for whoever writes into it, and takes output away from the logs.
     if !fs::metadata(&path).await.map_err(|error| failed(&error))?.is_file() {
         return Err(Failure::bad(format!("{:?} is not a file", call.text("path").unwrap_or_default())));
+    }
+    if let Some(End { offset, from_end, follow, plain }) = end {
+        let files = Files::one(&path, call.text("path").unwrap_or_default());
+        let place = files.place(offset, from_end).await.map_err(|error| failed(&error))?;
+        let until = if follow { Until::Gone } else { Until::End };
+        return logs::pour(ctx, files, place, until, plain);
     }
     let mut file = fs::File::open(&path).await.map_err(|error| failed(&error))?;
     file.seek(SeekFrom::Start(offset)).await.map_err(|error| failed(&error))?;

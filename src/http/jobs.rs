@@ -1,7 +1,7 @@
 //! Reads of jobs.
 
 use api::{
-    AllocListStub, Deployment, Evaluation, JobChildren, JobDiff, JobListStub, JobSummary,
+    AllocListStub, Deployment, Evaluation, JobAction, JobChildren, JobDiff, JobListStub, JobSummary,
     JobVersionsResponse, TaskGroupSummary,
 };
 use model::{Job, JobKey};
@@ -201,6 +201,32 @@ pub(super) async fn evaluations(ctx: &Context, call: &Call, id: &str) -> Answer 
                 root.evals_of_job(&key).map(|eval| Evaluation::from(&**eval)).collect();
             evals.sort_by_key(|eval| std::cmp::Reverse(eval.create_index));
             Ok(evals)
+        },
+    )
+    .await
+}
+
+/// The commands that people may run in its tasks, by name.
+pub(super) async fn actions(ctx: &Context, call: &Call, id: &str) -> Answer {
+    let key = key(call, id);
+    read(
+        ctx,
+        call,
+        |root| root.jobs.get(&key).map_or(0, |job| job.modify_index),
+        |root| {
+            let job = root.jobs.get(&key).ok_or_else(missing)?;
+            let tasks = job.groups.iter().flat_map(|group| group.tasks.iter().map(move |task| (group, task)));
+            let actions: Vec<JobAction> = tasks
+                .flat_map(|(group, task)| task.actions.iter().map(move |action| (group, task, action)))
+                .map(|(group, task, action)| JobAction {
+                    name: action.name.clone(),
+                    command: action.command.clone(),
+                    args: action.args.clone(),
+                    task_name: task.name.clone(),
+                    task_group_name: group.name.clone(),
+                })
+                .collect();
+            Ok(actions)
         },
     )
     .await

@@ -13,10 +13,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::{
-    files::{Files, Place, Step},
-    frame::Frame,
-};
+pub(super) use self::files::{Files, Place};
+use self::{files::Step, frame::Frame};
 use super::{
     Context,
     call::Call,
@@ -48,11 +46,7 @@ pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStre
         .text("type")
         .filter(|kind| matches!(*kind, "stdout" | "stderr"))
         .ok_or_else(|| Failure::bad("must provide log type (stdout/stderr)"))?;
-    let from_end = match call.text("origin") {
-        None | Some("start") => false,
-        Some("end") => true,
-        Some(_) => return Err(Failure::bad("origin must be start or end")),
-    };
+    let from_end = is_from_end(call)?;
     let offset = call.number("offset")?.unwrap_or(0);
     let (follow, plain) = (call.flag("follow")?, call.flag("plain")?);
     let alloc = alloc_id(id)?;
@@ -86,6 +80,27 @@ pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStre
     if place.is_none() && !task.has_started().await {
         return Err(Failure::not_found(format!("task {:?} not started yet. No logs available", task.name)));
     }
+    let until = if follow { Until::TaskIsOver(task) } else { Until::End };
+    pour(ctx, files, place, until, plain)
+}
+
+/// Whether offsets count from the end.
+pub(super) fn is_from_end(call: &Call) -> Result<bool, Failure> {
+    match call.text("origin") {
+        None | Some("start") => Ok(false),
+        Some("end") => Ok(true),
+        Some(_) => Err(Failure::bad("origin must be start or end")),
+    }
+}
+
+/// What is in the files as it comes, in frames or plain.
+pub(super) fn pour(
+    ctx: &Context,
+    files: Files,
+    place: Option<Place>,
+    until: Until,
+    plain: bool,
+) -> Result<WebStream, Failure> {
     let permit = ctx
         .watches
         .clone()
@@ -97,8 +112,8 @@ pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStre
     tokio::spawn(async move {
         let _permit = permit;
         // An error ends the stream: the status is long sent.
-        if let Err(error) = pump.run(follow.then_some(&task)).await {
-            tracing::debug!(alloc_id = %task.alloc, %error, "log stream ended");
+        if let Err(error) = pump.run(&until).await {
+            tracing::debug!(%error, "stream of a file ended");
         }
     });
     let body = stream::unfold(receiver, |mut receiver| async {
@@ -113,8 +128,17 @@ pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStre
     })
 }
 
+/// How long more is waited for.
+pub(super) enum Until {
+    /// Not at all.
+    End,
+    TaskIsOver(Task),
+    /// The file is deleted, or the client is gone.
+    Gone,
+}
+
 /// The task whose output it is.
-struct Task {
+pub(super) struct Task {
     ctx: Context,
     alloc: AllocId,
     name: String,
@@ -155,9 +179,10 @@ struct Pump {
 }
 
 impl Pump {
-    /// Sends until the end of the files, or, following a task, until it is over and all of its output is sent.
+    /// Sends until the end of the files, or, following a task, until it is over and all of its output is sent, or until
+    /// the file is deleted.
     /// Returns early when the client is gone.
-    async fn run(mut self, follow: Option<&Task>) -> io::Result<()> {
+    async fn run(mut self, until: &Until) -> io::Result<()> {
         let mut last_sent = Instant::now();
         let mut over_since = None;
         loop {
@@ -169,6 +194,11 @@ impl Pump {
                 Some(place) => match self.files.next(place).await? {
                     Step::Bytes(data) => Some(Frame::data(place, data)),
                     Step::Event(event) => Some(Frame::event(place, event)),
+                    Step::Gone => {
+                        let last = Frame::event(place, "file deleted");
+                        self.send(&last).await;
+                        return Ok(());
+                    }
                     Step::End => None,
                 },
             };
@@ -180,12 +210,15 @@ impl Pump {
                 }
                 continue;
             }
-            let Some(task) = follow else { return Ok(()) };
-            if task.is_over().await {
-                let since = *over_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= LINGER {
-                    return Ok(());
+            match until {
+                Until::End => return Ok(()),
+                Until::TaskIsOver(task) if task.is_over().await => {
+                    let since = *over_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= LINGER {
+                        return Ok(());
+                    }
                 }
+                Until::TaskIsOver(_) | Until::Gone => {}
             }
             if !self.plain && last_sent.elapsed() >= HEARTBEAT {
                 last_sent = Instant::now();

@@ -3,6 +3,7 @@
 
 mod agent; // the agent itself, members, leader, health
 mod alloc_write; // stop, restart, signal
+mod alloc_looks; // checks; files that may go
 mod allocs; // allocations
 mod answers; // long lists that have not changed
 mod autopilot; // how servers are looked after
@@ -35,6 +36,7 @@ mod scheduler; // how the scheduler works
 mod search; // ids by prefix
 mod snapshot; // the whole state
 mod spec; // job files and the rules for jobs
+mod talk; // sessions inside tasks
 mod write; // proposals, detached from the request
 
 #[cfg(test)]
@@ -61,6 +63,9 @@ pub(crate) fn documented(name: &str, table: &str) {
 }
 
 pub use passed_on::{answer_for, stream_for};
+#[cfg(test)]
+use talk::SESSIONS;
+pub use talk::talk_for;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -101,6 +106,7 @@ pub struct Context {
     pub agent: Arc<AgentInfo>,
     watches: Arc<Semaphore>,
     plans: Arc<Semaphore>,
+    sessions: Arc<Semaphore>,
     answers: Arc<answers::Answers>,
 }
 
@@ -120,8 +126,15 @@ impl std::fmt::Debug for Context {
 
 impl Context {
     pub fn new(ports: Ports, agent: AgentInfo) -> Self {
-        let (watches, plans) = (Arc::new(Semaphore::new(WATCHES)), Arc::new(Semaphore::new(PLANS)));
-        Self { ports, agent: Arc::new(agent), watches, plans, answers: Arc::default() }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self {
+            ports,
+            agent: Arc::new(agent),
+            watches: places(WATCHES),
+            plans: places(PLANS),
+            sessions: places(talk::SESSIONS),
+            answers: Arc::default(),
+        }
     }
 }
 

@@ -9,15 +9,18 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
 use model::{AllocId, NodeId, TaskState, Timestamp};
 use state::Command;
 use tokio::sync::watch;
 
 use super::{AgentInfo, Context, Ports};
 use crate::actors::ports::{
-    AccessError, Clock, ClusterError, Committed, Consensus, Consistency, Elsewhere, Freshness, Health,
-    HostUsage, IdSource, Leadership, Members, NodeAccess, Peer, PeerRef, Presence, ProposeError, Proposer,
-    ServerHealth, StateReader, Target, TaskAct, TaskUsage, WebAnswer, WebRequest, WebStream,
+    AccessError, CheckSeen, Clock, ClusterError, Committed, Consensus, Consistency, Elsewhere, ExecSession,
+    ExecSpec, Freshness, Health, HostUsage, IdSource, Leadership, Members, NodeAccess, Peer, PeerRef,
+    Presence, ProposeError, Proposer, ServerHealth, StateReader, Target, TaskAct, TaskUsage, WebAnswer,
+    WebRequest, WebStream,
 };
 
 pub(super) struct OneServer {
@@ -155,6 +158,22 @@ impl NodeAccess for Nothing {
     async fn task_states(&self, _: AllocId) -> Result<BTreeMap<String, TaskState>, AccessError> {
         Err(AccessError::NoClient)
     }
+
+    async fn checks(&self, _: AllocId) -> Result<Vec<CheckSeen>, AccessError> {
+        Err(AccessError::NoClient)
+    }
+
+    async fn collect(&self, _: Option<AllocId>) -> Result<(), AccessError> {
+        Err(AccessError::NoClient)
+    }
+
+    async fn action(&self, _: AllocId, _: &str, _: &str) -> Result<Vec<String>, AccessError> {
+        Err(AccessError::NoClient)
+    }
+
+    async fn exec(&self, _: AllocId, _: &str, _: ExecSpec) -> Result<ExecSession, AccessError> {
+        Err(AccessError::NoClient)
+    }
 }
 
 #[async_trait]
@@ -164,6 +183,15 @@ impl Elsewhere for Nothing {
     }
 
     async fn stream(&self, _: Target, _: WebRequest) -> Result<WebStream, ClusterError> {
+        Err(ClusterError::Unreachable(String::from("there is no other agent")))
+    }
+
+    async fn talk(
+        &self,
+        _: Target,
+        _: WebRequest,
+        _: BoxStream<'static, Bytes>,
+    ) -> Result<WebStream, ClusterError> {
         Err(ClusterError::Unreachable(String::from("there is no other agent")))
     }
 }

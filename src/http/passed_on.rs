@@ -55,7 +55,7 @@ async fn flow(ctx: &Context, call: &Call) -> Option<Result<WebStream, Failure>> 
 }
 
 async fn answer(ctx: &Context, call: &Call) -> WebAnswer {
-    let endless = log_of(call).is_some() && call.flag("follow").unwrap_or(false);
+    let endless = fs::is_followed(call) || log_of(call).is_some() && call.flag("follow").unwrap_or(false);
     let response = if endless {
         Err(Failure::bad("output that is followed has no end; ask for a stream"))
     } else {

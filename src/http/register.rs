@@ -19,7 +19,7 @@ use super::{
     jobs::{key, missing},
     read::{Answer, json, written},
     spec,
-    write::{evaluation, propose},
+    write::{evaluation, propose, propose_after},
 };
 use crate::actors::ports::Target;
 
@@ -170,9 +170,7 @@ pub(super) async fn deregister(ctx: &Context, call: &Call, id: &str) -> Answer {
     let purge = call.flag("purge")?;
     // There is one region: stopping in all of them is stopping in this one.
     call.flag("global")?;
-    if call.flag("no_shutdown_delay")? {
-        return Err(Failure::absent("no_shutdown_delay is not supported"));
-    }
+    let at_once = call.flag("no_shutdown_delay")?;
     let priority = call.number("eval_priority")?;
     if priority.is_some_and(|priority| !(1..=100).contains(&priority)) {
         return Err(Failure::bad("eval priority must be between 1 and 100"));
@@ -184,8 +182,9 @@ pub(super) async fn deregister(ctx: &Context, call: &Call, id: &str) -> Answer {
         evaluation(ctx, key.clone(), job.kind, priority, Trigger::JobDeregister)
     });
     let eval_id = eval.as_ref().map(|eval| eval.id.to_string());
+    let hurry = at_once.then(|| Command::SkipShutdownDelay { allocs: Vec::new(), job: Some(key.clone()) });
     let command = Command::DeregisterJob { job: key, purge, eval, now: ctx.clock.now() };
-    let (index, outcome) = propose(ctx, command).await?;
+    let (index, outcome) = propose_after(ctx, hurry, command).await?;
     let mut answer = JobDeregisterResponse { index, ..JobDeregisterResponse::default() };
     if let Outcome::JobDeregistered { job_modify_index, existed } = outcome {
         answer.job_modify_index = job_modify_index;

@@ -7,9 +7,10 @@ use actix_web::{
 };
 
 use super::{
-    Context, agent, alloc_write, allocs, autopilot, built_in, call::Call, client, deployment_write,
-    deployments, elsewhere, evals, failure::Failure, fs, jobs, launch, logs, metrics, node_write, nodes,
-    operator, passed_on, plan, read::Answer, register, revert, scale, scheduler, search, snapshot,
+    Context, agent, alloc_looks, alloc_write, allocs, autopilot, built_in, call::Call, client,
+    deployment_write, deployments, elsewhere, evals, failure::Failure, fs, jobs, launch, logs, metrics,
+    node_write, nodes, operator, passed_on, plan, read::Answer, register, revert, scale, scheduler, search,
+    snapshot, talk,
 };
 
 pub(super) async fn answer(
@@ -17,10 +18,16 @@ pub(super) async fn answer(
     payload: web::Payload,
     ctx: web::Data<Context>,
 ) -> HttpResponse {
-    let mut response = match Call::read(&request, payload).await {
-        Ok(call) => route(&ctx, &call).await.unwrap_or_else(|failure| failure.response()),
-        Err(failure) => failure.response(),
+    let answered = match Call::head(&request) {
+        Ok(call) if talk::is_asked_for(&call) && call.method != Method::OPTIONS => {
+            talk::answer(&ctx, call, &request, payload).await
+        }
+        _ => match Call::read(&request, payload).await {
+            Ok(call) => route(&ctx, &call).await,
+            Err(failure) => Err(failure),
+        },
     };
+    let mut response = answered.unwrap_or_else(|failure| failure.response());
     // Scripts search for `X-Nomad-Index` in what `curl -i` prints.
     response.head_mut().set_camel_case_headers(true);
     // Browsers may read what nodes know, from any page.
@@ -61,6 +68,7 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
 
         ["allocations"] => allocs::list(ctx, call).await,
         ["allocation", id, "stop"] => alloc_write::stop(ctx, call, id).await,
+        ["allocation", id, "checks"] => alloc_looks::checks(ctx, call, id).await,
         ["allocation", id] => allocs::one(ctx, call, id).await,
         ["evaluations"] => evals::list(ctx, call).await,
         ["evaluations", "count"] => evals::count(ctx, call).await,
@@ -91,9 +99,12 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["client", "allocation", id, "stats"] => client::alloc_stats(ctx, call, id).await,
         ["client", "allocation", id, "restart"] => alloc_write::restart(ctx, call, id).await,
         ["client", "allocation", id, "signal"] => alloc_write::signal(ctx, call, id).await,
+        ["client", "allocation", id, "checks"] => alloc_looks::checks(ctx, call, id).await,
+        ["client", "allocation", id, "gc"] => alloc_looks::collect_one(ctx, call, id).await,
+        ["client", "gc"] => alloc_looks::collect_all(ctx, call).await,
         ["client", "fs", "ls", id] => fs::list(ctx, call, id).await,
         ["client", "fs", "stat", id] => fs::stat(ctx, call, id).await,
-        ["client", "fs", "cat" | "readat", id] => {
+        ["client", "fs", "cat" | "readat" | "stream", id] => {
             Ok(passed_on::stream_response(fs::open(ctx, call, id).await?))
         }
         ["client", "fs", "logs"] | ["client", "fs", "logs", ""] => {
@@ -169,7 +180,7 @@ fn absent(call: &Call) -> Failure {
 
 /// Job ids may hold slashes: what follows an id is told by the last segment.
 async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
-    const ABSENT: &[&str] = &["submission", "services", "actions", "action", "statuses"];
+    const ABSENT: &[&str] = &["submission", "services", "statuses"];
     let (last, front) = rest.split_last().expect("called with at least one segment");
     let id = front.join("/");
     if !front.is_empty() {
@@ -179,6 +190,7 @@ async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
             "summary" => return jobs::summary(ctx, call, &id).await,
             "deployments" => return jobs::deployments(ctx, call, &id).await,
             "deployment" => return jobs::deployment(ctx, call, &id).await,
+            "actions" => return jobs::actions(ctx, call, &id).await,
             "versions" => return jobs::versions(ctx, call, &id).await,
             "evaluate" => return register::evaluate(ctx, call, &id).await,
             "force" if front.len() > 1 && front.last() == Some(&"periodic") => {

@@ -15,4 +15,5 @@ mod reads; // lists, objects, blocking queries
 mod scale; // counts of groups
 mod snapshot; // the whole state
 mod server; // on a socket; clients that go away
+mod talk; // sessions inside tasks
 mod world; // a state that commits at once, a node with files

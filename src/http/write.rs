@@ -17,13 +17,30 @@ pub(super) async fn propose(ctx: &Context, command: Command) -> Result<(u64, Out
     }
 }
 
+/// As [`propose`], with something that is done before it, in the same entry.
+pub(super) async fn propose_after(
+    ctx: &Context,
+    before: Option<Command>,
+    command: Command,
+) -> Result<(u64, Outcome), Failure> {
+    match propose_all(ctx, before.into_iter().chain([command]).collect()).await? {
+        (_, Outcome::Refused(refusal)) => Err(Failure::server(refusal.to_string())),
+        done => Ok(done),
+    }
+}
+
 /// As [`propose`]; a refusal of the state is an outcome like others.
 pub(super) async fn propose_any(ctx: &Context, command: Command) -> Result<(u64, Outcome), Failure> {
+    propose_all(ctx, vec![command]).await
+}
+
+/// What became of the last of them.
+async fn propose_all(ctx: &Context, commands: Vec<Command>) -> Result<(u64, Outcome), Failure> {
     let proposer = ctx.proposer.clone();
-    let committed = tokio::spawn(async move { proposer.propose(vec![command]).await })
+    let committed = tokio::spawn(async move { proposer.propose(commands).await })
         .await
         .map_err(|error| ProposeError::Unknown(error.to_string()))??;
-    match committed.outcomes.into_iter().next() {
+    match committed.outcomes.into_iter().next_back() {
         Some(outcome) => Ok((committed.index, outcome)),
         None => Err(ProposeError::Unknown(String::from("the entry has no outcome")).into()),
     }

@@ -3,12 +3,13 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 
 use super::{
     remote::{Carrier, To},
-    rpc::{Call, Error, ErrorKind, Router, StreamCall},
+    rpc::{Call, Error, ErrorKind, Pieces, Router, StreamCall},
 };
 use crate::actors::ports::{ClusterError, Elsewhere, Target, WebAnswer, WebRequest, WebStream};
 
@@ -23,6 +24,12 @@ struct Flow {
     request: WebRequest,
 }
 
+/// As [`Flow`], with pieces in both directions.
+#[derive(Debug, Serialize, Deserialize)]
+struct Talk {
+    request: WebRequest,
+}
+
 /// What comes before the first bit.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
@@ -32,6 +39,11 @@ struct Head {
 
 impl StreamCall for Flow {
     const METHOD: &'static str = "Web.Stream";
+    type Head = Head;
+}
+
+impl StreamCall for Talk {
+    const METHOD: &'static str = "Web.Talk";
     type Head = Head;
 }
 
@@ -79,14 +91,39 @@ impl Elsewhere for OtherAgents {
         let call = Flow { request };
         let opened = self.0.stream(&To::from(target.clone()), &call, OPENING).await;
         let (head, pieces) = opened.map_err(|error| in_words(&target, error))?;
-        let body = pieces.map(move |piece| piece.map_err(|error| in_words(&target, error))).boxed();
-        Ok(WebStream { status: head.status, headers: head.headers, body })
+        Ok(as_stream(head, pieces, target))
+    }
+
+    async fn talk(
+        &self,
+        target: Target,
+        request: WebRequest,
+        input: BoxStream<'static, Bytes>,
+    ) -> Result<WebStream, ClusterError> {
+        let call = Talk { request };
+        let opened = self.0.stream(&To::from(target.clone()), &call, OPENING).await;
+        let (head, mut pieces) = opened.map_err(|error| in_words(&target, error))?;
+        pieces.feed(input);
+        Ok(as_stream(head, pieces, target))
     }
 }
 
-/// Answers other agents' requests: in one piece with `answer`, bit by bit with `flow`.
-pub fn register<F, A, G, B>(router: &mut Router, answer: F, flow: G)
+fn as_stream(head: Head, pieces: Pieces, target: Target) -> WebStream {
+    let body = pieces.map(move |piece| piece.map_err(|error| in_words(&target, error))).boxed();
+    WebStream { status: head.status, headers: head.headers, body }
+}
+
+fn as_pieces(stream: WebStream) -> (Head, impl Stream<Item = Result<Bytes, Error>>) {
+    let WebStream { status, headers, body } = stream;
+    let pieces = body.map(|piece| piece.map_err(|error| Error::new(ErrorKind::Internal, error.to_string())));
+    (Head { status, headers }, pieces)
+}
+
+/// Answers other agents' requests: in one piece with `answer`, bit by bit with `flow`, in both directions with `talk`.
+pub fn register<F, A, G, B, H, C>(router: &mut Router, answer: F, flow: G, talk: H)
 where
+    H: Fn(WebRequest, BoxStream<'static, Bytes>) -> C + Send + Sync + 'static,
+    C: Future<Output = WebStream> + Send + 'static,
     G: Fn(WebRequest) -> B + Send + Sync + 'static,
     B: Future<Output = WebStream> + Send + 'static,
     F: Fn(WebRequest) -> A + Send + Sync + 'static,
@@ -100,11 +137,10 @@ where
     });
     router.register_stream(move |call: Flow| {
         let flowing = flow(call.request);
-        async move {
-            let WebStream { status, headers, body } = flowing.await;
-            let pieces =
-                body.map(|piece| piece.map_err(|error| Error::new(ErrorKind::Internal, error.to_string())));
-            Ok((Head { status, headers }, pieces))
-        }
+        async move { Ok(as_pieces(flowing.await)) }
+    });
+    router.register_talk(move |call: Talk, input| {
+        let talking = talk(call.request, input.boxed());
+        async move { Ok(as_pieces(talking.await)) }
     });
 }

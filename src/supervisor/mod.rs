@@ -6,8 +6,11 @@
 //! open for both reading and writing: when the supervisor is killed, no process dies of a broken pipe, and the next
 //! supervisor reads on where this one stopped.
 
+mod attend; // leads a session on a terminal
 mod server; // the socket
 mod tasks; // processes: start, copy output, reap, adopt
+
+pub use self::attend::attend_main;
 
 use std::{fs::File, io, path::Path, process::ExitCode};
 

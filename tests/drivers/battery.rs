@@ -10,7 +10,10 @@ use std::{
 use model::{AllocId, Resources, Task, Value};
 use tokio::{runtime::Handle, sync::mpsc};
 use troupe::{
-    actors::ports::{AllocDisk, DriverError, TaskDriver, TaskHandle, TaskPort, TaskSpec},
+    actors::ports::{
+        AllocDisk, DriverError, ExecInput, ExecOutput, ExecSession, ExecSpec, TaskDriver, TaskHandle,
+        TaskPort, TaskSpec,
+    },
     driver::alloc_disk::Disk,
 };
 
@@ -34,6 +37,8 @@ pub(crate) trait Bench {
     /// A command that prints the text, for `exec`.
     fn say(&self, text: &str) -> Vec<String>;
     fn exit(&self, code: i32) -> Vec<String>;
+    /// A command that gives back what it is told.
+    fn cat(&self) -> Vec<String>;
     /// What the task sees as NOMAD_TASK_DIR, if it runs anything real.
     fn task_dir(&self, spec: &TaskSpec) -> Option<String>;
 }
@@ -107,6 +112,7 @@ pub(crate) async fn all(bench: &impl Bench) {
     tokio::join!(
         exit_codes(bench),
         output_lands_in_the_log(bench),
+        holds_sessions(bench),
         stops(bench),
         signals(bench),
         recovers(bench),
@@ -211,6 +217,75 @@ async fn runs_commands(bench: &impl Bench) {
     assert_eq!((said.exit_code, said.output.as_str()), (0, "from inside\n"));
     assert_eq!(driver.exec(&handle, &bench.exit(7), limit).await.unwrap().exit_code, 7);
     driver.stop(&handle, "SIGKILL", limit).await.unwrap();
+    driver.destroy(&handle).await.unwrap();
+}
+
+/// All that a session says until its end, stdout and stderr apart, and how it ended.
+pub(crate) async fn heard(session: &mut ExecSession) -> (String, String, Option<ExecOutput>) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let listening = async {
+        loop {
+            match session.output.recv().await {
+                Some(ExecOutput::Stdout(bytes)) => out.extend_from_slice(&bytes),
+                Some(ExecOutput::Stderr(bytes)) => err.extend_from_slice(&bytes),
+                end => return end,
+            }
+        }
+    };
+    let end = tokio::time::timeout(Duration::from_secs(20), listening).await.expect("an end");
+    (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), end)
+}
+
+async fn holds_sessions(bench: &impl Bench) {
+    let temp = tempfile::tempdir().unwrap();
+    let driver = bench.driver();
+    let spec = spec(temp.path(), bench.config(&Work::Sleep)).await;
+    let handle = start(&driver, &spec).await.unwrap();
+    let attach = async |command| driver.attach(&handle, &ExecSpec { command, tty: false }).await.unwrap();
+    let (out, _, end) = heard(&mut attach(bench.say("from inside")).await).await;
+    assert_eq!((out.as_str(), end), ("from inside\n", Some(ExecOutput::Exited(0))));
+    assert_eq!(heard(&mut attach(bench.exit(7)).await).await.2, Some(ExecOutput::Exited(7)));
+    // More than all that is on the way at any time: who does not listen holds up who speaks, and nothing is lost.
+    let mut session = attach(bench.cat()).await;
+    let line = "0123456789abcde\n".repeat(1024);
+    let (said, count) = (session.input.clone(), 64);
+    let text = bytes::Bytes::from(line.clone());
+    let speaking = tokio::spawn(async move {
+        for _ in 0..count {
+            said.send(ExecInput::Stdin(text.clone())).await.unwrap();
+        }
+        said.send(ExecInput::CloseStdin).await.unwrap();
+    });
+    let (out, _, end) = heard(&mut session).await;
+    speaking.await.unwrap();
+    assert_eq!((out.len(), end), (count * line.len(), Some(ExecOutput::Exited(0))));
+    assert_eq!(out, line.repeat(count));
+    driver.stop(&handle, "SIGKILL", Duration::from_secs(10)).await.unwrap();
+    driver.wait(&handle).await.unwrap();
+    driver.destroy(&handle).await.unwrap();
+    let late = driver.attach(&handle, &ExecSpec { command: bench.say("late"), tty: false }).await;
+    assert!(matches!(late, Err(DriverError::NotFound(_))), "{late:?}");
+}
+
+/// For drivers that have terminals.
+pub(crate) async fn has_terminals(bench: &impl Bench) {
+    let temp = tempfile::tempdir().unwrap();
+    let driver = bench.driver();
+    let spec = spec(temp.path(), bench.config(&Work::Sleep)).await;
+    let handle = start(&driver, &spec).await.unwrap();
+    let mut session = driver.attach(&handle, &ExecSpec { command: bench.cat(), tty: true }).await.unwrap();
+    for said in [
+        ExecInput::Size { rows: 30, columns: 100 },
+        ExecInput::Stdin("hi\n".into()),
+        // End of transmission, as a person types it.
+        ExecInput::Stdin("\x04".into()),
+    ] {
+        session.input.send(said).await.unwrap();
+    }
+    // The terminal's echo, and the command's.
+    let (out, _, end) = heard(&mut session).await;
+    assert_eq!((out.as_str(), end), ("hi\r\nhi\r\n", Some(ExecOutput::Exited(0))));
+    driver.stop(&handle, "SIGKILL", Duration::from_secs(10)).await.unwrap();
     driver.destroy(&handle).await.unwrap();
 }
 

@@ -10,7 +10,9 @@ use tokio::{
     sync::mpsc,
 };
 use troupe::{
-    actors::ports::{DriverError, TaskDriver, TaskHandle, TaskPort, TaskSpec},
+    actors::ports::{
+        DriverError, ExecInput, ExecOutput, ExecSpec, TaskDriver, TaskHandle, TaskPort, TaskSpec,
+    },
     driver::docker::{Docker, Options},
 };
 
@@ -64,6 +66,10 @@ impl Bench for Real {
         ["/tool", "exit", &code.to_string()].map(String::from).to_vec()
     }
 
+    fn cat(&self) -> Vec<String> {
+        ["/tool", "cat"].map(String::from).to_vec()
+    }
+
     fn task_dir(&self, _: &TaskSpec) -> Option<String> {
         Some(String::from("/local"))
     }
@@ -86,6 +92,28 @@ async fn clean(driver: &Arc<dyn TaskDriver>, handle: &TaskHandle) {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_promises() {
     battery::all(&Real::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_have_terminals_and_end_with_their_session() {
+    let bench = Real::new().await;
+    battery::has_terminals(&bench).await;
+    let driver = bench.driver();
+    let temp = tempfile::tempdir().unwrap();
+    let handle = start(&driver, &battery::spec(temp.path(), bench.tool(&["sleep"])).await).await.unwrap();
+    let spec = ExecSpec { command: bench.cat(), tty: false };
+    let mut session = driver.attach(&handle, &spec).await.unwrap();
+    session.input.send(ExecInput::Stdin("hi".into())).await.unwrap();
+    assert_eq!(session.output.recv().await, Some(ExecOutput::Stdout("hi".into())));
+    let container = format!("web-{}", handle.alloc);
+    let runs = async || {
+        let all = engine().top_processes(&container, None).await.unwrap();
+        all.processes.unwrap().iter().flatten().any(|word| word.contains("/tool cat"))
+    };
+    assert!(runs().await);
+    drop(session);
+    eventually("the command is gone", async || !runs().await).await;
+    clean(&driver, &handle).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,6 +47,10 @@ impl Bench for Mock {
         vec![String::from("exit"), code.to_string()]
     }
 
+    fn cat(&self) -> Vec<String> {
+        vec![String::from("cat")]
+    }
+
     fn task_dir(&self, _: &TaskSpec) -> Option<String> {
         None
     }

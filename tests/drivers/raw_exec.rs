@@ -16,7 +16,7 @@ use nix::{
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use troupe::{
-    actors::ports::{DriverError, TaskDriver, TaskSpec},
+    actors::ports::{DriverError, ExecInput, ExecOutput, ExecSpec, TaskDriver, TaskSpec},
     driver::raw_exec::{RawExec, protocol::stat},
 };
 
@@ -84,6 +84,10 @@ impl Bench for Real {
         ["sh", "-c", &format!("exit {code}")].map(String::from).to_vec()
     }
 
+    fn cat(&self) -> Vec<String> {
+        vec![String::from("cat")]
+    }
+
     fn task_dir(&self, spec: &TaskSpec) -> Option<String> {
         Some(spec.dirs.local.display().to_string())
     }
@@ -92,6 +96,44 @@ impl Bench for Real {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_promises() {
     battery::all(&Real::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_have_a_terminal_of_their_own_and_end_with_their_session() {
+    let bench = Real::new();
+    battery::has_terminals(&bench).await;
+    let driver = bench.driver();
+    let temp = tempfile::tempdir().unwrap();
+    let spec = battery::spec(temp.path(), bench.config(&Work::Sleep)).await;
+    let handle = start(&driver, &spec).await.unwrap();
+    let shell =
+        |script: &str, tty| ExecSpec { command: ["sh", "-c", script].map(String::from).to_vec(), tty };
+    // The first size is there before anything is typed; /dev/tty is there for those who lead a session.
+    let script = "read x; stty size; echo $x $COLOUR > /dev/tty; exit 3";
+    let mut session = driver.attach(&handle, &shell(script, true)).await.unwrap();
+    session.input.send(ExecInput::Size { rows: 30, columns: 100 }).await.unwrap();
+    session.input.send(ExecInput::Stdin("so\n".into())).await.unwrap();
+    let (out, _, end) = battery::heard(&mut session).await;
+    assert_eq!((out.as_str(), end), ("so\r\n30 100\r\nso blue with spaces\r\n", Some(ExecOutput::Exited(3))));
+    // Output of what stays behind is not waited for.
+    let mut session = driver.attach(&handle, &shell("echo done; sleep 1000 &", false)).await.unwrap();
+    let (out, _, end) = battery::heard(&mut session).await;
+    assert_eq!((out.as_str(), end), ("done\n", Some(ExecOutput::Exited(0))));
+    for tty in [false, true] {
+        let mut session = driver.attach(&handle, &shell("echo $$; sleep 1000; true", tty)).await.unwrap();
+        let Some(ExecOutput::Stdout(pid)) = session.output.recv().await else { panic!() };
+        let pid: i32 = std::str::from_utf8(&pid).unwrap().trim().parse().unwrap();
+        assert!(stat(pid).is_some());
+        drop(session);
+        eventually("the command is gone", async || stat(pid).is_none_or(|stat| stat.state == 'Z')).await;
+    }
+    for command in ["nosuchthing", "/etc/passwd"] {
+        let spec = ExecSpec { command: vec![command.into()], tty: false };
+        let error = driver.attach(&handle, &spec).await.unwrap_err();
+        assert!(error.to_string().contains(command), "{error}");
+    }
+    driver.stop(&handle, "SIGKILL", Duration::from_secs(5)).await.unwrap();
+    driver.destroy(&handle).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,9 @@ fn main() {
         ["say", text] => println!("{text}"),
         ["complain", text] => eprintln!("{text}"),
         ["env", name] => println!("{}", std::env::var(name).unwrap_or_default()),
+        ["cat"] => {
+            std::io::copy(&mut std::io::stdin(), &mut std::io::stdout()).unwrap();
+        }
         ["sleep"] => forever(),
         ["say-sleep", text] => {
             println!("{text}");

@@ -14,6 +14,7 @@ mod web; // a small HTTP client
 mod canaries; // new versions that have to prove themselves, and the way back
 mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program
 mod files; // templates, artifacts
+mod exec; // commands inside tasks, files that are followed
 mod every_node; // system and sysbatch jobs, and a drain of their node
 mod launching; // calendar, dispatch, one allocation
 mod first_steps; // the tutorial of redis, and raw processes

@@ -375,6 +375,7 @@ impl Allocation {
             desired_description: alloc.desired_description.clone(),
             desired_transition: DesiredTransition {
                 migrate: alloc.migrate.then_some(true),
+                no_shutdown_delay: alloc.no_shutdown_delay.then_some(true),
                 ..DesiredTransition::default()
             },
             client_status: alloc.client.as_str().to_owned(),
@@ -431,6 +432,7 @@ impl AllocListStub {
             client_description: alloc.client_description.clone(),
             desired_transition: DesiredTransition {
                 migrate: alloc.migrate.then_some(true),
+                no_shutdown_delay: alloc.no_shutdown_delay.then_some(true),
                 ..DesiredTransition::default()
             },
             task_states: task_states(alloc),

@@ -152,8 +152,27 @@ wire! {
         pub csi_plugin_config: Absent,
         pub identity: Absent,
         pub identities: Absent,
-        pub actions: Absent,
+        #[serde(with = "nil")]
+        pub actions: Vec<Action>,
         pub schedule: Absent,
+    }
+
+    /// An action with the task it belongs to.
+    pub struct JobAction {
+        pub name: String,
+        pub command: String,
+        #[serde(with = "nil")]
+        pub args: Vec<String>,
+        pub task_name: String,
+        pub task_group_name: String,
+    }
+
+    /// A command that people run inside the task, by name.
+    pub struct Action {
+        pub name: String,
+        pub command: String,
+        #[serde(with = "nil")]
+        pub args: Vec<String>,
     }
 
     pub struct Resources {

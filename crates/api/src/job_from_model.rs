@@ -4,8 +4,8 @@ use serde_json::Value as Json;
 
 use crate::{
     job::{
-        Affinity, CheckRestart, Constraint, DisconnectStrategy, DispatchPayloadConfig, EphemeralDisk, Job,
-        LogConfig, MigrateStrategy, NetworkResource, ParameterizedJobConfig, PeriodicConfig, Port,
+        Action, Affinity, CheckRestart, Constraint, DisconnectStrategy, DispatchPayloadConfig, EphemeralDisk,
+        Job, LogConfig, MigrateStrategy, NetworkResource, ParameterizedJobConfig, PeriodicConfig, Port,
         RequestedDevice, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, ServiceWeights,
         Spread, SpreadTarget, Task, TaskGroup, TaskLifecycle, UpdateStrategy,
     },
@@ -154,6 +154,15 @@ fn task(task: &model::Task) -> Task {
         dispatch_payload: (!task.payload_file.is_empty())
             .then(|| DispatchPayloadConfig { file: task.payload_file.clone() }),
         templates: task.templates.iter().map(Into::into).collect(),
+        actions: task
+            .actions
+            .iter()
+            .map(|action| Action {
+                name: action.name.clone(),
+                command: action.command.clone(),
+                args: action.args.clone(),
+            })
+            .collect(),
         ..Task::default()
     }
 }

@@ -274,7 +274,6 @@ impl Reader {
             ("CSIPluginConfig", &task.csi_plugin_config),
             ("Identity", &task.identity),
             ("Identities", &task.identities),
-            ("Actions", &task.actions),
             ("Schedule", &task.schedule),
         ] {
             self.absent(field, value);
@@ -302,6 +301,11 @@ impl Reader {
             payload_file: task.dispatch_payload.map(|payload| payload.file).unwrap_or_default(),
             templates: task.templates.into_iter().map(|template| self.template(template)).collect(),
             artifacts: Vec::new(),
+            actions: task
+                .actions
+                .into_iter()
+                .map(|action| model::Action { name: action.name, command: action.command, args: action.args })
+                .collect(),
             name: task.name,
         }
     }

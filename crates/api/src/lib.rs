@@ -27,6 +27,7 @@ pub mod files; // templates, artifacts
 pub mod launch; // periodic, parameterized, dispatch, lifecycle
 pub mod built_in; // namespaces, pools of nodes
 pub mod scale; // counts of groups
+pub mod checks; // checks of one allocation
 pub mod alloc_act; // stop, restart, signal, files
 pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
@@ -42,6 +43,7 @@ pub use agent::{
 pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
 pub use alloc_act::{AllocFileInfo, AllocRestartRequest, AllocSignalRequest, AllocStopResponse, NodeAnswer};
 pub use built_in::{Namespace, NodePool};
+pub use checks::CheckResult;
 pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{
     Deployment, DeploymentHealthRequest, DeploymentPauseRequest, DeploymentPromoteRequest, DeploymentState,
@@ -50,9 +52,10 @@ pub use deployment::{
 pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff};
 pub use eval::Evaluation;
 pub use job::{
-    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobChildren, JobListStub, JobSummary,
-    LogConfig, MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
-    ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, TaskGroupSummary, UpdateStrategy,
+    Action, Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobAction, JobChildren,
+    JobListStub, JobSummary, LogConfig, MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources,
+    RestartPolicy, Service, ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, TaskGroupSummary,
+    UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_to_model::Refused;

@@ -2,6 +2,7 @@
 
 mod location; // constraints, affinities, spreads
 mod pattern; // regular expressions
+mod actions; // commands with names
 mod launch; // periodic, parameterized, lifecycle
 mod files; // templates, artifacts
 mod every_node; // what system and sysbatch jobs may not say
@@ -305,6 +306,7 @@ impl Checker {
         }
         self.payload_file(task);
         self.files(task);
+        self.actions(task);
         self.constraints(&task.constraints);
         if let Some(index) = task.constraints.iter().position(|constraint| !constraint.operand.compares()) {
             self.enter("constraint", index, "");

@@ -62,6 +62,10 @@ pub enum Input {
     WantRestart {
         reason: String,
     },
+    /// Everything of the allocation begins anew, what is over included. Then it waits to be let go again.
+    StartOver {
+        reason: String,
+    },
     /// Stop for good, with the event that says why.
     Kill {
         event: &'static str,
@@ -105,6 +109,8 @@ enum Stage {
     Running,
     /// Stopping in order to start again.
     Bouncing,
+    /// Stopping in order to begin anew.
+    StartingOver,
     Waiting,
     Killing,
     Over,
@@ -184,17 +190,23 @@ impl TaskLife {
     }
 
     pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
-        if self.stage == Stage::Over {
+        if self.stage == Stage::Over && !matches!(input, Input::StartOver { .. }) {
             return Vec::new();
         }
         match input {
             Input::Begin => {
-                self.event(event_type::RECEIVED, "Task received by client", now, &[]);
+                if self.state.restarts == 0 {
+                    self.event(event_type::RECEIVED, "Task received by client", now, &[]);
+                }
                 self.event(event_type::TASK_SETUP, "Building Task Directory", now, &[]);
                 self.stage = Stage::SettingUp;
                 vec![Effect::SetUp]
             }
-            Input::SetUp => vec![self.begin_run()],
+            Input::SetUp => {
+                // What is left of the run before.
+                let left = (self.state.restarts > 0).then_some(Effect::Destroy);
+                left.into_iter().chain([self.begin_run()]).collect()
+            }
             Input::Prepared => {
                 self.prepared = true;
                 if self.stage != Stage::Preparing {
@@ -249,6 +261,24 @@ impl TaskLife {
                 self.stage = Stage::Bouncing;
                 vec![Effect::Stop]
             }
+            Input::StartOver { reason } => match self.stage {
+                Stage::Running => {
+                    self.event(event_type::RESTART_SIGNALED, reason, now, &[]);
+                    self.stage = Stage::StartingOver;
+                    vec![Effect::Stop]
+                }
+                Stage::Bouncing => {
+                    self.stage = Stage::StartingOver;
+                    Vec::new()
+                }
+                Stage::Waiting | Stage::Over => {
+                    self.event(event_type::RESTART_SIGNALED, reason, now, &[]);
+                    self.start_over(now);
+                    Vec::new()
+                }
+                // It begins, or goes for good.
+                _ => Vec::new(),
+            },
             Input::Kill { event, reason } => self.kill(event, reason, now),
             Input::Recovered => {
                 self.state.phase = TaskPhase::Running;
@@ -314,6 +344,10 @@ impl TaskLife {
                 let failed = self.kind.completes() && self.state.failed;
                 self.die(failed, now)
             }
+            Stage::StartingOver => {
+                self.start_over(now);
+                Vec::new()
+            }
             Stage::Bouncing => {
                 self.state.restarts += 1;
                 self.state.last_restart = now;
@@ -346,8 +380,8 @@ impl TaskLife {
             self.event(event, reason, now, &[]);
         }
         match self.stage {
-            Stage::Running | Stage::Bouncing => {
-                let stopping = self.stage == Stage::Bouncing;
+            Stage::Running | Stage::Bouncing | Stage::StartingOver => {
+                let stopping = self.stage != Stage::Running;
                 self.stage = Stage::Killing;
                 if stopping { Vec::new() } else { vec![Effect::Stop] }
             }
@@ -360,6 +394,19 @@ impl TaskLife {
                 self.die(false, now)
             }
         }
+    }
+
+    /// As if it had not run yet.
+    fn start_over(&mut self, now: Timestamp) {
+        self.state.restarts += 1;
+        self.state.last_restart = now;
+        self.state.phase = TaskPhase::Pending;
+        self.state.failed = false;
+        self.state.started_at = Timestamp::ZERO;
+        self.state.finished_at = Timestamp::ZERO;
+        self.window = (0, Timestamp::ZERO);
+        self.kill_pending = false;
+        self.stage = Stage::New;
     }
 
     fn restart_or_die(&mut self, success: bool, now: Timestamp, jitter: f64) -> Vec<Effect> {
@@ -500,6 +547,33 @@ mod tests {
         life.step(Input::RestartDue, at(27));
         life.step(failed(), at(28));
         assert!(life.is_over() && life.state().failed, "{:?}", messages(&life));
+    }
+
+    #[test]
+    fn what_starts_over_waits_to_be_let_go_whether_it_ran_or_was_over() {
+        let over = || Input::StartOver { reason: "all of it".into() };
+        let mut ran = running(policy(0, RestartMode::Fail), JobType::Service);
+        assert_eq!(ran.step(over(), at(5)), [Effect::Stop]);
+        assert_eq!(ran.step(exit(137), at(6)), []);
+        let mut ended = running(policy(0, RestartMode::Fail), JobType::Batch);
+        ended.step(exit(1), at(6));
+        assert!(ended.is_over() && ended.state().failed);
+        assert_eq!(ended.step(over(), at(7)), []);
+        for life in [&mut ran, &mut ended] {
+            assert!(life.is_new());
+            let state = life.state();
+            assert_eq!((state.phase, state.failed, state.restarts), (TaskPhase::Pending, false, 1));
+            assert!(state.started_at.is_zero() && state.finished_at.is_zero());
+            assert_eq!(life.step(Input::Begin, at(8)), [Effect::SetUp]);
+            assert_eq!(life.step(Input::SetUp, at(8)), [Effect::Destroy, Effect::Start]);
+            assert_eq!(life.step(Input::Started, at(9)), [Effect::Watch]);
+            assert_eq!(messages(life).iter().filter(|line| line.starts_with("Received")).count(), 1);
+        }
+        // A kill that comes while it is stopped is the last word.
+        ran.step(over(), at(10));
+        ran.step(Input::Kill { event: event_type::KILLING, reason: String::new() }, at(11));
+        ran.step(exit(137), at(12));
+        assert!(ran.is_over());
     }
 
     #[test]

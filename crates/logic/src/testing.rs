@@ -35,6 +35,7 @@ pub(crate) fn alloc(id: u128, desired: DesiredStatus, port: Option<u16>) -> Allo
         next: None,
         followup_eval: None,
         migrate: false,
+        no_shutdown_delay: false,
         unknown_since: None,
         returned: false,
         oversubscribed: false,

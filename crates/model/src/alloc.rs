@@ -108,6 +108,9 @@ pub struct Allocation {
     /// A drain wants it elsewhere: the next evaluation of its job moves it. Set by `Command::MarkMigrate`.
     #[serde(default)]
     pub migrate: bool,
+    /// When it is stopped, its tasks are not given their `shutdown_delay`. Set by `Command::SkipShutdownDelay`.
+    #[serde(default)]
+    pub no_shutdown_delay: bool,
     /// Since when the servers do not know what became of it; `None` unless it is `unknown`.
     #[serde(default)]
     pub unknown_since: Option<Timestamp>,

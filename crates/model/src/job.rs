@@ -315,9 +315,26 @@ pub struct Task {
     pub templates: Vec<Template>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Artifact>,
+    /// Commands that people run in it, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
+}
+
+/// A command with a name, to be run inside the task when somebody asks for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Action {
+    /// Unique in its task.
+    pub name: String,
+    pub command: String,
+    pub args: Vec<String>,
 }
 
 impl Task {
+    pub fn action(&self, name: &str) -> Option<&Action> {
+        self.actions.iter().find(|action| action.name == name)
+    }
+
     fn capacity(&self) -> Capacity {
         Capacity { cpu_mhz: self.resources.cpu_mhz, memory_mb: self.resources.memory_mb, disk_mb: 0 }
     }

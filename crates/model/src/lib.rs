@@ -36,7 +36,9 @@ pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use files::{Artifact, ArtifactMode, ChangeMode, ChangeScript, Template, Wait};
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
-pub use job::{EphemeralDisk, Hook, Job, JobStatus, JobType, Lifecycle, LogConfig, Task, TaskGroup, Value};
+pub use job::{
+    Action, EphemeralDisk, Hook, Job, JobStatus, JobType, Lifecycle, LogConfig, Task, TaskGroup, Value,
+};
 pub use launch::{Launched, Parameterized, PayloadRule, Periodic};
 pub use location::{Affinity, Constraint, Operand, Spread, SpreadTarget};
 pub use metric::AllocMetric;

@@ -118,6 +118,13 @@ pub enum Command {
         evals: Vec<Evaluation>,
         now: Timestamp,
     },
+    /// When these are stopped, their tasks are not given their `shutdown_delay`.
+    SkipShutdownDelay {
+        allocs: Vec<AllocId>,
+        /// And all of this job that are not over.
+        #[serde(default)]
+        job: Option<JobKey>,
+    },
     /// Forgets a node. Its allocations are lost with the next evaluation of their jobs.
     PurgeNode {
         node: NodeId,
@@ -368,6 +375,7 @@ impl Command {
             Self::LaunchJob { .. } => 22,
             Self::SetJobStability { .. } => 30,
             Self::SteerDeployment { .. } => 31,
+            Self::SkipShutdownDelay { .. } => 40,
         }
     }
 

@@ -17,8 +17,9 @@ use super::*;
 use crate::actors::{
     kit::supervise_here,
     ports::{
-        DriverError, DriverNotes, ExecResult, FilePut, Heartbeat, HostFacts, HostUsage, LinkError, Part, Probe,
-        Registered, Remembered, StateReader, TaskDirs, TaskExit, TaskSpec, TaskUsage,
+        DriverError, DriverNotes, ExecResult, ExecSession, ExecSpec, FilePut, Heartbeat, HostFacts,
+        HostUsage, LinkError, Part, Probe, Registered, Remembered, StateReader, TaskDirs, TaskExit,
+        TaskHandle, TaskSpec, TaskUsage,
     },
     testing::{Log, TestClock, node, paused, place, until, web},
 };
@@ -194,6 +195,10 @@ impl TaskDriver for Machine {
 
     async fn exec(&self, _: &TaskHandle, _: &[String], _: Duration) -> Result<ExecResult, DriverError> {
         Ok(ExecResult::default())
+    }
+
+    async fn attach(&self, _: &TaskHandle, _: &ExecSpec) -> Result<ExecSession, DriverError> {
+        Err(DriverError::Fatal("there is nothing to run it in".into()))
     }
 }
 

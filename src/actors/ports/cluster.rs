@@ -326,4 +326,13 @@ pub trait Elsewhere: Send + Sync + 'static {
 
     /// For answers without end: logs that are followed.
     async fn stream(&self, target: Target, request: WebRequest) -> Result<WebStream, ClusterError>;
+
+    /// For sessions: pieces in both directions. Nothing is asked of `input` that the other agent does not take; the end
+    /// of `input` ends nothing by itself.
+    async fn talk(
+        &self,
+        target: Target,
+        request: WebRequest,
+        input: BoxStream<'static, Bytes>,
+    ) -> Result<WebStream, ClusterError>;
 }

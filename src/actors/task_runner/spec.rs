@@ -26,6 +26,14 @@ pub(super) fn scope_of(seed: &Seed, kit: &NodeKit) -> Scope {
     scope(&seed.node, &seed.row.job, seed.group(), alloc, task, &names)
 }
 
+/// Program and arguments of an action.
+pub(in super::super) fn words_of(seed: &Seed, kit: &NodeKit, action: &str) -> Option<Vec<String>> {
+    let action = seed.task().action(action)?;
+    let scope = scope_of(seed, kit);
+    let words = std::iter::once(&action.command).chain(&action.args);
+    Some(words.map(|word| scope.interpolate(word)).collect())
+}
+
 /// Interpolates everything the driver reads. Made anew for each start: of a million tasks nobody keeps it.
 /// `rendered` is what templates add to the environment.
 pub(super) fn prepare(seed: &Seed, kit: &NodeKit, rendered: &BTreeMap<String, String>) -> TaskSpec {

@@ -4,6 +4,7 @@
 //! removed by the next. While the engine is away (it is being restarted) nothing is concluded: only an engine that
 //! answers can say that a container is gone.
 
+mod attach; // commands inside a container, with somebody at their ends
 mod create; // a task in the engine's terms
 mod engine; // the connection, and errors in words
 mod exec; // commands inside a container
@@ -40,7 +41,8 @@ use tokio_util::task::AbortOnDropHandle;
 use self::engine::{Engine, is_away, status};
 use super::{config::Config, now, signals};
 use crate::actors::ports::{
-    DriverError, DriverNotes, ExecResult, TaskDriver, TaskExit, TaskHandle, TaskSpec, TaskUsage,
+    DriverError, DriverNotes, ExecResult, ExecSession, ExecSpec, TaskDriver, TaskExit, TaskHandle, TaskSpec,
+    TaskUsage,
 };
 
 /// While the engine is away it is asked again this often.
@@ -233,6 +235,11 @@ impl TaskDriver for Docker {
         let (state, handle, command) = (state(handle)?, handle.clone(), command.to_vec());
         self.there(|inner| async move { inner.exec(&state.container, &handle.task, command, limit).await })
             .await
+    }
+
+    async fn attach(&self, handle: &TaskHandle, spec: &ExecSpec) -> Result<ExecSession> {
+        let (state, handle, spec) = (state(handle)?, handle.clone(), spec.clone());
+        self.there(|inner| async move { inner.attach(&state.container, &handle.task, spec).await }).await
     }
 }
 

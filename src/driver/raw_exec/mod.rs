@@ -3,6 +3,7 @@
 //! The agent looks commands up, puts the environment together, measures and runs script checks; the supervisor
 //! (`crate::supervisor`) starts, watches and stops, so that it stays small and need not change.
 
+mod attach; // processes with somebody at their ends
 mod client;
 pub mod protocol; // what is said to the supervisor
 mod usage;
@@ -29,7 +30,8 @@ use self::{
 };
 use super::{config::Config, now, on_runtime, signals};
 use crate::actors::ports::{
-    DriverError, DriverNotes, ExecResult, TaskDriver, TaskExit, TaskHandle, TaskSpec, TaskUsage,
+    DriverError, DriverNotes, ExecResult, ExecSession, ExecSpec, TaskDriver, TaskExit, TaskHandle, TaskSpec,
+    TaskUsage,
 };
 
 const KEYS: &[&str] = &["command", "args", "work_dir"];
@@ -60,6 +62,8 @@ pub struct RawExec {
     meter: Arc<Meter>,
     /// What script checks need of each running task.
     surroundings: Arc<Mutex<HashMap<String, Surroundings>>>,
+    /// This one.
+    program: PathBuf,
     runtime: Handle,
 }
 
@@ -80,12 +84,14 @@ struct State {
 }
 
 impl RawExec {
-    /// `dir` belongs to the supervisor alone (`<data_dir>/supervisor`). It is started as `program supervise <dir>`.
+    /// `dir` belongs to the supervisor alone (`<data_dir>/supervisor`). It is started as `program supervise <dir>`;
+    /// commands on terminals as `program attend ...`.
     pub fn new(dir: impl Into<PathBuf>, program: impl Into<PathBuf>, runtime: Handle) -> Self {
+        let program = program.into();
         let client =
-            Client::new(dir.into(), program.into(), vec![String::from("supervise")], runtime.clone());
+            Client::new(dir.into(), program.clone(), vec![String::from("supervise")], runtime.clone());
         let meter = Arc::new(Meter::default());
-        Self { client: Arc::new(client), meter, surroundings: Arc::default(), runtime }
+        Self { client: Arc::new(client), meter, surroundings: Arc::default(), program, runtime }
     }
 
     /// For questions that may be asked twice.
@@ -252,6 +258,34 @@ impl TaskDriver for RawExec {
         command: &[String],
         limit: Duration,
     ) -> Result<ExecResult, DriverError> {
+        let (around, program, rest) = self.inside(handle, command)?;
+        on_runtime(&self.runtime, async move { run_inside(&around, &program, &rest, limit).await })
+            .await
+            .flatten()
+            .map_err(|error| {
+                DriverError::Recoverable(format!("failed to run `{}`: {error}", command.join(" ")))
+            })
+    }
+
+    async fn attach(&self, handle: &TaskHandle, spec: &ExecSpec) -> Result<ExecSession, DriverError> {
+        let (around, program, rest) = self.inside(handle, &spec.command)?;
+        let (tty, helper) = (spec.tty, self.program.clone());
+        on_runtime(&self.runtime, async move { attach::start(&around, &program, &rest, tty, &helper) })
+            .await
+            .flatten()
+            .map_err(|error| {
+                DriverError::Recoverable(format!("failed to run `{}`: {error}", spec.command.join(" ")))
+            })
+    }
+}
+
+impl RawExec {
+    /// What a command beside a running task needs: surroundings, program, arguments.
+    fn inside(
+        &self,
+        handle: &TaskHandle,
+        command: &[String],
+    ) -> Result<(Surroundings, PathBuf, Vec<String>), DriverError> {
         let State { run, process } = state(handle)?;
         let around = self.surroundings(&run).filter(|_| process.is_alive());
         let around = around.ok_or_else(|| DriverError::NotFound(handle.task.clone()))?;
@@ -259,13 +293,7 @@ impl TaskDriver for RawExec {
             .split_first()
             .ok_or_else(|| DriverError::Fatal(String::from("there is no command to run")))?;
         let program = around.find(first)?;
-        let rest = rest.to_vec();
-        on_runtime(&self.runtime, async move { run_inside(&around, &program, &rest, limit).await })
-            .await
-            .flatten()
-            .map_err(|error| {
-                DriverError::Recoverable(format!("failed to run `{}`: {error}", command.join(" ")))
-            })
+        Ok((around, program, rest.to_vec()))
     }
 }
 

@@ -1,6 +1,10 @@
-//! The files of one stream (`web.stdout.0`, `web.stdout.1`, ...), read as one.
+//! The files of one stream (`web.stdout.0`, `web.stdout.1`, ...), read as one; or one file alone.
 
-use std::{io, path::PathBuf};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use tokio::{
@@ -12,15 +16,25 @@ use tokio::{
 const CHUNK: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Files {
+pub(in crate::http) struct Files {
     dir: PathBuf,
-    /// `web.stdout.`
-    prefix: String,
+    names: Names,
+}
+
+#[derive(Debug)]
+enum Names {
+    /// With numbers behind `web.stdout.`.
+    Numbered(String),
+    One {
+        file: OsString,
+        /// Path within the allocation.
+        shown: String,
+    },
 }
 
 /// Where the next byte comes from.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::http) struct Place {
     number: u64,
     pub(super) offset: u64,
     /// Kept open: a file that is rotated away is still read to its end.
@@ -35,17 +49,37 @@ pub(super) enum Step {
     Bytes(Bytes),
     /// `file truncated`. (A file that is rotated away was read to its end: nothing to tell.)
     Event(&'static str),
+    /// `file deleted`: there is nothing left to read.
+    Gone,
     /// Nothing more now.
     End,
 }
 
 impl Files {
     pub(super) fn new(dir: PathBuf, task: &str, kind: &str) -> Self {
-        Self { dir, prefix: format!("{task}.{kind}.") }
+        Self { dir, names: Names::Numbered(format!("{task}.{kind}.")) }
+    }
+
+    /// The file at `path`, which clients know as `shown`.
+    pub(in crate::http) fn one(path: &Path, shown: &str) -> Self {
+        let file = path.file_name().unwrap_or_default().to_owned();
+        let shown = shown.trim_start_matches('/').to_owned();
+        let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
+        Self { dir, names: Names::One { file, shown } }
     }
 
     /// Numbers and sizes of the files there are, in order.
     async fn list(&self) -> io::Result<Vec<(u64, u64)>> {
+        let prefix = match &self.names {
+            Names::Numbered(prefix) => prefix,
+            Names::One { file, .. } => {
+                return match fs::metadata(self.dir.join(file)).await {
+                    Ok(metadata) => Ok(vec![(0, metadata.len())]),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                    Err(error) => Err(error),
+                };
+            }
+        };
         let mut files = Vec::new();
         let mut dir = match fs::read_dir(&self.dir).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
@@ -53,8 +87,10 @@ impl Files {
         };
         while let Some(entry) = dir.next_entry().await? {
             let name = entry.file_name();
-            let number =
-                name.to_str().and_then(|name| name.strip_prefix(&self.prefix)).and_then(|n| n.parse().ok());
+            let number = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(prefix.as_str()))
+                .and_then(|n| n.parse().ok());
             // A file may be rotated away between the two calls.
             if let Some(number) = number
                 && let Ok(metadata) = entry.metadata().await
@@ -68,7 +104,7 @@ impl Files {
 
     /// The place `offset` bytes from the start of the oldest file, or back from the end of the newest. Beyond either
     /// end it is that end. `None` when there are no files.
-    pub(super) async fn place(&self, offset: u64, from_end: bool) -> io::Result<Option<Place>> {
+    pub(in crate::http) async fn place(&self, offset: u64, from_end: bool) -> io::Result<Option<Place>> {
         let files = self.list().await?;
         let total: u64 = files.iter().map(|(_, size)| size).sum();
         let mut left = if from_end { total.saturating_sub(offset) } else { offset.min(total) };
@@ -83,10 +119,17 @@ impl Files {
     }
 
     async fn open(&self, number: u64, offset: u64) -> io::Result<Place> {
-        let name = format!("{}{number}", self.prefix);
-        let mut file = File::open(self.dir.join(&name)).await?;
+        let (name, shown) = match &self.names {
+            Names::Numbered(prefix) => {
+                let name = format!("{prefix}{number}");
+                let shown = format!("alloc/logs/{name}");
+                (name.into(), shown)
+            }
+            Names::One { file, shown } => (file.clone(), shown.clone()),
+        };
+        let mut file = File::open(self.dir.join(name)).await?;
         file.seek(io::SeekFrom::Start(offset)).await?;
-        Ok(Place { number, offset, file, name: format!("alloc/logs/{name}") })
+        Ok(Place { number, offset, file, name: shown })
     }
 
     /// The next bytes, from the next file where this one is done.
@@ -101,6 +144,9 @@ impl Files {
                 return Ok(Step::Event("file truncated"));
             }
             let files = self.list().await?;
+            if matches!(self.names, Names::One { .. }) {
+                return Ok(if files.is_empty() { Step::Gone } else { Step::End });
+            }
             let Some(&(next, _)) = files.iter().find(|(number, _)| *number > place.number) else {
                 return Ok(Step::End);
             };

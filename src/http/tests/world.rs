@@ -17,9 +17,10 @@ use actix_web::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use model::{
-    AllocId, AllocUpdate, Capacity, ClientStatus, DeploymentId, EvalId, Job, JobKey, JobType, Node, NodeId,
-    NodeStatus, Placement, Plan, TaskPhase, TaskState, Timestamp,
+    AllocId, AllocUpdate, Capacity, CheckState, CheckStatus, ClientStatus, DeploymentId, EvalId, Job, JobKey,
+    JobType, Node, NodeId, NodeStatus, Placement, Plan, TaskPhase, TaskState, Timestamp,
 };
 use serde_json::Value;
 use state::{Command, Root};
@@ -27,11 +28,11 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     actors::ports::{
-        AccessError, Clock, ClusterError, Committed, Elsewhere, HostUsage, IdSource, Joined, Leadership,
-        Member, Members, NodeAccess, ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage,
-        WebAnswer, WebRequest, WebStream,
+        AccessError, CheckSeen, Clock, ClusterError, Committed, Elsewhere, ExecInput, ExecOutput,
+        ExecSession, ExecSpec, HostUsage, IdSource, Joined, Leadership, Member, Members, NodeAccess,
+        ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage, WebAnswer, WebRequest, WebStream,
     },
-    http::{AgentInfo, Context, Ports, nomad, one_server::OneServer, passed_on},
+    http::{AgentInfo, Context, Ports, nomad, one_server::OneServer, passed_on, talk},
 };
 
 pub(super) const NODE: NodeId = NodeId(0x1111_1111_0000_0000_0000_0000_0000_0001);
@@ -170,6 +171,67 @@ impl NodeAccess for OneNode {
         let state = TaskState { phase, started_at: NOW, ..TaskState::default() };
         Ok([(String::from("nginx"), state)].into())
     }
+
+    async fn checks(&self, alloc: AllocId) -> Result<Vec<CheckSeen>, AccessError> {
+        if !self.has(alloc) {
+            return Err(AccessError::NotFound);
+        }
+        let state = CheckState {
+            name: String::from("up"),
+            kind: String::from("http"),
+            status: CheckStatus::Critical,
+            output: String::from("HTTP GET http://x/: 503 Service Unavailable Output: late"),
+            updated_at: NOW,
+        };
+        Ok(vec![CheckSeen { task: String::from("nginx"), service: String::from("web"), state }])
+    }
+
+    async fn collect(&self, alloc: Option<AllocId>) -> Result<(), AccessError> {
+        match alloc {
+            Some(alloc) if !self.has(alloc) => Err(AccessError::NotFound),
+            Some(_) => {
+                Err(AccessError::Failed(String::from("the allocation is not over: its files are in use")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn action(&self, alloc: AllocId, task: &str, action: &str) -> Result<Vec<String>, AccessError> {
+        match (self.has(alloc), task, action) {
+            (false, ..) => Err(AccessError::NotFound),
+            (_, "nginx", "reload") => Ok(vec![String::from("nginx"), String::from("-s reload")]),
+            _ => Err(AccessError::Failed(format!("action {action:?} not found in task {task:?}"))),
+        }
+    }
+
+    /// Says what it is told, until its stdin is closed; then it ends with 3.
+    async fn exec(&self, alloc: AllocId, task: &str, spec: ExecSpec) -> Result<ExecSession, AccessError> {
+        if !self.has(alloc) {
+            return Err(AccessError::NotFound);
+        }
+        if task != "nginx" {
+            return Err(AccessError::Failed(format!("task {task:?} is not running")));
+        }
+        let (session, mut ends) = ExecSession::new();
+        tokio::spawn(async move {
+            let words = format!("{} {}\n", spec.command.join(" "), spec.tty);
+            let _ = ends.output.send(ExecOutput::Stderr(words.into())).await;
+            while let Some(said) = ends.input.recv().await {
+                let answer = match said {
+                    ExecInput::Stdin(bytes) => ExecOutput::Stdout(bytes),
+                    ExecInput::Size { rows, columns } => {
+                        ExecOutput::Stdout(format!("{rows}x{columns}").into())
+                    }
+                    ExecInput::CloseStdin => ExecOutput::Exited(3),
+                };
+                let over = answer == ExecOutput::Exited(3);
+                if ends.output.send(answer).await.is_err() || over {
+                    break;
+                }
+            }
+        });
+        Ok(session)
+    }
 }
 
 /// What gossip knows, and what was asked of it.
@@ -257,6 +319,16 @@ impl Elsewhere for Others {
     async fn stream(&self, target: Target, request: WebRequest) -> Result<WebStream, ClusterError> {
         let agent = self.find(target, &request)?;
         Ok(passed_on::stream_for(&agent, request).await)
+    }
+
+    async fn talk(
+        &self,
+        target: Target,
+        request: WebRequest,
+        input: BoxStream<'static, Bytes>,
+    ) -> Result<WebStream, ClusterError> {
+        let agent = self.find(target, &request)?;
+        Ok(talk::talk_for(&agent, request, input).await)
     }
 }
 

@@ -12,27 +12,27 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::Stream;
+use futures::{Stream, StreamExt, stream::BoxStream};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpStream, tcp::OwnedReadHalf},
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::Instant,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Error, ErrorKind, PROTOCOL,
-    frame::{Outgoing, Request, Response, Sending, Welcome, cost, decode, frame, write_all},
+    frame::{
+        MAX_PIECE, Outgoing, Request, Response, Sending, TELL, WINDOW, Welcome, cost, decode, frame,
+        write_all,
+    },
     identity::Identity,
     reader::Reader,
 };
 
 /// Frames that may wait to be written.
 const MAX_QUEUED: usize = 1024;
-/// What a stream may send before it is read. More would only be kept in memory.
-const WINDOW: u32 = 256 << 10;
-/// When so much of it was read, the other side is told.
-const TELL: u32 = WINDOW / 4;
 
 /// Why a connection brought no answer.
 pub(super) enum Lost {
@@ -50,6 +50,8 @@ enum Waiter {
         pieces: mpsc::UnboundedSender<Piece>,
         /// What may still come; the other side keeps to it, and with it the length of the queue.
         left: Arc<AtomicI64>,
+        /// What this side may still send.
+        credit: Arc<Semaphore>,
     },
 }
 
@@ -182,7 +184,7 @@ impl Connection {
     /// False: the other side breaks the rules.
     fn settle(&self, response: Response) -> bool {
         self.heard.store(true, Ordering::Relaxed);
-        let Response { id, body, failure, more } = response;
+        let Response { id, body, failure, more, credit } = response;
         let result = failure.map_or(Ok(body), |failure| Err(failure.into()));
         let mut waiting = self.lock();
         let Some(waiting) = waiting.as_mut() else { return true };
@@ -200,7 +202,11 @@ impl Connection {
             return true;
         }
         match (waiting.get_mut(&id), result) {
-            (Some(Waiter::Stream { head, pieces, left }), Ok(body)) => {
+            (Some(Waiter::Stream { credit: own, .. }), Ok(_)) if credit > 0 => {
+                own.add_permits(credit as usize);
+                own.available_permits() <= WINDOW as usize
+            }
+            (Some(Waiter::Stream { head, pieces, left, .. }), Ok(body)) => {
                 if let Some(head) = head.take() {
                     let _ = head.send(Ok(body));
                     return true;
@@ -261,9 +267,11 @@ impl Connection {
         let (caller, answer) = oneshot::channel();
         let (pieces, queue) = mpsc::unbounded_channel();
         let left = Arc::new(AtomicI64::new(WINDOW.into()));
-        let waiter = Waiter::Stream { head: Some(caller), pieces, left: left.clone() };
+        let credit = Arc::new(Semaphore::new(WINDOW as usize));
+        let waiter =
+            Waiter::Stream { head: Some(caller), pieces, left: left.clone(), credit: credit.clone() };
         let (head, open) = self.begin(id, &request, waiter, answer, deadline).await?;
-        Ok((head, Pieces { queue, open, left, read: 0 }))
+        Ok((head, Pieces { queue, open, left, read: 0, credit, feeding: None }))
     }
 
     async fn begin(
@@ -336,6 +344,37 @@ pub struct Pieces {
     left: Arc<AtomicI64>,
     /// Read, and the other side does not know it yet.
     read: u32,
+    /// For what this side sends.
+    credit: Arc<Semaphore>,
+    feeding: Option<AbortOnDropHandle<()>>,
+}
+
+impl Pieces {
+    /// Sends pieces of our own along, for a method that takes some, as fast as they are read there, until the pieces of
+    /// the other side are dropped.
+    pub fn feed(&mut self, mut input: BoxStream<'static, Bytes>) {
+        let (id, queue, credit) = (self.open.id, self.open.connection.queue.clone(), self.credit.clone());
+        self.feeding = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let send = async |body: Bytes, last| {
+                let bytes = frame(&Request::Piece { id, body, last }).map_err(drop)?;
+                queue.send(bytes.into()).await.map_err(drop)
+            };
+            while let Some(mut rest) = input.next().await {
+                loop {
+                    let piece = rest.split_to(rest.len().min(MAX_PIECE));
+                    credit.acquire_many(cost(piece.len())).await.expect("never closed").forget();
+                    if send(piece, false).await.is_err() {
+                        return;
+                    }
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+            }
+            // Where it cannot be sent, there is nobody who waits for it.
+            let _: Result<(), ()> = send(Bytes::new(), true).await;
+        })));
+    }
 }
 
 impl std::fmt::Debug for Pieces {

@@ -40,6 +40,14 @@ pub(super) enum Request {
     },
     /// The caller took pieces of this cost: as many may follow.
     Credit { id: u64, credit: u32 },
+    /// A piece of the caller's own, for a method that takes some; costs of what this side told with
+    /// [`Response::credit`]. The last one has no body.
+    Piece {
+        id: u64,
+        body: Bytes,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        last: bool,
+    },
     /// The caller went away.
     Cancel { id: u64 },
     /// Is somebody there? Answered with an empty body.
@@ -57,6 +65,13 @@ pub(super) struct Response {
     /// Others with this id follow: this one is the head or a piece. The last one has no body.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) more: bool,
+    /// Pieces of the caller of this cost were taken: as many may follow. Then there is nothing else in it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) credit: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,6 +101,10 @@ pub(super) struct Welcome {
     pub(super) refusal: Option<Failure>,
 }
 
+/// What either side of a stream may send before it is read. More would only be kept in memory.
+pub(super) const WINDOW: u32 = 256 << 10;
+/// When so much of it was read, the other side is told.
+pub(super) const TELL: u32 = WINDOW / 4;
 /// Longest piece of a stream; a longer one is cut.
 pub(super) const MAX_PIECE: usize = 64 << 10;
 

@@ -4,12 +4,14 @@
 //! both directions carry frames: a length of four bytes (big endian) and a MessagePack map. The first frame of each side
 //! says who it is ([`Identity`]); when they do not fit, both say why and part. Then a [`Client`] calls and a [`Router`]
 //! answers. A call that waits long (a watch) is an ordinary call with a late deadline; it ends when its caller goes away.
-//! A stream ([`StreamCall`]) is answered with a head and many pieces, which come only as fast as they are read.
+//! A stream ([`StreamCall`]) is answered with a head and many pieces, which come only as fast as they are read; some take
+//! pieces from their caller, too ([`Input`]).
 
 mod client; // calls, reconnects
 mod connection; // one connection of a caller: who waits for what
 mod frame; // what is on the wire
 mod identity; // who talks to whom
+mod input; // what a caller sends along with a stream
 mod load; // counters, limits, complaints
 mod reader; // takes frames off a connection
 mod router; // finds handlers
@@ -22,6 +24,7 @@ pub use self::{
     client::{Client, ClientConfig},
     connection::Pieces,
     identity::{Fingerprint, Identity, Role},
+    input::Input,
     load::{Counted, Counters, Limits},
     router::Router,
     server::{ServeConfig, serve, serve_as},

@@ -11,17 +11,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     Call, Error, ErrorKind, StreamCall,
     frame::{decode, encode},
+    input::Input,
 };
 
 type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 type Handler<T> = Box<dyn Fn(Bytes) -> Answering<T> + Send + Sync>;
+type Opener = Box<dyn Fn(Bytes, Input) -> Answering<Opened> + Send + Sync>;
 
 /// The encoded head of a stream, and its pieces.
 type Opened = (Bytes, BoxStream<'static, Result<Bytes, Error>>);
 
 enum Method {
     Answer(Handler<Bytes>, Patience),
-    Stream(Handler<Opened>),
+    Stream { opener: Opener, takes_input: bool },
 }
 
 #[derive(Clone, Copy)]
@@ -119,17 +121,42 @@ impl Router {
         A: Future<Output = Result<(C::Head, S), Error>> + Send + 'static,
         S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
     {
-        let handler: Handler<Opened> = Box::new(move |body| match decode::<C>(&body) {
+        self.add_stream::<C, _, A, S>(move |call, _| handler(call), false);
+    }
+
+    /// As [`Router::register_stream`]; the caller sends pieces of its own, too. What is not read of them waits at the
+    /// caller.
+    ///
+    /// # Panics
+    /// When the method has a handler already.
+    pub fn register_talk<C, F, A, S>(&mut self, handler: F)
+    where
+        C: StreamCall,
+        F: Fn(C, Input) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<(C::Head, S), Error>> + Send + 'static,
+        S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
+    {
+        self.add_stream::<C, F, A, S>(handler, true);
+    }
+
+    fn add_stream<C, F, A, S>(&mut self, handler: F, takes_input: bool)
+    where
+        C: StreamCall,
+        F: Fn(C, Input) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<(C::Head, S), Error>> + Send + 'static,
+        S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
+    {
+        let opener: Opener = Box::new(move |body, input| match decode::<C>(&body) {
             Err(error) => Box::pin(std::future::ready(Err(error))),
             Ok(call) => {
-                let opening = handler(call);
+                let opening = handler(call, input);
                 Box::pin(async move {
                     let (head, pieces) = opening.await?;
                     Ok((encode(&head)?, pieces.boxed()))
                 })
             }
         });
-        self.insert(C::METHOD, Method::Stream(handler));
+        self.insert(C::METHOD, Method::Stream { opener, takes_input });
     }
 
     /// Agents of other regions may not call methods that begin so.
@@ -162,6 +189,11 @@ impl Router {
         self.methods.contains_key(method)
     }
 
+    /// Whether callers of this stream may send pieces of their own.
+    pub(super) fn takes_input(&self, method: &str) -> bool {
+        matches!(self.methods.get(method), Some(Method::Stream { takes_input: true, .. }))
+    }
+
     pub(super) fn is_home_only(&self, method: &str) -> bool {
         self.home.iter().any(|beginning| method.starts_with(beginning))
     }
@@ -169,7 +201,7 @@ impl Router {
     pub async fn answer(&self, method: &str, deadline: Duration, body: Bytes) -> Result<Bytes, Error> {
         let (handler, patience) = match self.methods.get(method) {
             Some(Method::Answer(handler, patience)) => (handler, patience),
-            Some(Method::Stream(_)) => {
+            Some(Method::Stream { .. }) => {
                 return Err(Error::new(ErrorKind::Invalid, format!("{method} is a stream")));
             }
             None => return Err(unknown(method)),
@@ -185,9 +217,15 @@ impl Router {
         in_time(method, deadline, async { handler(body).await }).await
     }
 
-    pub(super) async fn open(&self, method: &str, deadline: Duration, body: Bytes) -> Result<Pouring, Error> {
-        let handler = match self.methods.get(method) {
-            Some(Method::Stream(handler)) => handler,
+    pub(super) async fn open(
+        &self,
+        method: &str,
+        deadline: Duration,
+        body: Bytes,
+        input: Input,
+    ) -> Result<Pouring, Error> {
+        let opener = match self.methods.get(method) {
+            Some(Method::Stream { opener, .. }) => opener,
             Some(Method::Answer(..)) => {
                 return Err(Error::new(ErrorKind::Invalid, format!("{method} is not a stream")));
             }
@@ -196,7 +234,7 @@ impl Router {
         let Ok(place) = self.long.clone().try_acquire_owned() else {
             return Err(overloaded());
         };
-        let (head, pieces) = in_time(method, deadline, async { handler(body).await }).await?;
+        let (head, pieces) = in_time(method, deadline, async { opener(body, input).await }).await?;
         Ok(Pouring { head, pieces, _place: place })
     }
 }

@@ -24,6 +24,7 @@ use super::{
     Error, ErrorKind, PROTOCOL,
     frame::{Failure, MAX_PIECE, Outgoing, Request, Response, Welcome, cost, decode, frame, write_all},
     identity::{Hello, Identity, Misfit},
+    input::{Feed, Input, input},
     load::{Complaints, Counters, Limits, Load, Place, Places},
     reader::{Broken, Frame, Reader, long_frames},
     router::Router,
@@ -220,6 +221,8 @@ struct Working {
     task: AbortHandle,
     /// Of a stream.
     credit: Option<Arc<Semaphore>>,
+    /// Of a stream whose caller may send pieces, until the last one.
+    feed: Option<Feed>,
 }
 
 impl Conversation {
@@ -298,19 +301,21 @@ impl Conversation {
                     let _ = answers.send(outgoing).await;
                     Some(id)
                 });
-                place.insert(Working { task, credit: None });
+                place.insert(Working { task, credit: None, feed: None });
             }
             Request::Open { id, method, deadline_ms, credit, body } => {
                 let Entry::Vacant(place) = self.open.entry(id) else { return Err(TWICE) };
                 let credit = Arc::new(Semaphore::new((credit as usize).min(MAX_CREDIT)));
                 let (door, answers) = (self.door.clone(), answers.clone());
                 let spending = credit.clone();
+                let (feed, input) = input(id, answers.clone());
+                let feed = Some(feed).filter(|_| door.router.takes_input(&method));
                 let task = self.working.spawn(async move {
                     let deadline = Duration::from_millis(deadline_ms);
-                    pour(&door.router, id, &method, deadline, body, &spending, &answers).await;
+                    pour(&door.router, id, &method, deadline, (body, input), &spending, &answers).await;
                     Some(id)
                 });
-                place.insert(Working { task, credit: Some(credit) });
+                place.insert(Working { task, credit: Some(credit), feed });
             }
             Request::Credit { id, credit: more } => {
                 // Of a stream that is over: nothing.
@@ -322,6 +327,16 @@ impl Conversation {
                     credit.add_permits(more);
                 }
             }
+            Request::Piece { id, body, last } => match self.open.get_mut(&id) {
+                // It is over.
+                None => {}
+                Some(working) if last => working.feed = None,
+                Some(working) => {
+                    if !working.feed.as_ref().is_some_and(|feed| feed.take(body)) {
+                        return Err(Fault::Breach("it sends pieces that are more than was asked for"));
+                    }
+                }
+            },
             Request::Cancel { id } => {
                 if let Some(working) = self.open.remove(&id) {
                     working.task.abort();
@@ -367,11 +382,11 @@ async fn pour(
     id: u64,
     method: &str,
     deadline: Duration,
-    body: Bytes,
+    (body, input): (Bytes, Input),
     credit: &Semaphore,
     answers: &mpsc::Sender<Outgoing>,
 ) {
-    let mut pouring = match router.open(method, deadline, body).await {
+    let mut pouring = match router.open(method, deadline, body, input).await {
         Ok(pouring) => pouring,
         Err(error) => {
             let _ = answers.send(response(id, Err(error), false)).await;
@@ -404,12 +419,15 @@ async fn pour(
 
 fn response(id: u64, result: Result<Bytes, Error>, more: bool) -> Outgoing {
     let response = match result {
-        Ok(body) => Response { id, body, failure: None, more },
-        Err(error) => Response { id, body: Bytes::new(), failure: Some(error.into()), more: false },
+        Ok(body) => Response { id, body, failure: None, more, credit: 0 },
+        Err(error) => {
+            Response { id, body: Bytes::new(), failure: Some(error.into()), more: false, credit: 0 }
+        }
     };
     let framed = frame(&response).or_else(|error| {
         let error = Error::new(ErrorKind::Internal, format!("the answer cannot be sent: {error}"));
-        frame(&Response { id, body: Bytes::new(), failure: Some(Failure::from(error)), more: false })
+        let failure = Some(Failure::from(error));
+        frame(&Response { id, body: Bytes::new(), failure, more: false, credit: 0 })
     });
     framed.expect("an error message is short").into()
 }

@@ -1,6 +1,7 @@
 mod bad_input; // garbage, strangers, limits
 mod hello; // who talks to whom
 mod streams; // heads and pieces
+mod talks; // pieces in both directions
 
 use std::{
     net::SocketAddr,
@@ -137,6 +138,10 @@ async fn server_as(address: &str, config: ServeConfig) -> TestServer {
     });
     let poured = seen.clone();
     router.register_stream(move |call: streams::Pour| std::future::ready(call.pour(&poured)));
+    let echoed = seen.clone();
+    router.register_talk(move |call: talks::Echo, input| {
+        std::future::ready(Ok(((), call.answer(input, &echoed))))
+    });
     let stop = CancellationToken::new();
     let counters = config.counters.clone();
     let served = tokio::spawn(serve_as(listener, Arc::new(router), config, stop.clone()));

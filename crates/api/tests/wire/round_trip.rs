@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use model::{
-    Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, DeviceAsk, Disconnect,
+    Action, Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, DeviceAsk, Disconnect,
     EphemeralDisk, HealthCheck, Hook, Job, JobStatus, JobType, Launched, Lifecycle, LogConfig, MemoryMax,
     MigratePolicy, NetworkAsk, Operand, Parameterized, PayloadRule, Periodic, Port, Reconcile,
     ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread, SpreadTarget, Task, TaskGroup,
@@ -256,6 +256,10 @@ fn launched() -> impl Strategy<Value = Launched> {
     )
 }
 
+fn action() -> impl Strategy<Value = Action> {
+    (word(), word(), vec(word(), 0..3)).prop_map(|(name, command, args)| Action { name, command, args })
+}
+
 fn task() -> impl Strategy<Value = Task> {
     (
         (word(), word(), word(), btree_map(word(), value(), 0..3), texts(), texts(), location()),
@@ -266,7 +270,15 @@ fn task() -> impl Strategy<Value = Task> {
             restart(),
             any::<(u16, u16)>(),
         ),
-        (any::<bool>(), duration(), word(), duration(), option::of(lifecycle()), maybe_word()),
+        (
+            any::<bool>(),
+            duration(),
+            word(),
+            duration(),
+            option::of(lifecycle()),
+            maybe_word(),
+            vec(action(), 0..2),
+        ),
     )
         .prop_map(|((name, driver, user, config, env, meta, location), middle, last)| {
             let (
@@ -276,7 +288,7 @@ fn task() -> impl Strategy<Value = Task> {
                 restart,
                 (max_files, max_file_size),
             ) = middle;
-            let (leader, kill_timeout, kill_signal, shutdown_delay, lifecycle, payload_file) = last;
+            let (leader, kill_timeout, kill_signal, shutdown_delay, lifecycle, payload_file, actions) = last;
             let (constraints, affinities, _) = location;
             Task {
                 name,
@@ -309,6 +321,7 @@ fn task() -> impl Strategy<Value = Task> {
                 payload_file,
                 templates: Vec::new(),
                 artifacts: Vec::new(),
+                actions,
             }
         })
 }

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{DeviceAsk, Hook, Lifecycle, LogConfig, MemoryMax, Resources, RestartPolicy, Task, Value};
+use model::{
+    Action, DeviceAsk, Hook, Lifecycle, LogConfig, MemoryMax, Resources, RestartPolicy, Task, Value,
+};
 
 use super::{
     Decoder,
@@ -62,6 +64,15 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         fields.finish(d);
         d.leave();
     }
+    for (name, section) in fields.named_blocks(d, "action") {
+        d.enter("action", task.actions.len(), &name, section.span);
+        let mut fields = Fields::new(&section.body, "action");
+        fields.require(d, "command", section.span, "write `command = \"/bin/date\"`");
+        let command = fields.text(d, "command").unwrap_or_default();
+        task.actions.push(Action { name, command, args: fields.texts(d, "args").unwrap_or_default() });
+        fields.finish(d);
+        d.leave();
+    }
     fields.refuse(d, "kind", Noop::Text(&[""]), "leave it out");
     fields.refuse_all(
         d,
@@ -73,7 +84,6 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
             ("volume_mount", "mount a host directory with `volumes` in the docker `config`"),
             ("csi_plugin", "leave it out"),
             ("scaling", "set `resources`"),
-            ("action", "run the command with `troupe alloc exec`"),
             ("secret", "pass secrets in another way, for example with `env`"),
             ("schedule", "leave it out"),
         ],

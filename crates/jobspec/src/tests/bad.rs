@@ -122,8 +122,7 @@ fn names_and_values() {
 
 #[test]
 fn unsupported() {
-    let task_blocks =
-        "artifact {\n  source = \"http://x\"\n}\nvault { }\nvolume_mount { }";
+    let task_blocks = "artifact {\n  source = \"http://x\"\n}\nvault { }\nvolume_mount { }";
     shows!(said(&[
         ("no type at all", in_job("type = \"always\"")),
         ("type misspelt", in_job("type = \"servise\"")),

@@ -29,6 +29,12 @@ pub(super) fn task(task: &Task, group: &TaskGroup) -> Writer {
         block.set("file", quoted(&task.payload_file));
         out.block(block);
     }
+    for action in &task.actions {
+        let mut block = Writer::named("action", &action.name);
+        block.set("command", quoted(&action.command));
+        block.set_if(!action.args.is_empty(), "args", texts(&action.args));
+        out.block(block);
+    }
     if !task.config.is_empty() {
         let mut block = Writer::new("config");
         for (name, value) in &task.config {

@@ -143,3 +143,21 @@ pub(super) fn mark_migrate(
     }
     Outcome::Done
 }
+
+pub(super) fn skip_shutdown_delay(
+    root: &mut Root,
+    index: u64,
+    mut allocs: Vec<AllocId>,
+    job: Option<&JobKey>,
+) -> Outcome {
+    allocs.extend(job.into_iter().flat_map(|job| root.allocs_of_job(job)).map(|alloc| alloc.id));
+    for id in allocs {
+        if let Some(alloc) =
+            root.allocs.get(&id).filter(|alloc| !alloc.client.is_terminal() && !alloc.no_shutdown_delay)
+        {
+            let alloc = Allocation { no_shutdown_delay: true, ..Allocation::clone(alloc) };
+            root.put_alloc(index, alloc);
+        }
+    }
+    Outcome::Done
+}

@@ -75,6 +75,9 @@ impl Root {
             Command::MarkMigrate { allocs, evals, now } => {
                 drains::mark_migrate(self, index, allocs, evals, now)
             }
+            Command::SkipShutdownDelay { allocs, job } => {
+                drains::skip_shutdown_delay(self, index, allocs, job.as_ref())
+            }
             Command::PurgeNode { node, evals, now } => nodes::purge(self, index, node, evals, now),
             Command::UpdateAgents { put, gone, epoch, now } => {
                 agents::update(self, index, put, gone, epoch, now)

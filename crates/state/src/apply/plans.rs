@@ -109,6 +109,7 @@ pub(super) fn apply(root: &mut Root, index: u64, plan: Plan, settled: Vec<Evalua
                     next: None,
                     followup_eval: None,
                     migrate: false,
+                    no_shutdown_delay: false,
                     unknown_since: None,
                     returned: false,
                     oversubscribed: plan.oversubscribed,

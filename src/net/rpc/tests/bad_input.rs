@@ -21,14 +21,14 @@ pub(super) async fn say_hello(stream: &mut TcpStream) {
 }
 
 /// The first byte and the hello of a caller.
-fn hello() -> Vec<u8> {
+pub(super) fn hello() -> Vec<u8> {
     let mut bytes = vec![PROTOCOL];
     bytes.extend_from_slice(&frame(&Identity::default().hello()).unwrap());
     bytes
 }
 
 /// Sends the bytes, closes, and takes what comes back until the server closes.
-async fn throw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+pub(super) async fn throw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut answer = Vec::new();
     let throwing = async {
@@ -145,8 +145,13 @@ async fn a_caller_closes_when_a_stream_sends_more_than_it_may() {
     });
     let (mut stream, _) = listener.accept().await.unwrap();
     say_hello(&mut stream).await;
-    let piece =
-        |body: Vec<u8>| super::super::frame::Response { id: 1, body: body.into(), failure: None, more: true };
+    let piece = |body: Vec<u8>| super::super::frame::Response {
+        id: 1,
+        body: body.into(),
+        failure: None,
+        more: true,
+        credit: 0,
+    };
     stream.write_all(&frame(&piece(rmp_serde::to_vec("head").unwrap())).unwrap()).await.unwrap();
     let flood = frame(&piece(vec![0; 1 << 20])).unwrap();
     while stream.write_all(&flood).await.is_ok() {}
