@@ -9,6 +9,7 @@ use super::{
     format::{json, short},
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
+    pages::{self, FILTER},
     table::{Block, Table},
 };
 
@@ -16,7 +17,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("verbose", "Full ids and absolute times."),
     switch("json", "Print JSON."),
     absent_text("t"),
-    absent_text("filter"),
+    FILTER,
     absent_switch("monitor"),
     absent_text("wait"),
     absent_switch("ui"),
@@ -31,7 +32,9 @@ pub(super) fn list(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 }
 
 fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
-    let deployments = read_all(client, "")?;
+    let deployments: Vec<Deployment> = client
+        .get("/v1/deployments", &pages::query(flags))
+        .map_err(|error| error.while_doing("retrieving deployments"))?;
     if flags.on("json") {
         ctx.output.line(json(&deployments))?;
     } else if deployments.is_empty() {

@@ -12,6 +12,7 @@ use super::{
     job_status::allocs_table,
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
+    pages::{self, FILTER, PAGE_TOKEN, PER_PAGE},
     table::{Block, Table},
 };
 
@@ -25,9 +26,9 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("json", "Print JSON."),
     absent_text("t"),
     absent_switch("os"),
-    absent_text("filter"),
-    absent_text("per-page"),
-    absent_text("page-token"),
+    FILTER,
+    PER_PAGE,
+    PAGE_TOKEN,
     absent_switch("ui"),
 ];
 
@@ -70,7 +71,9 @@ fn read_all(client: &Client, prefix: &str) -> Result<Vec<NodeListStub>, Failure>
 }
 
 fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
-    let nodes = read_all(client, "")?;
+    let (nodes, next): (Vec<NodeListStub>, _) = client
+        .get_page("/v1/nodes", &pages::query(flags))
+        .map_err(|error| error.while_doing("querying node status"))?;
     if flags.on("json") {
         ctx.output.line(json(&nodes))?;
     } else if nodes.is_empty() {
@@ -95,6 +98,7 @@ fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
             None
         };
         ctx.output.line(nodes_table(&nodes, flags.on("verbose"), running.as_deref()))?;
+        pages::hint(ctx, flags, "node status", next.as_deref())?;
     }
     Ok(0)
 }

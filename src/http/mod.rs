@@ -14,6 +14,7 @@ mod deployments; // deployments
 mod deployment_write; // fail, pause, promote, health by hand
 mod elsewhere; // requests that another agent has to answer
 mod evals; // evaluations
+pub mod events; // the event stream
 mod failure; // refusals as plain text
 mod fs; // files of allocations
 mod jobs; // reads of jobs
@@ -31,10 +32,15 @@ mod register; // writes of jobs
 mod revert; // back to an earlier version of a job, and which versions are good
 mod routes; // which path is answered by what
 mod scale; // counts of groups
+mod scaling; // policies of groups
 mod scheduler; // how the scheduler works
 mod search; // ids by prefix
+mod search_fuzzy; // names by any part of them
+mod services; // services of allocations
 mod snapshot; // the whole state
 mod spec; // job files and the rules for jobs
+mod statuses; // all about several jobs
+mod submission; // what versions were made from, and their names
 mod write; // proposals, detached from the request
 
 #[cfg(test)]
@@ -102,6 +108,7 @@ pub struct Context {
     watches: Arc<Semaphore>,
     plans: Arc<Semaphore>,
     answers: Arc<answers::Answers>,
+    events: Option<Arc<events::EventFeed>>,
 }
 
 impl std::ops::Deref for Context {
@@ -121,7 +128,13 @@ impl std::fmt::Debug for Context {
 impl Context {
     pub fn new(ports: Ports, agent: AgentInfo) -> Self {
         let (watches, plans) = (Arc::new(Semaphore::new(WATCHES)), Arc::new(Semaphore::new(PLANS)));
-        Self { ports, agent: Arc::new(agent), watches, plans, answers: Arc::default() }
+        Self { ports, agent: Arc::new(agent), watches, plans, answers: Arc::default(), events: None }
+    }
+
+    /// With what happened, for followers of the event stream.
+    #[must_use]
+    pub fn with_events(self, events: Arc<events::EventFeed>) -> Self {
+        Self { events: Some(events), ..self }
     }
 }
 

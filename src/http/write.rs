@@ -19,13 +19,26 @@ pub(super) async fn propose(ctx: &Context, command: Command) -> Result<(u64, Out
 
 /// As [`propose`]; a refusal of the state is an outcome like others.
 pub(super) async fn propose_any(ctx: &Context, command: Command) -> Result<(u64, Outcome), Failure> {
+    propose_list(ctx, vec![command]).await
+}
+
+/// The outcome of the first one.
+async fn propose_list(ctx: &Context, commands: Vec<Command>) -> Result<(u64, Outcome), Failure> {
     let proposer = ctx.proposer.clone();
-    let committed = tokio::spawn(async move { proposer.propose(vec![command]).await })
+    let committed = tokio::spawn(async move { proposer.propose(commands).await })
         .await
         .map_err(|error| ProposeError::Unknown(error.to_string()))??;
     match committed.outcomes.into_iter().next() {
         Some(outcome) => Ok((committed.index, outcome)),
         None => Err(ProposeError::Unknown(String::from("the entry has no outcome")).into()),
+    }
+}
+
+/// Several commands in one entry, of which the first decides: the others do nothing where it was refused.
+pub(super) async fn propose_all(ctx: &Context, commands: Vec<Command>) -> Result<(u64, Outcome), Failure> {
+    match propose_list(ctx, commands).await? {
+        (_, Outcome::Refused(refusal)) => Err(Failure::server(refusal.to_string())),
+        done => Ok(done),
     }
 }
 

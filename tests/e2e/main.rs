@@ -11,6 +11,7 @@ mod images; // what the tasks run
 mod ran; // what a command did
 mod web; // a small HTTP client
 
+mod clients; // programs of others: python-nomad, what Terraform and Prometheus ask
 mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program
 mod every_node; // system and sysbatch jobs, and a drain of their node
 mod launching; // calendar, dispatch, one allocation

@@ -77,6 +77,7 @@ const KEYS: &[&str] = &[
     "Delay",
     "DelayFunction",
     "DeploymentID",
+    "Description",
     "Device",
     "Devices",
     "Diff",
@@ -95,12 +96,14 @@ const KEYS: &[&str] = &[
     "Env",
     "EphemeralDisk",
     "Error",
+    "EvalIDs",
     "EvalOptions",
     "EvalPriority",
     "Expose",
     "FailuresBeforeCritical",
     "FailuresBeforeWarning",
     "File",
+    "Filter",
     "ForceReschedule",
     "Format",
     "GRPCService",
@@ -122,6 +125,7 @@ const KEYS: &[&str] = &[
     "Identity",
     "IgnoreCollision",
     "IgnoreWarnings",
+    "IncludeChildren",
     "InitialStatus",
     "Interval",
     "Job",
@@ -129,17 +133,20 @@ const KEYS: &[&str] = &[
     "JobID",
     "JobModifyIndex",
     "JobVersion",
+    "Jobs",
     "KillSignal",
     "KillTimeout",
     "Kind",
     "LTarget",
     "Label",
+    "Latest",
     "Leader",
     "Lifecycle",
     "Limit",
     "LogConfig",
     "LostAfter",
     "MBits",
+    "Max",
     "MaxClientDisconnect",
     "MaxDelay",
     "MaxFileSizeMB",
@@ -154,6 +161,7 @@ const KEYS: &[&str] = &[
     "MetaRequired",
     "Method",
     "Migrate",
+    "Min",
     "MinHealthyTime",
     "Mode",
     "ModifyIndex",
@@ -174,12 +182,14 @@ const KEYS: &[&str] = &[
     "Pause",
     "Payload",
     "Periodic",
+    "Policy",
     "PolicyOverride",
     "PortLabel",
     "Prefix",
     "PreserveCounts",
     "PreserveResources",
     "PreventRescheduleOnLost",
+    "PreviousCount",
     "Priority",
     "ProgressDeadline",
     "ProhibitOverlap",
@@ -225,6 +235,7 @@ const KEYS: &[&str] = &[
     "TLSServerName",
     "TLSSkipVerify",
     "TaggedAddresses",
+    "TaggedTime",
     "Tags",
     "Target",
     "Task",
@@ -232,6 +243,7 @@ const KEYS: &[&str] = &[
     "TaskName",
     "Tasks",
     "Templates",
+    "Text",
     "TimeZone",
     "Timeout",
     "To",
@@ -257,7 +269,7 @@ const KEYS: &[&str] = &[
 
 /// Below these keys stand the user's own names: neither renamed nor stripped.
 const OPAQUE: &[&str] =
-    &["Meta", "Env", "Config", "Header", "CanaryMeta", "TaggedAddresses", "VariableFlags"];
+    &["Meta", "Env", "Config", "Header", "CanaryMeta", "TaggedAddresses", "VariableFlags", "Policy"];
 
 /// Gives keys their one spelling and drops those that are `null`.
 fn canonicalize(value: &mut Value) {
@@ -419,6 +431,12 @@ mod tests {
         check::<crate::DeploymentHealthRequest>();
         check::<request::JobStabilityRequest>();
         check::<crate::SearchRequest>();
+        check::<crate::FuzzySearchRequest>();
+        check::<crate::ScalingPolicy>();
+        check::<crate::JobScaleRequest>();
+        check::<crate::JobSubmission>();
+        check::<crate::JobTagRequest>();
+        check::<crate::JobStatusesRequest>();
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub mod resources; // what tasks ask for and nodes offer
 pub mod claims; // whole cores and devices
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
+pub mod scaling; // bounds of counts
+pub mod version; // what is kept with a version of a job
 pub mod location; // where it may run and where it would rather
 pub mod launch; // jobs that launch jobs: calendar, dispatch
 pub mod policy; // restart, reschedule, update, migrate
@@ -47,7 +49,9 @@ pub use policy::{
     RestartPolicy, UpdateStrategy,
 };
 pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
+pub use scaling::{Scaling, ScalingEvent};
 pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
-pub use service::{Check, CheckKind, CheckRestart, Service};
+pub use service::{Check, CheckKind, CheckRestart, Provider, Service};
 pub use small_map::SmallMap;
 pub use time::Timestamp;
+pub use version::{Submission, VersionTag};

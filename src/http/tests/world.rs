@@ -31,7 +31,7 @@ use crate::{
         Member, Members, NodeAccess, ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage,
         WebAnswer, WebRequest, WebStream,
     },
-    http::{AgentInfo, Context, Ports, nomad, one_server::OneServer, passed_on},
+    http::{AgentInfo, Context, Ports, events::EventFeed, nomad, one_server::OneServer, passed_on},
 };
 
 pub(super) const NODE: NodeId = NodeId(0x1111_1111_0000_0000_0000_0000_0000_0001);
@@ -342,7 +342,8 @@ impl World {
             consensus: consensus.clone(),
             elsewhere: others.clone(),
         };
-        let ctx = Context::new(ports, agent);
+        let events = EventFeed::start(log.clone(), &tokio::runtime::Handle::current());
+        let ctx = Context::new(ports, agent).with_events(events);
         Self { log, ctx, leadership, logs, node, others, gossip, consensus }
     }
 
