@@ -31,6 +31,7 @@ use crate::{
     http::{
         self, AgentInfo,
         consul::{ConsulAgent, ConsulContext},
+        events::EventFeed,
     },
     net::{remote::Carrier, rpc, web},
 };
@@ -117,7 +118,10 @@ impl Edges {
             pretty: config.dev,
             leadership,
         };
-        let nomad = http::Context::new(ports, info);
+        let mut nomad = http::Context::new(ports, info);
+        if config.server {
+            nomad = nomad.with_events(EventFeed::start(state.clone(), runtime));
+        }
         Ok(Self {
             consul: ConsulContext::new(nomad.clone(), consul, upstream),
             nomad,

@@ -2,12 +2,7 @@
 
 /// Commands that people know and that are not there yet: name, and another spelling (or nothing).
 pub(super) const NOMAD: &[(&str, &str)] = &[
-    ("job scaling-events", ""),
-    ("job tag apply", ""),
-    ("job tag unset", ""),
-    ("fmt", ""),
     ("alloc pause", ""),
-    ("eval delete", ""),
     ("deployment unblock", ""),
     ("node meta", ""),
     ("node pool", ""),
@@ -37,10 +32,8 @@ pub(super) const NOMAD: &[(&str, &str)] = &[
     ("acl", ""),
     ("namespace", ""),
     ("var", ""),
-    ("service", ""),
     ("volume", ""),
     ("plugin", ""),
-    ("scaling", ""),
     ("login", ""),
     ("ui", ""),
     ("setup", ""),

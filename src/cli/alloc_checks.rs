@@ -9,14 +9,14 @@ use super::{
     Context, Tool,
     alloc_logs::find_alloc,
     client::{Client, element},
-    flags::{Flag, Flags, absent_text, switch},
+    flags::{Flag, Flags, switch},
     format::json,
     output::{Failure, Outcome},
     table::Block,
+    template::TEMPLATE,
 };
 
-pub(super) const FLAGS: &[Flag] =
-    &[switch("json", "Print JSON."), switch("verbose", "Full ids."), absent_text("t")];
+pub(super) const FLAGS: &[Flag] = &[switch("json", "Print JSON."), switch("verbose", "Full ids."), TEMPLATE];
 
 pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let [id] = flags.args.as_slice() else {

@@ -169,6 +169,24 @@ impl Client {
         self.call(Method::GET, path, query, None::<&()>)
     }
 
+    /// One page of a list, and where the next one begins.
+    pub(super) fn get_page<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(T, Option<String>), ClientError> {
+        self.call_for_page(Method::GET, path, query, None::<&()>)
+    }
+
+    /// With a body.
+    pub(super) fn delete_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.call(Method::DELETE, path, &[], Some(body))
+    }
+
     pub(super) fn put<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -210,23 +228,37 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&impl Serialize>,
     ) -> Result<T, ClientError> {
+        self.call_for_page(method, path, query, body).map(|(answer, _)| answer)
+    }
+
+    fn call_for_page<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&impl Serialize>,
+    ) -> Result<(T, Option<String>), ClientError> {
         let name = go_name(&method);
         let url = self.url(path, query);
-        let bytes = self.runtime.block_on(async {
+        let (bytes, next) = self.runtime.block_on(async {
             let mut request = self.request(method, url.clone());
             if let Some(body) = body {
                 request = request.json(body);
             }
             let response = checked(request.send().await, name, &url).await?;
-            response.bytes().await.map_err(|error| transport(name, &url, &error))
+            let next = response.headers().get("X-Nomad-NextToken");
+            let next = next.and_then(|token| token.to_str().ok()).map(str::to_owned);
+            let bytes = response.bytes().await.map_err(|error| transport(name, &url, &error))?;
+            Ok::<_, ClientError>((bytes, next))
         })?;
         // Answers without content (`null` in JSON) stand for "nothing to say".
         let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(bytes).map_err(|error| ClientError::Body {
+        let answer = serde_json::from_slice(bytes).map_err(|error| ClientError::Body {
             method: name,
             url: url.to_string(),
             reason: error.to_string(),
-        })
+        })?;
+        Ok((answer, next))
     }
 
     /// Writes an answer of any size to `out` as it comes. The inner error is that of `out`.

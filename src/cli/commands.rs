@@ -5,12 +5,12 @@ use super::{
     alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
     config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, deployment_write,
-    eval, explain,
+    eval, eval_delete, explain,
     flags::{Flag, Flags},
-    job_action, job_file, job_launch, job_lists, job_plan, job_read, job_restart, job_revert, job_run,
-    job_scale, job_status, job_stop, node_drain, node_status, operator, operator_api,
+    fmt, job_action, job_file, job_launch, job_lists, job_plan, job_read, job_restart, job_revert, job_run,
+    job_scale, job_status, job_stop, job_tag, node_drain, node_status, operator, operator_api,
     output::Outcome,
-    raft_recover, scheduler, server, sim, snapshot, status, what_if,
+    raft_recover, scaling, scheduler, server, service, sim, snapshot, status, what_if,
 };
 
 /// One command.
@@ -78,13 +78,7 @@ pub(super) const COMMANDS: &[Command] = &[
         job_plan::run
     ),
     command!("job stop"["stop"], "[options] <job>...", "Stop jobs", job_stop::FLAGS, job_stop::stop),
-    command!(
-        "status" [],
-        "[options] [<id>]",
-        "Show the jobs, or whatever an id belongs to",
-        status::FLAGS,
-        status::run
-    ),
+    command!("status" [], "[options] [<id>]", "Show the jobs, or whatever an id belongs to", status::FLAGS, status::run),
     command!("job status" [], "[options] [<job>]", "Show the jobs, or one of them", job_status::FLAGS, job_status::run),
     command!(
         "job init"["init"],
@@ -115,6 +109,15 @@ pub(super) const COMMANDS: &[Command] = &[
         job_revert::FLAGS,
         job_revert::run
     ),
+    command!("job tag apply" [], "[options] <job>", "Give a version of a job a name", job_tag::APPLY_FLAGS, job_tag::apply),
+    command!("job tag unset" [], "[options] <job>", "Take the name of a version away", job_tag::UNSET_FLAGS, job_tag::unset),
+    command!(
+        "job scaling-events" [],
+        "[options] <job>",
+        "Show what became of the counts of a job",
+        scaling::EVENTS_FLAGS,
+        scaling::events
+    ),
     command!(
         "job promote" [],
         "[options] <job>",
@@ -129,13 +132,7 @@ pub(super) const COMMANDS: &[Command] = &[
         job_lists::DEPLOYMENTS_FLAGS,
         job_lists::deployments
     ),
-    command!(
-        "job allocs" [],
-        "[options] <job>",
-        "Show the allocations of a job",
-        job_lists::ALLOCS_FLAGS,
-        job_lists::allocs
-    ),
+    command!("job allocs" [], "[options] <job>", "Show the allocations of a job", job_lists::ALLOCS_FLAGS, job_lists::allocs),
     command!("job eval" [], "[options] <job>", "Look at a job again", job_stop::EVAL_FLAGS, job_stop::eval),
     command!(
         "job scale" [],
@@ -245,6 +242,20 @@ pub(super) const COMMANDS: &[Command] = &[
         agent_info::CONFIG_FLAGS,
         agent_info::config
     ),
+    command!("eval delete" [], "[options] [<evaluation>]", "Forget evaluations", eval_delete::FLAGS, eval_delete::run),
+    command!("service list" [], "[options]", "Show the services", service::LIST_FLAGS, service::list),
+    command!("service info" [], "[options] <service>", "Show the instances of a service", service::INFO_FLAGS, service::info),
+    command!("scaling policy list" [], "[options]", "Show the scaling policies", scaling::LIST_FLAGS, scaling::list),
+    command!("scaling policy info" [], "[options] <policy>", "Show a scaling policy", scaling::INFO_FLAGS, scaling::info),
+    Command {
+        name: "fmt",
+        aliases: &[],
+        tool: Tool::Nomad,
+        usage: "[options] [<path>...]",
+        about: "Lay out job files and other HCL files",
+        flags: &[fmt::FLAGS],
+        run: fmt::run,
+    },
     command!(
         "eval status"["eval-status"],
         "[options] <eval>",
@@ -475,13 +486,7 @@ pub(super) const COMMANDS: &[Command] = &[
         consul_cluster::TRANSFER_FLAGS,
         consul_cluster::transfer_leader
     ),
-    command!(
-        consul "operator autopilot get-config",
-        "[options]",
-        "Show how servers are looked after",
-        &[],
-        consul_cluster::get_autopilot
-    ),
+    command!(consul "operator autopilot get-config", "[options]", "Show how servers are looked after", &[], consul_cluster::get_autopilot),
     command!(
         consul "operator autopilot set-config",
         "[options]",

@@ -7,11 +7,12 @@ use api::Deployment;
 use super::{
     Context, Tool,
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, absent_text, span, switch},
+    flags::{Flag, Flags, absent_switch, span, switch},
     format::{json, short},
     lookup::{self, Kind, Match},
     monitor,
     output::{Failure, Outcome},
+    pages::{self, FILTER},
     table::{Block, Table},
     template::TEMPLATE,
 };
@@ -20,7 +21,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("verbose", "Full ids and absolute times."),
     switch("json", "Print JSON."),
     TEMPLATE,
-    absent_text("filter"),
+    FILTER,
     absent_switch("ui"),
 ];
 
@@ -30,8 +31,8 @@ pub(super) const STATUS_FLAGS: &[Flag] = &[
     switch("json", "Print JSON."),
     switch("monitor", "Follow the deployment until it has ended. Exit codes as of `job run`."),
     span("wait", "With -monitor: time between two looks. Default: 2s."),
-    absent_text("t"),
-    absent_text("filter"),
+    TEMPLATE,
+    FILTER,
     absent_switch("ui"),
 ];
 
@@ -47,7 +48,9 @@ pub(super) fn list(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 }
 
 fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
-    let deployments = read_all(client, "")?;
+    let deployments: Vec<Deployment> = client
+        .get("/v1/deployments", &pages::query(flags))
+        .map_err(|error| error.while_doing("retrieving deployments"))?;
     if flags.on("json") {
         ctx.output.line(json(&deployments))?;
     } else if deployments.is_empty() {

@@ -6,12 +6,13 @@ use model::Timestamp;
 use super::{
     Context, Tool,
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, absent_text, switch, text},
+    flags::{Flag, Flags, absent_switch, switch, text},
     format::{json, short},
     job_status::allocs_table,
     lookup::{self, Kind, Match},
     monitor,
     output::{Failure, Outcome},
+    pages::{self, FILTER, PAGE_TOKEN, PER_PAGE},
     placement,
     table::{Block, Table},
     template::TEMPLATE,
@@ -23,9 +24,9 @@ pub(super) const LIST_FLAGS: &[Flag] = &[
     switch("verbose", "Full ids."),
     switch("json", "Print JSON."),
     TEMPLATE,
-    absent_text("per-page"),
-    absent_text("page-token"),
-    absent_text("filter"),
+    PER_PAGE,
+    PAGE_TOKEN,
+    FILTER,
     absent_switch("ui"),
 ];
 
@@ -42,15 +43,18 @@ pub(super) fn list(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         return Err(Failure::usage("This command takes no arguments"));
     }
     let client = Client::new(ctx, flags, Tool::Nomad)?;
-    let query: Vec<(&str, &str)> =
-        ["job", "status"].into_iter().filter_map(|name| Some((name, flags.text(name)?))).collect();
-    let evals = read_all(&client, &query)?;
+    let mut query = pages::query(flags);
+    query.extend(["job", "status"].into_iter().filter_map(|name| Some((name, flags.text(name)?))));
+    let (evals, next): (Vec<Evaluation>, _) = client
+        .get_page("/v1/evaluations", &query)
+        .map_err(|error| error.while_doing("querying evaluations"))?;
     if flags.on("json") {
         ctx.output.line(json(&evals))?;
     } else if evals.is_empty() {
         ctx.output.line("No evals found")?;
     } else {
         ctx.output.line(table(&evals, flags.on("verbose")))?;
+        pages::hint(ctx, flags, "eval list", next.as_deref())?;
     }
     Ok(0)
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, io, io::Read, path::Path};
 
-use api::{Job, JobValidateRequest, JobValidateResponse};
+use api::{Job, JobSubmission, JobValidateRequest, JobValidateResponse};
 use jobspec::{Inputs, VarFile};
 
 use super::{
@@ -43,6 +43,35 @@ const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// Reads a job file (`-`: standard input) with the variables of the flags and of the environment, and returns the
 /// job and the warnings.
 pub(super) fn read(ctx: &mut Context<'_>, path: &str, flags: &Flags) -> Result<(Job, Vec<String>), Failure> {
+    let read = read_hcl(ctx, path, flags)?;
+    Ok((read.job, read.warnings))
+}
+
+/// A job file, and the text that is kept with the version of the job.
+pub(super) struct Whole {
+    pub(super) job: Job,
+    pub(super) warnings: Vec<String>,
+    /// `None`: it is too large to be kept.
+    pub(super) submission: Option<JobSubmission>,
+}
+
+/// As [`read_any`], with the text.
+pub(super) fn read_whole(ctx: &mut Context<'_>, path: &str, flags: &Flags) -> Result<Whole, Failure> {
+    if !flags.on("json") {
+        return read_hcl(ctx, path, flags);
+    }
+    let source = read_text(ctx, path)?;
+    let job = parse_json(path, &source)?;
+    let submission = JobSubmission { source, format: String::from("json"), ..JobSubmission::default() };
+    Ok(Whole { job, warnings: Vec::new(), submission: small(submission) })
+}
+
+/// Larger ones would be sent for nothing, and might make the request too large.
+fn small(submission: JobSubmission) -> Option<JobSubmission> {
+    (submission.clone().into_model().size() <= model::Submission::MAX_BYTES).then_some(submission)
+}
+
+fn read_hcl(ctx: &mut Context<'_>, path: &str, flags: &Flags) -> Result<Whole, Failure> {
     let source = read_text(ctx, path)?;
     let disk = JobDisk::new(path, ctx.env.get("HOME"));
     let inputs = inputs(ctx, flags, &disk)?;
@@ -51,7 +80,14 @@ pub(super) fn read(ctx: &mut Context<'_>, path: &str, flags: &Flags) -> Result<(
             "Error getting job struct: Error parsing job file from {path}:\n{diagnostics}"
         ))
     })?;
-    Ok((Job::from(&parsed.job), parsed.warnings))
+    let submission = JobSubmission {
+        format: String::from(if source.trim_start().starts_with('{') { "json" } else { "hcl2" }),
+        variable_flags: inputs.assignments.iter().cloned().collect(),
+        variables: inputs.files.iter().map(|file| file.text.as_str()).collect::<Vec<_>>().join("\n"),
+        source,
+        ..JobSubmission::default()
+    };
+    Ok(Whole { job: Job::from(&parsed.job), warnings: parsed.warnings, submission: small(submission) })
 }
 
 /// What a job file is given from outside.
@@ -89,11 +125,15 @@ pub(super) fn read_any(
 /// Reads a job in the form of the HTTP API, with or without `{"Job": ..}` around it.
 pub(super) fn read_json(ctx: &mut Context<'_>, path: &str) -> Result<Job, Failure> {
     let source = read_text(ctx, path)?;
+    parse_json(path, &source)
+}
+
+fn parse_json(path: &str, source: &str) -> Result<Job, Failure> {
     let failed = |reason: String| {
         Failure::message(format!("Error getting job struct: Error parsing job file from {path}:\n{reason}"))
     };
     let mut value: serde_json::Value =
-        serde_json::from_str(&source).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_str(source).map_err(|error| failed(error.to_string()))?;
     if let Some(job) = value.get_mut("Job").filter(|job| job.is_object()) {
         value = job.take();
     }

@@ -1,13 +1,13 @@
 //! `job inspect` and `job history`.
 
-use api::{Job, JobDiff, JobVersionsResponse};
+use api::{Job, JobDiff, JobSubmission, JobVersionsResponse};
 use model::Timestamp;
 
 use super::{
     Context, Tool,
-    client::{Client, element},
+    client::{Client, ClientError, element},
     diff_text::Painter,
-    flags::{Flag, Flags, absent_switch, absent_text, number, switch},
+    flags::{Flag, Flags, number, switch, text},
     format::json,
     job_status,
     output::{Failure, Outcome},
@@ -19,8 +19,8 @@ pub(super) const INSPECT_FLAGS: &[Flag] = &[
     number("version", "Show that version."),
     switch("json", "Print JSON (as always)."),
     TEMPLATE,
-    switch("hcl", "Print the job as a job file."),
-    absent_switch("with-vars"),
+    switch("hcl", "Print the text that the job was made from, or a job file that says the same."),
+    switch("with-vars", "With -hcl: print also the values of variables that it was given."),
 ];
 
 pub(super) const HISTORY_FLAGS: &[Flag] = &[
@@ -29,8 +29,8 @@ pub(super) const HISTORY_FLAGS: &[Flag] = &[
     switch("json", "Print JSON."),
     switch("p", "Show what each version changed."),
     TEMPLATE,
-    absent_text("diff-tag"),
-    absent_text("diff-version"),
+    text("diff-tag", "name", "Compare each version with the one of that name."),
+    number("diff-version", "Compare each version with that one."),
 ];
 
 pub(super) fn inspect(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
@@ -45,7 +45,13 @@ pub(super) fn inspect(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
             .get(&format!("/v1/job/{}", element(&id)), &[])
             .map_err(|error| error.while_doing("inspecting job"))?,
     };
+    if flags.on("with-vars") && !flags.on("hcl") {
+        return Err(Failure::usage("-with-vars goes with -hcl"));
+    }
     if flags.on("hcl") {
+        if let Some(submission) = submission(&client, &job)? {
+            return print_source(ctx, &submission, flags.on("with-vars"));
+        }
         let job =
             job.into_model().map_err(|refused| Failure::message(format!("Error reading job: {refused}")))?;
         ctx.output.line(jobspec::write(&job).trim_end())?;
@@ -55,11 +61,47 @@ pub(super) fn inspect(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     Ok(0)
 }
 
+/// What the version was made from; `None`: nobody kept it.
+fn submission(client: &Client, job: &Job) -> Result<Option<JobSubmission>, Failure> {
+    let version = job.version.to_string();
+    let path = format!("/v1/job/{}/submission", element(&job.id));
+    match client.get(&path, &[("version", &version)]) {
+        Ok(found) => Ok(Some(found)),
+        Err(ClientError::Status { code: 404, .. }) => Ok(None),
+        Err(error) => Err(error.while_doing("retrieving the job's source")),
+    }
+}
+
+fn print_source(ctx: &mut Context<'_>, submission: &JobSubmission, with_vars: bool) -> Outcome {
+    if with_vars {
+        for (name, value) in &submission.variable_flags {
+            ctx.output.line(format_args!("# -var {name}={value}"))?;
+        }
+        for line in submission.variables.lines() {
+            ctx.output.line(format_args!("# {line}"))?;
+        }
+        if !(submission.variable_flags.is_empty() && submission.variables.is_empty()) {
+            ctx.output.line("")?;
+        }
+    }
+    ctx.output.line(submission.source.trim_end_matches('\n'))?;
+    Ok(0)
+}
+
 pub(super) fn history(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let client = Client::new(ctx, flags, Tool::Nomad)?;
     let id = one_job(ctx, &client, flags)?;
-    let with_diffs = flags.on("p");
-    let answer = read_versions(&client, &id, with_diffs)?;
+    let (tag, version) = (flags.text("diff-tag"), flags.text("diff-version"));
+    if tag.is_some() && version.is_some() {
+        return Err(Failure::usage("-diff-tag and -diff-version exclude each other"));
+    }
+    let mut query: Vec<(&str, &str)> = Vec::new();
+    if flags.on("p") || tag.is_some() || version.is_some() {
+        query.push(("diffs", "true"));
+    }
+    query.extend(tag.map(|tag| ("diff_tag", tag)));
+    query.extend(version.map(|version| ("diff_version", version)));
+    let answer = read_versions(&client, &id, &query)?;
     // The oldest version that is kept has nothing to be compared with.
     let diffs = answer.diffs.unwrap_or_default().into_iter().map(Some).chain(std::iter::repeat(None));
     let mut versions: Vec<(Job, Option<JobDiff>)> = answer.versions.into_iter().zip(diffs).collect();
@@ -104,6 +146,12 @@ fn print_version(
         .row("Version", job.version)
         .row("Stable", job.stable)
         .row("Submit Date", ctx.clock.absolute(Timestamp(job.submit_time)));
+    if let Some(tag) = &job.version_tag {
+        block.row("Tag Name", &tag.name);
+        if !tag.description.is_empty() {
+            block.row("Tag Description", &tag.description);
+        }
+    }
     ctx.output.line(block)?;
     if let Some(diff) = diff {
         let painter = Painter { color: ctx.output.color, verbose: false };
@@ -117,11 +165,10 @@ fn print_version(
 
 /// Newest first.
 fn versions(client: &Client, id: &str) -> Result<Vec<Job>, Failure> {
-    Ok(read_versions(client, id, false)?.versions)
+    Ok(read_versions(client, id, &[])?.versions)
 }
 
-fn read_versions(client: &Client, id: &str, with_diffs: bool) -> Result<JobVersionsResponse, Failure> {
-    let query: &[(&str, &str)] = if with_diffs { &[("diffs", "true")] } else { &[] };
+fn read_versions(client: &Client, id: &str, query: &[(&str, &str)]) -> Result<JobVersionsResponse, Failure> {
     client
         .get(&format!("/v1/job/{}/versions", element(id)), query)
         .map_err(|error| error.while_doing("retrieving job versions"))

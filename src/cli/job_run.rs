@@ -39,7 +39,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
     let [path] = flags.args.as_slice() else {
         return Err(Failure::usage("This command takes one argument: <path>"));
     };
-    let (job, warnings) = job_file::read_any(ctx, path, flags)?;
+    let job_file::Whole { job, warnings, submission } = job_file::read_whole(ctx, path, flags)?;
     if flags.on("output") {
         ctx.output.line(json(&Body { job: &job }))?;
         return Ok(0);
@@ -52,6 +52,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
         job: Some(job.clone()),
         enforce_index: check_index.is_some(),
         job_modify_index: check_index.unwrap_or(0),
+        submission,
         preserve_counts: flags.on("preserve-counts"),
         eval_priority: flags
             .number("eval-priority")

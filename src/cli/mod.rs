@@ -19,6 +19,7 @@ mod client; // HTTP
 mod lookup; // from what the user typed to one thing
 mod monitor; // follows an evaluation
 mod rollout; // follows a deployment
+mod pages; // lists in pages
 mod placement; // why allocations were not placed
 mod diff_text; // differences of jobs
 
@@ -36,6 +37,8 @@ mod consul_cluster; // Consul's join, leave, force-leave, operator
 mod deployment; // deployment list, deployment status
 mod deployment_write; // deployment promote, fail, pause, resume; job promote
 mod eval; // eval list, eval status
+mod eval_delete; // eval delete
+mod fmt; // fmt
 mod explain; // explain: error codes, and why things are as they are
 mod job_action; // job action
 mod job_children; // jobs that launch others, in `job status`
@@ -50,12 +53,15 @@ mod job_revert; // job revert
 mod job_run; // job run
 mod job_scale; // job scale, job start
 mod job_status; // job status: the list and one job
+mod job_tag; // job tag
 mod job_stop; // job stop, job eval
 mod node_drain; // node drain, node eligibility
 mod node_status; // node status: the list and one node
 mod operator; // operator raft, autopilot
 mod operator_api; // operator api
+mod scaling; // scaling policy, job scaling-events
 mod scheduler; // operator scheduler
+mod service; // service list, service info
 mod sim; // sim
 mod snapshot; // operator snapshot
 mod what_if; // sim -from

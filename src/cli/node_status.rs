@@ -7,11 +7,12 @@ use api::{AgentSelf, AllocListStub, Allocation, HostStats, Node, NodeListStub};
 use super::{
     Context, Tool,
     client::{Client, element},
-    flags::{Flag, Flags, absent_switch, absent_text, switch},
+    flags::{Flag, Flags, absent_switch, switch},
     format::{bytes, duration, json, megabytes, short},
     job_status::allocs_table,
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
+    pages::{self, FILTER, PAGE_TOKEN, PER_PAGE},
     table::{Block, Table},
     template::TEMPLATE,
 };
@@ -26,9 +27,9 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("json", "Print JSON."),
     TEMPLATE,
     absent_switch("os"),
-    absent_text("filter"),
-    absent_text("per-page"),
-    absent_text("page-token"),
+    FILTER,
+    PER_PAGE,
+    PAGE_TOKEN,
     absent_switch("ui"),
 ];
 
@@ -71,7 +72,9 @@ fn read_all(client: &Client, prefix: &str) -> Result<Vec<NodeListStub>, Failure>
 }
 
 fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
-    let nodes = read_all(client, "")?;
+    let (nodes, next): (Vec<NodeListStub>, _) = client
+        .get_page("/v1/nodes", &pages::query(flags))
+        .map_err(|error| error.while_doing("querying node status"))?;
     if flags.on("json") {
         ctx.output.line(json(&nodes))?;
     } else if nodes.is_empty() {
@@ -96,6 +99,7 @@ fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
             None
         };
         ctx.output.line(nodes_table(&nodes, flags.on("verbose"), running.as_deref()))?;
+        pages::hint(ctx, flags, "node status", next.as_deref())?;
     }
     Ok(0)
 }

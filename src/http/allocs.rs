@@ -8,7 +8,7 @@ use super::{
     Context,
     call::Call,
     failure::Failure,
-    list::{page, uuid_range},
+    list::{Wanted, page, uuid_range},
     read::{Answer, read, read_page},
 };
 
@@ -24,9 +24,15 @@ pub(super) fn full(root: &Root, alloc: &Allocation) -> api::Allocation {
     api::Allocation::new(alloc, job, node)
 }
 
+/// Fields that are made from the job of an allocation.
+const OF_THE_JOB: &[&str] = &["Job", "Resources", "SharedResources", "TaskResources", "AllocatedResources"];
+
 pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
     let with_resources = call.flag("resources")?;
     let with_states = call.flag_or("task_states", true)?;
+    let wanted = Wanted::of(call)?;
+    // A job in each allocation costs more than all the rest.
+    let with_job = wanted.mentions(OF_THE_JOB);
     read_page(
         ctx,
         call,
@@ -43,7 +49,15 @@ pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
                     ((created, alloc.id.to_string()), alloc)
                 })
                 .collect();
-            let (allocs, next) = page(call, allocs)?;
+            let (allocs, next) = page(call, allocs, |alloc| {
+                wanted.covers(|| {
+                    if with_job {
+                        return full(root, alloc);
+                    }
+                    let node = root.nodes.get(&alloc.node).map(|node| &**node);
+                    api::Allocation::new(alloc, None, node)
+                })
+            })?;
             let stubs = allocs.into_iter().map(|alloc| {
                 let mut stub = stub(root, alloc);
                 if with_resources {

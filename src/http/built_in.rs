@@ -1,4 +1,4 @@
-//! What there is one of, or none: namespaces, pools of nodes, scaling policies.
+//! What there is one of: namespaces, pools of nodes.
 
 use api::{Namespace, NodePool};
 
@@ -6,11 +6,13 @@ use super::{
     Context,
     call::Call,
     failure::Failure,
-    jobs, nodes,
-    read::{Answer, read},
+    jobs,
+    list::{Wanted, page},
+    nodes,
+    read::{Answer, read, read_page},
 };
 
-fn namespace() -> Namespace {
+pub(super) fn namespace() -> Namespace {
     Namespace {
         name: String::from("default"),
         description: String::from("Default shared namespace"),
@@ -32,7 +34,7 @@ pub(super) async fn one_namespace(ctx: &Context, call: &Call, name: &str) -> Ans
 }
 
 /// `default`, in which all nodes are, and `all`, which every node is in besides.
-fn pools() -> [NodePool; 2] {
+pub(super) fn pools() -> [NodePool; 2] {
     let pool = |name: &str, description: &str| NodePool {
         name: name.to_owned(),
         description: description.to_owned(),
@@ -45,9 +47,13 @@ fn pools() -> [NodePool; 2] {
 
 pub(super) async fn node_pools(ctx: &Context, call: &Call) -> Answer {
     refuse_others(call, "node pool")?;
-    let list: Vec<NodePool> =
-        pools().into_iter().filter(|pool| pool.name.starts_with(call.prefix())).collect();
-    read(ctx, call, |_| 1, |_| Ok(list.clone())).await
+    let wanted = Wanted::of(call)?;
+    let list = |_: &state::Root| {
+        let pools = pools().into_iter().filter(|pool| pool.name.starts_with(call.prefix()));
+        let rows = pools.map(|pool| ((0, pool.name.clone()), pool)).collect();
+        page(call, rows, |pool| wanted.covers(|| pool.clone()))
+    };
+    read_page(ctx, call, |_| 1, list).await
 }
 
 pub(super) async fn node_pool(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
@@ -60,15 +66,6 @@ pub(super) async fn node_pool(ctx: &Context, call: &Call, rest: &[&str]) -> Answ
         [_, "jobs"] => jobs::list(ctx, call).await,
         _ => read(ctx, call, |_| 1, |_| Ok(pool.clone())).await,
     }
-}
-
-/// No job file may have a `scaling` block, so there are none.
-pub(super) async fn scaling_policies(ctx: &Context, call: &Call) -> Answer {
-    read(ctx, call, |_| 1, |_| Ok(Vec::<()>::new())).await
-}
-
-pub(super) fn scaling_policy() -> Answer {
-    Err(Failure::not_found("policy not found"))
 }
 
 fn refuse_others(call: &Call, what: &str) -> Result<(), Failure> {

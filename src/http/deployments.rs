@@ -8,11 +8,12 @@ use super::{
     Context, allocs,
     call::Call,
     failure::Failure,
-    list::{page, uuid_range},
+    list::{Wanted, page, uuid_range},
     read::{Answer, read, read_page},
 };
 
 pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
+    let wanted = Wanted::of(call)?;
     read_page(
         ctx,
         call,
@@ -29,7 +30,8 @@ pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
                     ((created, deployment.id.to_string()), deployment)
                 })
                 .collect();
-            let (deployments, next) = page(call, deployments)?;
+            let (deployments, next) =
+                page(call, deployments, |row| wanted.covers(|| Deployment::from(&***row)))?;
             Ok((deployments.into_iter().map(|row| Deployment::from(&**row)).collect::<Vec<_>>(), next))
         },
     )

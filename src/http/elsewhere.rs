@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 
-use super::{Context, call::Call, failure::Failure, fs, passed_on, read::Answer, snapshot};
+use super::{Context, call::Call, events, failure::Failure, fs, passed_on, read::Answer, snapshot};
 use crate::actors::ports::{Consistency, Target};
 
 /// For an answer that does not wait.
@@ -45,6 +45,7 @@ pub(super) async fn pass_on(ctx: &Context, call: &Call, target: Target) -> Answe
     if passed_on::log_of(call).is_some()
         || fs::content_of(call).is_some()
         || snapshot::is_asked_for(&call.path)
+        || events::is_asked_for(&call.path)
     {
         return Ok(passed_on::stream_response(ctx.elsewhere.stream(target, request).await?));
     }

@@ -85,6 +85,12 @@ impl From<ClusterError> for Failure {
     }
 }
 
+impl From<api::FilterError> for Failure {
+    fn from(error: api::FilterError) -> Self {
+        Self::server(error.to_string())
+    }
+}
+
 impl From<api::DecodeError> for Failure {
     fn from(error: api::DecodeError) -> Self {
         Self::bad(error.to_string())

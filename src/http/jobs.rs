@@ -11,7 +11,7 @@ use super::{
     Context, allocs,
     call::Call,
     failure::Failure,
-    list::page,
+    list::{Wanted, page},
     read::{Answer, read, read_page},
 };
 
@@ -23,6 +23,7 @@ pub(super) fn key(call: &Call, id: &str) -> JobKey {
 
 pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
     let with_meta = call.flag("meta")?;
+    let wanted = Wanted::of(call)?;
     read_page(
         ctx,
         call,
@@ -35,7 +36,7 @@ pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
                 .filter(|job| call.sees(&job.namespace) && job.id.starts_with(call.prefix()))
                 .map(|job| ((0, format!("{}.{}", job.namespace, job.id)), job))
                 .collect();
-            let (jobs, next) = page(call, jobs)?;
+            let (jobs, next) = page(call, jobs, |job| wanted.covers(|| api::Job::from(&***job)))?;
             Ok((jobs.into_iter().map(|job| stub(root, job, with_meta)).collect::<Vec<_>>(), next))
         },
     )
@@ -122,12 +123,9 @@ pub(super) async fn one(ctx: &Context, call: &Call, id: &str) -> Answer {
 
 pub(super) async fn versions(ctx: &Context, call: &Call, id: &str) -> Answer {
     let with_diffs = call.flag("diffs")?;
-    for name in ["diff_tag", "diff_version"] {
-        if call.text(name).is_some() {
-            return Err(Failure::absent(format!(
-                "{name} is not supported; each version is compared with the one before it"
-            )));
-        }
+    let (tag, version) = (call.text("diff_tag"), call.number("diff_version")?);
+    if tag.is_some() && version.is_some() {
+        return Err(Failure::bad("diff_tag and diff_version exclude each other"));
     }
     let key = key(call, id);
     let known_leader = ctx.agent.leadership.borrow().leader_address.is_some();
@@ -141,10 +139,13 @@ pub(super) async fn versions(ctx: &Context, call: &Call, id: &str) -> Answer {
             if versions.is_empty() {
                 return Err(Failure::not_found("job versions not found"));
             }
-            let diffs = with_diffs.then(|| {
-                let steps = versions.windows(2);
-                steps.map(|step| JobDiff::between(Some(&step[1]), Some(&step[0]), true)).collect()
-            });
+            let between = |old: &api::Job, new: &api::Job| JobDiff::between(Some(old), Some(new), true);
+            let diffs = match base(&versions, tag, version)? {
+                _ if !with_diffs => None,
+                // Of each version, also the base itself.
+                Some(base) => Some(versions.iter().map(|version| between(base, version)).collect()),
+                None => Some(versions.windows(2).map(|step| between(&step[1], &step[0])).collect()),
+            };
             Ok(JobVersionsResponse {
                 versions,
                 diffs,
@@ -155,6 +156,26 @@ pub(super) async fn versions(ctx: &Context, call: &Call, id: &str) -> Answer {
         },
     )
     .await
+}
+
+/// The version that all are compared with; `None`: each with the one before it.
+fn base<'a>(
+    versions: &'a [api::Job],
+    tag: Option<&str>,
+    version: Option<u64>,
+) -> Result<Option<&'a api::Job>, Failure> {
+    if tag.is_none() && version.is_none() {
+        return Ok(None);
+    }
+    let is_it = |job: &&api::Job| match tag {
+        Some(tag) => job.version_tag.as_ref().is_some_and(|found| found.name == tag),
+        None => Some(job.version) == version,
+    };
+    let found = versions.iter().find(is_it);
+    found.map(Some).ok_or_else(|| match (tag, version) {
+        (Some(tag), _) => Failure::not_found(format!("tag {tag:?} not found")),
+        (None, version) => Failure::not_found(format!("version {} not found", version.unwrap_or(0))),
+    })
 }
 
 pub(super) async fn summary(ctx: &Context, call: &Call, id: &str) -> Answer {

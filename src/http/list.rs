@@ -1,6 +1,40 @@
-//! Lists: rows by prefix of their id, in order, in pages.
+//! Lists: rows by prefix of their id and by what they say, in order, in pages.
+
+use api::Filter;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{call::Call, failure::Failure};
+
+/// Which rows are asked for. Read once per request, asked once per row.
+#[derive(Debug)]
+pub(super) struct Wanted(Option<Filter>);
+
+impl Wanted {
+    /// As `filter` says.
+    pub(super) fn of(call: &Call) -> Result<Self, Failure> {
+        Ok(Self(call.text("filter").map(Filter::parse).transpose()?))
+    }
+
+    pub(super) fn by(filter: Filter) -> Self {
+        Self(Some(filter))
+    }
+
+    /// Whether anybody looks at one of these fields of the row.
+    pub(super) fn mentions(&self, fields: &[&str]) -> bool {
+        self.0.as_ref().is_some_and(|filter| fields.iter().any(|field| filter.mentions(field)))
+    }
+
+    /// `row`: in full, as clients read it.
+    pub(super) fn covers<T>(&self, row: impl FnOnce() -> T) -> Result<bool, Failure>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        match &self.0 {
+            None => Ok(true),
+            Some(filter) => Ok(filter.covers(&row())?),
+        }
+    }
+}
 
 /// Where a row stands in a list: by creation where the table is listed so, then by id.
 pub(super) type Place = (u64, String);
@@ -16,11 +50,15 @@ pub(super) fn uuid_range(prefix: &str) -> Option<(u128, u128)> {
     Some((from, to))
 }
 
-/// One page of the rows, and the token of the next one.
+/// One page of the rows that `wanted` covers, and the token of the next one.
 ///
 /// # Errors
-/// `per_page` or `reverse` make no sense.
-pub(super) fn page<T>(call: &Call, mut rows: Vec<(Place, T)>) -> Result<(Vec<T>, Option<String>), Failure> {
+/// `per_page` or `reverse` make no sense, or `wanted` cannot tell.
+pub(super) fn page<T>(
+    call: &Call,
+    mut rows: Vec<(Place, T)>,
+    wanted: impl Fn(&T) -> Result<bool, Failure>,
+) -> Result<(Vec<T>, Option<String>), Failure> {
     let reverse = call.flag("reverse")?;
     rows.sort_by(|(left, _), (right, _)| if reverse { right.cmp(left) } else { left.cmp(right) });
     let start = match call.text("next_token") {
@@ -34,10 +72,17 @@ pub(super) fn page<T>(call: &Call, mut rows: Vec<(Place, T)>) -> Result<(Vec<T>,
         None | Some(0) => usize::MAX,
         Some(size) => usize::try_from(size).unwrap_or(usize::MAX),
     };
-    let mut rest = rows.into_iter().skip(start);
-    let page = rest.by_ref().take(size).map(|(_, row)| row).collect();
-    let next = rest.next().map(|(place, _)| token(&place));
-    Ok((page, next))
+    let mut page = Vec::new();
+    for (place, row) in rows.into_iter().skip(start) {
+        if !wanted(&row)? {
+            continue;
+        }
+        if page.len() == size {
+            return Ok((page, Some(token(&place))));
+        }
+        page.push(row);
+    }
+    Ok((page, None))
 }
 
 fn token((created, id): &Place) -> String {

@@ -15,6 +15,7 @@ mod deployments; // deployments
 mod deployment_write; // fail, pause, promote, health by hand
 mod elsewhere; // requests that another agent has to answer
 mod evals; // evaluations
+pub mod events; // the event stream
 mod failure; // refusals as plain text
 mod fs; // files of allocations
 mod jobs; // reads of jobs
@@ -32,11 +33,16 @@ mod register; // writes of jobs
 mod revert; // back to an earlier version of a job, and which versions are good
 mod routes; // which path is answered by what
 mod scale; // counts of groups
+mod scaling; // policies of groups
 mod scheduler; // how the scheduler works
 mod search; // ids by prefix
+mod search_fuzzy; // names by any part of them
+mod services; // services of allocations
 mod snapshot; // the whole state
 mod spec; // job files and the rules for jobs
 mod talk; // sessions inside tasks
+mod statuses; // all about several jobs
+mod submission; // what versions were made from, and their names
 mod write; // proposals, detached from the request
 
 #[cfg(test)]
@@ -108,6 +114,7 @@ pub struct Context {
     plans: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
     answers: Arc<answers::Answers>,
+    events: Option<Arc<events::EventFeed>>,
 }
 
 impl std::ops::Deref for Context {
@@ -134,7 +141,14 @@ impl Context {
             plans: places(PLANS),
             sessions: places(talk::SESSIONS),
             answers: Arc::default(),
+            events: None,
         }
+    }
+
+    /// With what happened, for followers of the event stream.
+    #[must_use]
+    pub fn with_events(self, events: Arc<events::EventFeed>) -> Self {
+        Self { events: Some(events), ..self }
     }
 }
 

@@ -8,13 +8,14 @@ use super::{
     Context, allocs,
     call::Call,
     failure::Failure,
-    list::{page, uuid_range},
+    list::{Wanted, page, uuid_range},
     read::{Answer, read, read_page},
 };
 
 pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
     let with_resources = call.flag("resources")?;
     let with_os = call.flag("os")?;
+    let wanted = Wanted::of(call)?;
     read_page(
         ctx,
         call,
@@ -26,7 +27,7 @@ pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
                 .range(NodeId(from)..=NodeId(to))
                 .map(|(_, node)| ((0, node.id.to_string()), node))
                 .collect();
-            let (nodes, next) = page(call, nodes)?;
+            let (nodes, next) = page(call, nodes, |node| wanted.covers(|| api::Node::from(&***node)))?;
             let stubs = nodes.into_iter().map(|node| {
                 let mut stub = NodeListStub::from(&**node);
                 if with_resources {

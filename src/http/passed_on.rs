@@ -13,7 +13,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Context, call::Call, failure::Failure, fs, logs, routes, snapshot};
+use super::{Context, call::Call, events, failure::Failure, fs, logs, routes, snapshot};
 use crate::actors::ports::{ClusterError, WebAnswer, WebRequest, WebStream};
 
 /// What an answer in one piece may hold; larger ones have to be streamed.
@@ -50,12 +50,17 @@ async fn flow(ctx: &Context, call: &Call) -> Option<Result<WebStream, Failure>> 
     if let Some(alloc) = fs::content_of(call) {
         return Some(fs::open(ctx, call, alloc).await);
     }
+    if events::is_asked_for(&call.path) {
+        return Some(events::open(ctx, call));
+    }
     let alloc = log_of(call)?;
     Some(logs::open(ctx, call, alloc).await)
 }
 
 async fn answer(ctx: &Context, call: &Call) -> WebAnswer {
-    let endless = fs::is_followed(call) || log_of(call).is_some() && call.flag("follow").unwrap_or(false);
+    let endless = fs::is_followed(call)
+        || log_of(call).is_some() && call.flag("follow").unwrap_or(false)
+        || events::is_asked_for(&call.path);
     let response = if endless {
         Err(Failure::bad("output that is followed has no end; ask for a stream"))
     } else {

@@ -20,17 +20,30 @@ pub(super) async fn read<T: Serialize>(
     index: impl Fn(&Root) -> u64,
     value: impl Fn(&Root) -> Result<T, Failure>,
 ) -> Answer {
+    call.only_get()?;
+    refuse_filter(call)?;
     read_kept(ctx, call, None, index, |root| Ok((value(root)?, None))).await
 }
 
+/// As [`read_page`], for questions with a body.
+pub(super) async fn read_posted<T: Serialize>(
+    ctx: &Context,
+    call: &Call,
+    index: impl Fn(&Root) -> u64,
+    value: impl Fn(&Root) -> Result<(T, Option<String>), Failure>,
+) -> Answer {
+    read_kept(ctx, call, None, index, value).await
+}
+
 /// As [`read`], for lists in pages: `value` also returns the token of the next page. It may depend on the state and the
-/// request only: while the state stays the same, so does the answer.
+/// request only: while the state stays the same, so does the answer. It has to obey `filter`.
 pub(super) async fn read_page<T: Serialize>(
     ctx: &Context,
     call: &Call,
     index: impl Fn(&Root) -> u64,
     value: impl Fn(&Root) -> Result<(T, Option<String>), Failure>,
 ) -> Answer {
+    call.only_get()?;
     read_kept(ctx, call, Some(&ctx.answers), index, value).await
 }
 
@@ -41,8 +54,6 @@ async fn read_kept<T: Serialize>(
     index: impl Fn(&Root) -> u64,
     value: impl Fn(&Root) -> Result<(T, Option<String>), Failure>,
 ) -> Answer {
-    call.only_get()?;
-    refuse_filter(call)?;
     let after = call.index()?;
     let wait = call.wait()?;
     let freshness = ctx.consensus.catch_up(call.consistency()?).await?;
@@ -91,11 +102,13 @@ async fn read_kept<T: Serialize>(
     }
 }
 
-/// Expressions are not understood: answering with everything would be worse than not answering.
+/// What is no list in pages takes no expressions: answering with everything would be worse than not answering.
 pub(super) fn refuse_filter(call: &Call) -> Result<(), Failure> {
     match call.text("filter") {
         None => Ok(()),
-        Some(_) => Err(Failure::absent("the `filter` parameter is not supported; filter the answer instead")),
+        Some(_) => {
+            Err(Failure::absent("the `filter` parameter is not supported here; filter the answer instead"))
+        }
     }
 }
 

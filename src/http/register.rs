@@ -8,7 +8,7 @@ use api::{
     JobDeregisterResponse, JobEvaluateRequest, JobRegisterRequest, JobRegisterResponse, JobValidateRequest,
     JobValidateResponse, JobsParseRequest,
 };
-use model::{Job, Trigger};
+use model::{Job, ScalingEvent, Submission, Trigger};
 use state::{Command, Outcome};
 
 use super::{
@@ -18,8 +18,8 @@ use super::{
     failure::Failure,
     jobs::{key, missing},
     read::{Answer, json, written},
-    spec,
-    write::{evaluation, propose, propose_after},
+    spec, submission,
+    write::{evaluation, propose, propose_after, propose_all},
 };
 use crate::actors::ports::Target;
 
@@ -110,25 +110,48 @@ pub(super) async fn register(ctx: &Context, call: &Call, id: Option<&str>) -> An
             .filter(|priority| (1..=100).contains(priority))
             .ok_or_else(|| Failure::bad("eval priority must be between 1 and 100"))?,
     };
-    write(ctx, call, job, priority, request.enforce_index.then_some(request.job_modify_index)).await
+    let enforce_index = request.enforce_index.then_some(request.job_modify_index);
+    let (submission, note) = match submission::to_keep(request.submission) {
+        Ok(submission) => (submission, None),
+        Err(note) => (None, Some(note)),
+    };
+    let new = NewVersion { priority, enforce_index, submission, note, scaling: None };
+    write(ctx, call, job, new).await
+}
+
+/// What comes with a job that is registered.
+pub(super) struct NewVersion {
+    /// Of the evaluation.
+    pub(super) priority: u16,
+    pub(super) enforce_index: Option<u64>,
+    pub(super) submission: Option<Submission>,
+    /// A warning for whoever asked.
+    pub(super) note: Option<String>,
+    /// The group of which only the count changes, and what to note about that.
+    pub(super) scaling: Option<(String, ScalingEvent)>,
 }
 
 /// Registers a job that was looked at, with an evaluation of it.
-pub(super) async fn write(
-    ctx: &Context,
-    call: &Call,
-    job: Box<Job>,
-    priority: u16,
-    enforce_index: Option<u64>,
-) -> Answer {
-    let warnings = warnings(ctx, &job);
+pub(super) async fn write(ctx: &Context, call: &Call, job: Box<Job>, new: NewVersion) -> Answer {
+    let NewVersion { priority, enforce_index, submission, note, scaling } = new;
+    let warnings = [warnings(ctx, &job), note.unwrap_or_default()];
+    let warnings = warnings.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n");
+    let key = job.key();
     // What only launches others has nothing to place.
     let eval =
         (!job.only_launches()).then(|| evaluation(ctx, job.key(), job.kind, priority, Trigger::JobRegister));
     let eval_id = eval.as_ref().map(|eval| eval.id.to_string()).unwrap_or_default();
     let eval_create_index = |index| if eval_id.is_empty() { 0 } else { index };
-    let command = Command::RegisterJob { job, enforce_index, eval, now: ctx.clock.now() };
-    let (index, outcome) = propose(ctx, command).await?;
+    let id = eval.as_ref().map(|eval| eval.id);
+    let mut commands = vec![Command::RegisterJob { job, enforce_index, eval, now: ctx.clock.now() }];
+    if let Some(submission) = submission {
+        commands.push(Command::KeepSubmission { job: key.clone(), submission: Box::new(submission) });
+    }
+    if let Some((group, event)) = scaling {
+        let event = Box::new(ScalingEvent { eval: id, ..event });
+        commands.push(Command::NoteScaling { job: key, group, event });
+    }
+    let (index, outcome) = propose_all(ctx, commands).await?;
     let Outcome::JobRegistered { job_modify_index, .. } = outcome else {
         return Err(Failure::server("the state answered a registration with something else"));
     };

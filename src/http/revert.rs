@@ -43,8 +43,14 @@ pub(super) async fn revert(ctx: &Context, call: &Call, id: &str) -> Answer {
     let job = Box::new(Job::clone(version));
     // The version that was looked at must still be the newest when the older one is registered.
     let enforce_index = request.enforce_prior_version.map(|_| now.job_modify_index);
-    let priority = job.priority;
-    register::write(ctx, call, job, priority, enforce_index).await
+    let new = register::NewVersion {
+        priority: job.priority,
+        enforce_index,
+        submission: root.submission(&key, request.job_version).map(|text| text.as_ref().clone()),
+        note: None,
+        scaling: None,
+    };
+    register::write(ctx, call, job, new).await
 }
 
 /// Notes by hand what the end of a deployment notes otherwise.

@@ -8,9 +8,9 @@ use actix_web::{
 
 use super::{
     Context, agent, alloc_looks, alloc_write, allocs, autopilot, built_in, call::Call, client,
-    deployment_write, deployments, elsewhere, evals, failure::Failure, fs, jobs, launch, logs, metrics,
-    node_write, nodes, operator, passed_on, plan, read::Answer, register, revert, scale, scheduler, search,
-    snapshot, talk,
+    deployment_write, deployments, elsewhere, evals, events, failure::Failure, fs, jobs, launch, logs,
+    metrics, node_write, nodes, operator, passed_on, plan, read::Answer, register, revert, scale, scaling,
+    scheduler, search, search_fuzzy, services, snapshot, statuses, submission, talk,
 };
 
 pub(super) async fn answer(
@@ -62,6 +62,7 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
     match path {
         ["jobs"] if call.is_write() => register::register(ctx, call, None).await,
         ["jobs"] => jobs::list(ctx, call).await,
+        ["jobs", "statuses"] => statuses::list(ctx, call).await,
         ["jobs", "parse"] => register::parse(call),
         ["validate", "job"] => register::validate(ctx, call),
         ["job", rest @ ..] if !rest.is_empty() => job(ctx, call, rest).await,
@@ -69,7 +70,9 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["allocations"] => allocs::list(ctx, call).await,
         ["allocation", id, "stop"] => alloc_write::stop(ctx, call, id).await,
         ["allocation", id, "checks"] => alloc_looks::checks(ctx, call, id).await,
+        ["allocation", id, "services"] => services::of_alloc(ctx, call, id).await,
         ["allocation", id] => allocs::one(ctx, call, id).await,
+        ["evaluations"] if call.method == Method::DELETE => evals::delete(ctx, call).await,
         ["evaluations"] => evals::list(ctx, call).await,
         ["evaluations", "count"] => evals::count(ctx, call).await,
         ["evaluation", id] => evals::one(ctx, call, id).await,
@@ -86,8 +89,11 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["node", "pool", rest @ ..] if !rest.is_empty() => built_in::node_pool(ctx, call, rest).await,
         ["namespaces"] => built_in::namespaces(ctx, call).await,
         ["namespace", name] => built_in::one_namespace(ctx, call, name).await,
-        ["scaling", "policies"] => built_in::scaling_policies(ctx, call).await,
-        ["scaling", "policy", _] => built_in::scaling_policy(),
+        ["scaling", "policies"] => scaling::list(ctx, call).await,
+        ["scaling", "policy", id] => scaling::one(ctx, call, id).await,
+        ["services"] => services::list(ctx, call).await,
+        ["service", name] => services::by_name(ctx, call, name).await,
+        ["event", "stream"] => events::stream(ctx, call),
         ["node", id] => nodes::one(ctx, call, id).await,
         ["node", id, "allocations"] => nodes::allocations(ctx, call, id).await,
         ["node", id, "drain"] => node_write::drain(ctx, call, id).await,
@@ -123,6 +129,7 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["status", "peers"] => agent::peers(ctx, call),
         ["regions"] => agent::regions(ctx, call),
         ["search"] => search::by_prefix(ctx, call),
+        ["search", "fuzzy"] => search_fuzzy::by_part(ctx, call),
         ["metrics"] => metrics::gauges(ctx, call),
         ["system", "gc"] => register::collect(ctx, call).await,
         ["system", "reconcile", "summaries"] => register::reconcile_summaries(call),
@@ -180,7 +187,6 @@ fn absent(call: &Call) -> Failure {
 
 /// Job ids may hold slashes: what follows an id is told by the last segment.
 async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
-    const ABSENT: &[&str] = &["submission", "services", "statuses"];
     let (last, front) = rest.split_last().expect("called with at least one segment");
     let id = front.join("/");
     if !front.is_empty() {
@@ -192,6 +198,12 @@ async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
             "deployment" => return jobs::deployment(ctx, call, &id).await,
             "actions" => return jobs::actions(ctx, call, &id).await,
             "versions" => return jobs::versions(ctx, call, &id).await,
+            "submission" => return submission::one(ctx, call, &id).await,
+            "services" => return services::of_job(ctx, call, &id).await,
+            "tag" if front.len() > 2 && front[front.len() - 2] == "versions" => {
+                let (id, name) = (front[..front.len() - 2].join("/"), front[front.len() - 1]);
+                return submission::tag(ctx, call, &id, name).await;
+            }
             "evaluate" => return register::evaluate(ctx, call, &id).await,
             "force" if front.len() > 1 && front.last() == Some(&"periodic") => {
                 return launch::force(ctx, call, &front[..front.len() - 1].join("/")).await;
@@ -205,7 +217,6 @@ async fn job(ctx: &Context, call: &Call, rest: &[&str]) -> Answer {
             "plan" => return plan::plan(ctx, call, &id).await,
             "revert" => return revert::revert(ctx, call, &id).await,
             "stable" => return revert::stable(ctx, call, &id).await,
-            last if ABSENT.contains(&last) => return Err(absent(call)),
             _ => {}
         }
     }

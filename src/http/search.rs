@@ -7,30 +7,23 @@ use model::{AllocId, DeploymentId, EvalId, NodeId};
 use state::Root;
 
 use super::{
-    Context,
+    Context, built_in,
     call::Call,
     failure::Failure,
     list::uuid_range,
     read::{Answer, json},
+    scaling,
 };
 
 /// Matches listed per context; beyond it the answer says that it is cut.
 const MOST: usize = 20;
 
-const CONTEXTS: [&str; 5] = ["allocs", "deployment", "evals", "jobs", "nodes"];
+pub(super) const CONTEXTS: [&str; 8] =
+    ["allocs", "deployment", "evals", "jobs", "namespaces", "node_pools", "nodes", "scaling_policy"];
 
 /// Contexts of clients in which nothing can be found here.
-const EMPTY: [&str; 9] = [
-    "node_pools",
-    "namespaces",
-    "quotas",
-    "recommendations",
-    "scaling_policy",
-    "plugins",
-    "vars",
-    "volumes",
-    "host_volumes",
-];
+pub(super) const EMPTY: [&str; 6] =
+    ["quotas", "recommendations", "plugins", "vars", "volumes", "host_volumes"];
 
 pub(super) fn by_prefix(ctx: &Context, call: &Call) -> Answer {
     call.only_write()?;
@@ -64,13 +57,25 @@ pub(super) fn by_prefix(ctx: &Context, call: &Call) -> Answer {
 }
 
 /// At most one more than are listed.
-fn find(root: &Root, call: &Call, context: &str, prefix: &str) -> Vec<String> {
+pub(super) fn find(root: &Root, call: &Call, context: &str, prefix: &str) -> Vec<String> {
     let range = uuid_range(prefix);
     match (context, range) {
         ("jobs", _) => {
             let jobs =
                 root.jobs.values().filter(|job| call.sees(&job.namespace) && job.id.starts_with(prefix));
             jobs.map(|job| job.id.clone()).take(MOST + 1).collect()
+        }
+        ("namespaces", _) => {
+            let name = built_in::namespace().name;
+            if name.starts_with(prefix) { vec![name] } else { Vec::new() }
+        }
+        ("node_pools", _) => {
+            let names = built_in::pools().into_iter().map(|pool| pool.name);
+            names.filter(|name| name.starts_with(prefix)).collect()
+        }
+        ("scaling_policy", _) => {
+            let policies = scaling::policies(root, |namespace| call.sees(namespace)).into_iter();
+            policies.map(|policy| policy.id).filter(|id| id.starts_with(prefix)).take(MOST + 1).collect()
         }
         ("allocs", Some((from, to))) => {
             let rows = root.allocs.range(AllocId(from)..=AllocId(to));

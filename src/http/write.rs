@@ -23,7 +23,9 @@ pub(super) async fn propose_after(
     before: Option<Command>,
     command: Command,
 ) -> Result<(u64, Outcome), Failure> {
-    match propose_all(ctx, before.into_iter().chain([command]).collect()).await? {
+    let commands: Vec<Command> = before.into_iter().chain([command]).collect();
+    let last = commands.len() - 1;
+    match propose_list(ctx, commands, last).await? {
         (_, Outcome::Refused(refusal)) => Err(Failure::server(refusal.to_string())),
         done => Ok(done),
     }
@@ -31,18 +33,30 @@ pub(super) async fn propose_after(
 
 /// As [`propose`]; a refusal of the state is an outcome like others.
 pub(super) async fn propose_any(ctx: &Context, command: Command) -> Result<(u64, Outcome), Failure> {
-    propose_all(ctx, vec![command]).await
+    propose_list(ctx, vec![command], 0).await
 }
 
-/// What became of the last of them.
-async fn propose_all(ctx: &Context, commands: Vec<Command>) -> Result<(u64, Outcome), Failure> {
+/// What became of one of several commands that are written together.
+async fn propose_list(
+    ctx: &Context,
+    commands: Vec<Command>,
+    deciding: usize,
+) -> Result<(u64, Outcome), Failure> {
     let proposer = ctx.proposer.clone();
     let committed = tokio::spawn(async move { proposer.propose(commands).await })
         .await
         .map_err(|error| ProposeError::Unknown(error.to_string()))??;
-    match committed.outcomes.into_iter().next_back() {
+    match committed.outcomes.into_iter().nth(deciding) {
         Some(outcome) => Ok((committed.index, outcome)),
         None => Err(ProposeError::Unknown(String::from("the entry has no outcome")).into()),
+    }
+}
+
+/// Several commands in one entry, of which the first decides: the others do nothing where it was refused.
+pub(super) async fn propose_all(ctx: &Context, commands: Vec<Command>) -> Result<(u64, Outcome), Failure> {
+    match propose_list(ctx, commands, 0).await? {
+        (_, Outcome::Refused(refusal)) => Err(Failure::server(refusal.to_string())),
+        done => Ok(done),
     }
 }
 

@@ -12,6 +12,7 @@ mod ran; // what a command did
 mod web; // a small HTTP client
 
 mod canaries; // new versions that have to prove themselves, and the way back
+mod clients; // programs of others: python-nomad, what Terraform and Prometheus ask
 mod deploying; // the tutorial of the microservice: an image that is not there, other names of the program
 mod files; // templates, artifacts
 mod exec; // commands inside tasks, files that are followed

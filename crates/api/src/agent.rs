@@ -37,6 +37,33 @@ wire! {
         pub context: String,
     }
 
+    pub struct FuzzySearchRequest {
+        /// At least two characters.
+        pub text: String,
+        pub context: String,
+    }
+
+    pub struct FuzzySearchResponse {
+        /// What was found, per context.
+        pub matches: Map<Vec<FuzzyMatch>>,
+        /// Whether there are more than are listed, per context.
+        pub truncations: Map<bool>,
+        pub index: u64,
+        /// Nanoseconds.
+        pub last_contact: i64,
+        pub known_leader: bool,
+        pub next_token: String,
+    }
+
+    pub struct FuzzyMatch {
+        /// The id, or the name of what has none.
+        #[serde(rename = "ID")]
+        pub id: String,
+        /// Where it is: namespace, job, group, task.
+        #[serde(skip_serializing_if = "is_default")]
+        pub scope: Vec<String>,
+    }
+
     pub struct SearchResponse {
         /// Ids per context.
         pub matches: Map<Vec<String>>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    job::{Job, NetworkResource, Port, Resources},
+    job::{Job, NetworkResource, Port, Resources, TaskLifecycle},
     metric::AllocMetric,
     task_state::TaskState,
     time::Time,
@@ -54,6 +54,9 @@ wire! {
         pub client_description: String,
         #[serde(skip_serializing_if = "is_default")]
         pub task_states: Map<TaskState>,
+        /// When the node was lost from sight, and when it came back.
+        #[serde(skip_serializing_if = "is_default")]
+        pub alloc_states: Vec<AllocState>,
         #[serde(skip_serializing_if = "is_default")]
         pub previous_allocation: String,
         #[serde(skip_serializing_if = "is_default")]
@@ -64,6 +67,9 @@ wire! {
         pub deployment_status: Option<AllocDeploymentStatus>,
         #[serde(skip_serializing_if = "is_default")]
         pub reschedule_tracker: Option<RescheduleTracker>,
+        /// Of networks that are not the host's.
+        #[serde(skip_serializing_if = "is_default")]
+        pub network_status: Option<AllocNetworkStatus>,
         #[serde(rename = "FollowupEvalID", skip_serializing_if = "is_default")]
         pub followup_eval_id: String,
         /// Those that gave up their room for it.
@@ -72,6 +78,8 @@ wire! {
         /// The one it gave up its room for.
         #[serde(skip_serializing_if = "is_default")]
         pub preempted_by_allocation: String,
+        #[serde(rename = "SigningKeyID", skip_serializing_if = "is_default")]
+        pub signing_key_id: String,
         #[serde(skip_serializing_if = "is_default")]
         pub create_index: u64,
         #[serde(skip_serializing_if = "is_default")]
@@ -83,6 +91,23 @@ wire! {
         pub create_time: i64,
         #[serde(skip_serializing_if = "is_default")]
         pub modify_time: i64,
+    }
+
+    /// A change of the allocation as a whole.
+    pub struct AllocState {
+        /// `ClientStatus`
+        pub field: String,
+        pub value: String,
+        pub time: Time,
+    }
+
+    pub struct AllocNetworkStatus {
+        pub interface_name: String,
+        pub address: String,
+        #[serde(rename = "AddressIPv6")]
+        pub address_ipv6: String,
+        #[serde(rename = "DNS")]
+        pub dns: Absent,
     }
 
     /// An allocation in lists.
@@ -144,6 +169,7 @@ wire! {
     }
 
     pub struct RescheduleTracker {
+        #[serde(with = "nil")]
         pub events: Vec<RescheduleEvent>,
         pub last_reschedule: String,
     }
@@ -161,7 +187,9 @@ wire! {
 
     pub struct AllocatedResources {
         pub tasks: Map<AllocatedTaskResources>,
-        pub task_lifecycles: Absent,
+        /// Null for main tasks.
+        #[serde(with = "nil")]
+        pub task_lifecycles: Map<Option<TaskLifecycle>>,
         pub shared: AllocatedSharedResources,
     }
 
@@ -213,6 +241,8 @@ wire! {
         pub to: i64,
         #[serde(rename = "HostIP")]
         pub host_ip: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub ignore_collision: bool,
     }
 }
 
@@ -308,7 +338,11 @@ impl AllocatedResources {
         });
         Self {
             tasks: tasks.collect(),
-            task_lifecycles: None,
+            task_lifecycles: group
+                .tasks
+                .iter()
+                .map(|task| (task.name.clone(), task.lifecycle.map(Into::into)))
+                .collect(),
             shared: AllocatedSharedResources {
                 networks: group.network.iter().map(|ask| network(alloc, None, ask, address)).collect(),
                 disk_mb: i64::from(group.ephemeral_disk.size_mb),
@@ -321,6 +355,7 @@ impl AllocatedResources {
                         value: i64::from(port.value),
                         to: i64::from(port.to),
                         host_ip: address.to_owned(),
+                        ignore_collision: false,
                     })
                     .collect(),
             },
@@ -394,6 +429,7 @@ impl Allocation {
             alloc_modify_index: alloc.alloc_modify_index,
             create_time: alloc.create_time.as_nanos(),
             modify_time: alloc.modify_time.as_nanos(),
+            ..Self::default()
         }
     }
 }

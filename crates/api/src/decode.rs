@@ -82,6 +82,7 @@ const KEYS: &[&str] = &[
     "DelayFunction",
     "DeploymentID",
     "DestPath",
+    "Description",
     "Device",
     "Devices",
     "Diff",
@@ -103,6 +104,7 @@ const KEYS: &[&str] = &[
     "EphemeralDisk",
     "ErrMissingKey",
     "Error",
+    "EvalIDs",
     "EvalOptions",
     "EvalPriority",
     "Expose",
@@ -110,6 +112,7 @@ const KEYS: &[&str] = &[
     "FailuresBeforeCritical",
     "FailuresBeforeWarning",
     "File",
+    "Filter",
     "ForceReschedule",
     "Format",
     "GRPCService",
@@ -137,6 +140,7 @@ const KEYS: &[&str] = &[
     "Identity",
     "IgnoreCollision",
     "IgnoreWarnings",
+    "IncludeChildren",
     "InitialStatus",
     "Interval",
     "Job",
@@ -144,11 +148,13 @@ const KEYS: &[&str] = &[
     "JobID",
     "JobModifyIndex",
     "JobVersion",
+    "Jobs",
     "KillSignal",
     "KillTimeout",
     "Kind",
     "LTarget",
     "Label",
+    "Latest",
     "Leader",
     "LeftDelim",
     "Lifecycle",
@@ -194,12 +200,14 @@ const KEYS: &[&str] = &[
     "Payload",
     "Periodic",
     "Perms",
+    "Policy",
     "PolicyOverride",
     "PortLabel",
     "Prefix",
     "PreserveCounts",
     "PreserveResources",
     "PreventRescheduleOnLost",
+    "PreviousCount",
     "Priority",
     "ProgressDeadline",
     "ProhibitOverlap",
@@ -250,6 +258,7 @@ const KEYS: &[&str] = &[
     "TLSServerName",
     "TLSSkipVerify",
     "TaggedAddresses",
+    "TaggedTime",
     "Tags",
     "Target",
     "Task",
@@ -257,6 +266,7 @@ const KEYS: &[&str] = &[
     "TaskName",
     "Tasks",
     "Templates",
+    "Text",
     "TimeZone",
     "Timeout",
     "To",
@@ -294,6 +304,7 @@ const OPAQUE: &[&str] = &[
     "VariableFlags",
     "GetterOptions",
     "GetterHeaders",
+    "Policy",
 ];
 
 /// Gives keys their one spelling and drops those that are `null`.
@@ -460,6 +471,12 @@ mod tests {
         check::<crate::DeploymentHealthRequest>();
         check::<request::JobStabilityRequest>();
         check::<crate::SearchRequest>();
+        check::<crate::FuzzySearchRequest>();
+        check::<crate::ScalingPolicy>();
+        check::<crate::JobScaleRequest>();
+        check::<crate::JobSubmission>();
+        check::<crate::JobTagRequest>();
+        check::<crate::JobStatusesRequest>();
     }
 
     #[test]

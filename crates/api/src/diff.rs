@@ -179,8 +179,11 @@ impl TaskDiff {
 fn parts<T: Serialize>(old: Option<&T>, new: Option<&T>, hidden: &[&str], contextual: bool) -> Parts {
     let keys = |twin: Option<&T>| -> Object<String, Value> {
         let value = twin.map(|twin| serde_json::to_value(twin).expect("twins have no keys but text"));
-        let members =
+        let mut members =
             value.and_then(|mut value| value.as_object_mut().map(std::mem::take)).unwrap_or_default();
+        if let Some(Value::Object(scaling)) = members.get_mut("Scaling") {
+            scaling.retain(|key, _| !names::HIDDEN_IN_SCALING.contains(&key.as_str()));
+        }
         members.into_iter().filter(|(key, _)| !hidden.contains(&key.as_str())).collect()
     };
     walk::parts(&keys(old), &keys(new), false, contextual)

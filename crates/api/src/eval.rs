@@ -2,6 +2,7 @@
 
 use crate::{
     metric::AllocMetric,
+    request::PlanAnnotations,
     time::Time,
     wire::{Absent, Map, id_text, is_default, wire},
 };
@@ -49,11 +50,13 @@ wire! {
         #[serde(rename = "FailedTGAllocs", skip_serializing_if = "is_default")]
         pub failed_tg_allocs: Map<AllocMetric>,
         #[serde(skip_serializing_if = "is_default")]
-        pub plan_annotations: Absent,
+        pub plan_annotations: Option<PlanAnnotations>,
         #[serde(skip_serializing_if = "is_default")]
         pub class_eligibility: Map<bool>,
         #[serde(skip_serializing_if = "is_default")]
         pub quota_limit_reached: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub missing_non_node_resources: Absent,
         #[serde(skip_serializing_if = "is_default")]
         pub escaped_computed_class: bool,
         #[serde(skip_serializing_if = "is_default")]

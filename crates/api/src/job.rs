@@ -8,6 +8,7 @@ use serde_json::Value;
 pub use crate::files::{ChangeScript, TaskArtifact, Template, WaitConfig};
 pub use crate::launch::{DispatchPayloadConfig, ParameterizedJobConfig, PeriodicConfig, TaskLifecycle};
 pub use crate::location::{Affinity, Constraint, Spread, SpreadTarget};
+use crate::scale::ScalingPolicy;
 use crate::wire::{Absent, Map, base64_text, is_default, nil, wire};
 
 wire! {
@@ -72,7 +73,15 @@ wire! {
         pub job_modify_index: u64,
         #[serde(rename = "UI")]
         pub ui: Absent,
-        pub version_tag: Absent,
+        /// A name that somebody gave to this version.
+        pub version_tag: Option<JobVersionTag>,
+    }
+
+    pub struct JobVersionTag {
+        pub name: String,
+        pub description: String,
+        /// Nanoseconds since 1970.
+        pub tagged_time: i64,
     }
 
     pub struct TaskGroup {
@@ -83,7 +92,7 @@ wire! {
         pub migrate: Option<MigrateStrategy>,
         #[serde(with = "nil")]
         pub constraints: Vec<Constraint>,
-        pub scaling: Absent,
+        pub scaling: Option<ScalingPolicy>,
         pub restart_policy: Option<RestartPolicy>,
         pub disconnect: Option<DisconnectStrategy>,
         #[serde(with = "nil")]

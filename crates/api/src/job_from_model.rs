@@ -5,10 +5,11 @@ use serde_json::Value as Json;
 use crate::{
     job::{
         Action, Affinity, CheckRestart, Constraint, DisconnectStrategy, DispatchPayloadConfig, EphemeralDisk,
-        Job, LogConfig, MigrateStrategy, NetworkResource, ParameterizedJobConfig, PeriodicConfig, Port,
-        RequestedDevice, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, ServiceWeights,
-        Spread, SpreadTarget, Task, TaskGroup, TaskLifecycle, UpdateStrategy,
+        Job, JobVersionTag, LogConfig, MigrateStrategy, NetworkResource, ParameterizedJobConfig,
+        PeriodicConfig, Port, RequestedDevice, ReschedulePolicy, Resources, RestartPolicy, Service,
+        ServiceCheck, ServiceWeights, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
     },
+    scale::ScalingPolicy,
     wire::nanos,
 };
 
@@ -30,10 +31,11 @@ impl From<&model::Job> for Job {
             constraints: constraints(&job.constraints),
             affinities: job.affinities.iter().map(Into::into).collect(),
             spreads: job.spreads.iter().map(Into::into).collect(),
-            task_groups: job.groups.iter().map(|group| task_group(group, job.kind)).collect(),
+            task_groups: job.groups.iter().map(|group| task_group(group, job)).collect(),
             meta: job.meta.clone(),
             periodic: job.periodic.as_ref().map(Into::into),
             parameterized_job: job.parameterized.as_ref().map(Into::into),
+            version_tag: job.version_tag.as_ref().map(Into::into),
             ..launched(job.launched.as_ref())
         }
         .with_history(job)
@@ -96,17 +98,28 @@ impl From<&model::Parameterized> for ParameterizedJobConfig {
     }
 }
 
-fn task_group(group: &model::TaskGroup, kind: model::JobType) -> TaskGroup {
+impl From<&model::VersionTag> for JobVersionTag {
+    fn from(tag: &model::VersionTag) -> Self {
+        Self {
+            name: tag.name.clone(),
+            description: tag.description.clone(),
+            tagged_time: tag.tagged_at.as_nanos(),
+        }
+    }
+}
+
+fn task_group(group: &model::TaskGroup, job: &model::Job) -> TaskGroup {
     TaskGroup {
         name: group.name.clone(),
         count: Some(i64::from(group.count)),
         // Left out it would mean the defaults: "none" has to be said.
         update: match &group.update {
             Some(update) => Some(update.into()),
-            None => kind.rolls_out().then(UpdateStrategy::zero),
+            None => job.kind.rolls_out().then(UpdateStrategy::zero),
         },
         migrate: group.migrate.as_ref().map(Into::into),
         disconnect: group.disconnect.as_ref().map(Into::into),
+        scaling: group.scaling.as_ref().map(|scaling| ScalingPolicy::new(job, &group.name, scaling)),
         constraints: constraints(&group.constraints),
         affinities: group.affinities.iter().map(Into::into).collect(),
         spreads: group.spreads.iter().map(Into::into).collect(),
@@ -147,10 +160,7 @@ fn task(task: &model::Task) -> Task {
         leader: task.leader,
         shutdown_delay: nanos(task.shutdown_delay),
         kill_signal: task.kill_signal.clone(),
-        lifecycle: task.lifecycle.map(|lifecycle| TaskLifecycle {
-            hook: lifecycle.hook.as_str().to_owned(),
-            sidecar: lifecycle.sidecar,
-        }),
+        lifecycle: task.lifecycle.map(Into::into),
         dispatch_payload: (!task.payload_file.is_empty())
             .then(|| DispatchPayloadConfig { file: task.payload_file.clone() }),
         templates: task.templates.iter().map(Into::into).collect(),
@@ -259,7 +269,7 @@ fn service(service: &model::Service, holder: &str) -> Service {
         canary_meta: service.canary_meta.clone(),
         namespace: String::from("default"),
         on_update: String::from("require_healthy"),
-        provider: String::from("consul"),
+        provider: service.provider.as_str().to_owned(),
         cluster: String::from("default"),
         weights: Some(ServiceWeights { passing: 1, warning: 1 }),
         ..Service::default()

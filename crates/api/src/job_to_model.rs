@@ -18,6 +18,7 @@ use crate::{
 mod launch; // periodic, parameterized, lifecycle
 mod location; // constraints, affinities, spreads
 mod policies; // update, restart, reschedule, migrate
+mod scaling; // bounds of counts
 mod services; // services and checks
 
 /// What is wrong with a job, all of it.
@@ -165,7 +166,6 @@ impl Reader {
         self.only("ConsulNamespace", &job.consul_namespace, &[]);
         self.only("VaultNamespace", &job.vault_namespace, &[]);
         self.absent("UI", &job.ui);
-        self.absent("VersionTag", &job.version_tag);
         if !kind.rolls_out() && job.update.as_ref().is_some_and(|update| !update.says_nothing()) {
             self.not_for("Update", kind, "an update strategy");
         }
@@ -206,6 +206,11 @@ impl Reader {
             periodic,
             parameterized,
             launched,
+            version_tag: job.version_tag.map(|tag| model::VersionTag {
+                name: tag.name,
+                description: tag.description,
+                tagged_at: model::Timestamp(tag.tagged_time),
+            }),
             stop: job.stop,
             stable: job.stable,
             version: job.version,
@@ -226,17 +231,22 @@ impl Reader {
     }
 
     fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
-        self.absent("Scaling", &group.scaling);
         self.absent("Consul", &group.consul);
         self.absent("Volumes", &group.volumes);
         self.absent("MaxRunDuration", &group.max_run_duration);
         self.never("PreventRescheduleOnLost", group.prevent_reschedule_on_lost);
 
         let restart = self.restart(group.restart_policy, model::RestartPolicy::for_type(upper.kind));
+        let most = (0, i64::from(model::TaskGroup::MAX_COUNT));
+        // Left out, the count is the least that may be.
+        let least = group.scaling.as_ref().and_then(|scaling| scaling.min);
+        let count = self.within("Count", group.count.or(least), 1, most);
+        let scaling = group.scaling.map(|scaling| self.scaling(scaling, count));
         let services = group.services.into_iter().map(|service| self.service(service, None)).collect();
         let tasks = group.tasks.into_iter().map(|task| self.task(task, &restart)).collect();
         model::TaskGroup {
-            count: self.within("Count", group.count, 1, (0, i64::from(model::TaskGroup::MAX_COUNT))),
+            count,
+            scaling,
             meta: group.meta,
             constraints: self.constraints(group.constraints),
             affinities: self.affinities(group.affinities),

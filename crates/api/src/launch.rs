@@ -67,3 +67,9 @@ wire! {
         pub index: u64,
     }
 }
+
+impl From<model::Lifecycle> for TaskLifecycle {
+    fn from(lifecycle: model::Lifecycle) -> Self {
+        Self { hook: lifecycle.hook.as_str().to_owned(), sidecar: lifecycle.sidecar }
+    }
+}

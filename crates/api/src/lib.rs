@@ -9,6 +9,7 @@
 
 mod wire; // the shape all twins share: PascalCase, null for empty, durations as nanoseconds
 
+pub mod filter; // expressions that choose rows of a list
 pub mod decode; // lenient reading of JSON bodies
 pub mod time; // timestamps as RFC 3339 text
 
@@ -28,6 +29,9 @@ pub mod launch; // periodic, parameterized, dispatch, lifecycle
 pub mod built_in; // namespaces, pools of nodes
 pub mod scale; // counts of groups
 pub mod checks; // checks of one allocation
+pub mod service; // services of allocations
+pub mod statuses; // all about several jobs
+pub mod submission; // what a version was made from, and its name
 pub mod alloc_act; // stop, restart, signal, files
 pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
@@ -38,7 +42,8 @@ pub mod stats; // what allocations and hosts use
 pub mod consul; // Consul's catalog and health objects
 
 pub use agent::{
-    AgentHealth, AgentMembers, AgentSelf, HealthNote, JoinResponse, Member, SearchRequest, SearchResponse,
+    AgentHealth, AgentMembers, AgentSelf, FuzzyMatch, FuzzySearchRequest, FuzzySearchResponse, HealthNote,
+    JoinResponse, Member, SearchRequest, SearchResponse,
 };
 pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
 pub use alloc_act::{AllocFileInfo, AllocRestartRequest, AllocSignalRequest, AllocStopResponse, NodeAnswer};
@@ -51,11 +56,12 @@ pub use deployment::{
 };
 pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff};
 pub use eval::Evaluation;
+pub use filter::{Filter, FilterError};
 pub use job::{
     Action, Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobAction, JobChildren,
-    JobListStub, JobSummary, LogConfig, MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources,
-    RestartPolicy, Service, ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, TaskGroupSummary,
-    UpdateStrategy,
+    JobListStub, JobSummary, JobVersionTag, LogConfig, MigrateStrategy, NetworkResource, Port,
+    ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, Spread, SpreadTarget, Task, TaskGroup,
+    TaskGroupSummary, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_to_model::Refused;
@@ -74,7 +80,15 @@ pub use request::{
     JobRegisterResponse, JobRevertRequest, JobStabilityRequest, JobStabilityResponse, JobValidateRequest,
     JobValidateResponse, JobVersionsResponse, JobsParseRequest, QueryMeta,
 };
-pub use scale::{JobScaleRequest, JobScaleStatus, TaskGroupScaleStatus};
+pub use scale::{
+    JobScaleRequest, JobScaleStatus, ScalingEvent, ScalingPolicy, ScalingPolicyListStub, TaskGroupScaleStatus,
+};
+pub use service::{ServiceList, ServiceRegistration, ServiceStub};
 pub use stats::{AllocResourceUsage, CpuStats, HostStats, MemoryStats, ResourceUsage, TaskResourceUsage};
+pub use statuses::{
+    JobStatusesAlloc, JobStatusesDeployment, JobStatusesHealth, JobStatusesJob, JobStatusesKey,
+    JobStatusesRequest,
+};
+pub use submission::{JobSubmission, JobTagRequest, JobTagResponse};
 pub use task_state::{TaskEvent, TaskState};
 pub use time::Time;

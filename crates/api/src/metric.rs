@@ -22,7 +22,8 @@ wire! {
         pub class_exhausted: Map<i64>,
         #[serde(with = "nil")]
         pub dimension_exhausted: Map<i64>,
-        pub quota_exhausted: Absent,
+        #[serde(with = "nil")]
+        pub quota_exhausted: Vec<String>,
         pub resources_exhausted: Absent,
         /// Of old clients: per `node.scorer`.
         pub scores: Absent,

@@ -126,20 +126,75 @@ wire! {
         pub eval_ids: Vec<String>,
         pub eval_create_index: u64,
         pub node_modify_index: u64,
+        pub features: u64,
+        #[serde(rename = "LeaderRPCAddr")]
+        pub leader_rpc_addr: String,
+        pub num_nodes: i64,
+        #[serde(with = "nil")]
+        pub servers: Vec<NodeServerInfo>,
+        pub scheduling_eligibility: String,
+        pub signed_identity: Option<String>,
         pub index: u64,
+        /// Nanoseconds.
+        pub last_contact: i64,
+        pub known_leader: bool,
+        pub next_token: String,
+    }
+
+    pub struct NodeServerInfo {
+        #[serde(rename = "RPCAdvertiseAddr")]
+        pub rpc_advertise_addr: String,
+        #[serde(rename = "RPCMajorVersion")]
+        pub rpc_major_version: i64,
+        #[serde(rename = "RPCMinorVersion")]
+        pub rpc_minor_version: i64,
+        pub datacenter: String,
     }
 
     pub struct NodeResources {
         pub cpu: NodeCpu,
+        pub processors: NodeProcessors,
         pub memory: NodeMemory,
         pub disk: NodeDisk,
         #[serde(with = "nil")]
         pub devices: Vec<NodeDeviceResource>,
-        pub node_networks: Absent,
+        #[serde(with = "nil")]
+        pub node_networks: Vec<NodeNetworkResource>,
         #[serde(with = "nil")]
         pub networks: Vec<NetworkResource>,
         pub min_dynamic_port: i64,
         pub max_dynamic_port: i64,
+    }
+
+    pub struct NodeProcessors {
+        /// Not told.
+        pub topology: Option<NodeTopology>,
+    }
+
+    pub struct NodeTopology {
+        pub nodes: Absent,
+        pub distances: Absent,
+        pub cores: Absent,
+        pub override_total_compute: i64,
+        pub override_withold_compute: i64,
+    }
+
+    pub struct NodeNetworkResource {
+        pub mode: String,
+        pub device: String,
+        pub mac_address: String,
+        pub speed: i64,
+        #[serde(with = "nil")]
+        pub addresses: Vec<NodeNetworkAddress>,
+    }
+
+    pub struct NodeNetworkAddress {
+        /// `ipv4` or `ipv6`.
+        pub family: String,
+        pub alias: String,
+        pub address: String,
+        pub reserved_ports: String,
+        pub gateway: String,
     }
 
     /// The devices of one name.
@@ -384,6 +439,16 @@ impl From<&model::Node> for NodeResources {
                 mode: String::from("host"),
                 ip: node.address.clone(),
                 ..NetworkResource::default()
+            }],
+            node_networks: vec![NodeNetworkResource {
+                mode: String::from("host"),
+                addresses: vec![NodeNetworkAddress {
+                    family: String::from(if node.address.contains(':') { "ipv6" } else { "ipv4" }),
+                    alias: String::from("default"),
+                    address: node.address.clone(),
+                    ..NodeNetworkAddress::default()
+                }],
+                ..NodeNetworkResource::default()
             }],
             min_dynamic_port: i64::from(node.dynamic_ports.0),
             max_dynamic_port: i64::from(node.dynamic_ports.1),

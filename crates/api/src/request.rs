@@ -6,16 +6,17 @@ use crate::{
     eval::Evaluation,
     job::Job,
     metric::AllocMetric,
+    submission::JobSubmission,
     time::Time,
-    wire::{Absent, Map, nil, wire},
+    wire::{Map, nil, wire},
 };
 
 wire! {
     pub struct JobRegisterRequest {
         pub job: Option<Job>,
-        /// The text the job was made from; not kept.
+        /// The text the job was made from; kept with the version.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub submission: Absent,
+        pub submission: Option<JobSubmission>,
         /// Register only if the stored job's index is `job_modify_index` (0: there is none).
         pub enforce_index: bool,
         pub job_modify_index: u64,

@@ -20,6 +20,7 @@ mod suggest; // "did you mean ..?"
 mod syntax; // text -> tree
 mod validate; // rules
 mod write; // job -> text
+mod layout; // the canonical form of files that people write
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use canonical::canonicalize;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use document::Document;
 pub use eval::{Disk, Inputs, VarFile};
+pub use layout::{LayoutError, layout};
 pub use pages::explain;
 pub use problem::Problem;
 pub use syntax::{Attribute, Block, Body, Kind, Name, Span, Value};

@@ -8,6 +8,7 @@ mod files; // templates, artifacts
 mod every_node; // what system and sysbatch jobs may not say
 mod policies; // restart, reschedule, update, migrate
 pub(crate) mod resources; // amounts, cores, devices
+mod scaling; // bounds of counts
 mod services; // services, checks
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,6 +155,9 @@ impl Checker {
             let message =
                 format!("`count` must be between 0 and {}, found {}", TaskGroup::MAX_COUNT, group.count);
             self.report(codes::OUT_OF_RANGE, "count", message, "lower `count`, or split the job");
+        }
+        if let Some(scaling) = &group.scaling {
+            self.scaling(job.kind, group.count, scaling);
         }
         self.constraints(&group.constraints);
         self.affinities(&group.affinities);

@@ -106,6 +106,20 @@ fn parameterized(parameterized: &Parameterized) -> Writer {
 fn group(group: &TaskGroup, kind: JobType) -> Writer {
     let mut out = Writer::named("group", &group.name);
     out.set("count", group.count);
+    if let Some(scaling) = &group.scaling {
+        let mut block = Writer::new("scaling");
+        block.set("min", scaling.min);
+        block.set("max", scaling.max);
+        block.set_if(!scaling.enabled, "enabled", false);
+        if !scaling.policy.is_empty() {
+            let mut policy = Writer::new("policy");
+            for (name, value) in &scaling.policy {
+                policy.set(name, task::value(value));
+            }
+            block.block(policy);
+        }
+        out.block(block);
+    }
     out.set_if(!group.shutdown_delay.is_zero(), "shutdown_delay", span(group.shutdown_delay));
     out.set_if(!group.meta.is_empty(), "meta", map(&group.meta));
     places(&mut out, &group.constraints, &group.affinities, &group.spreads);

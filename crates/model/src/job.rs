@@ -11,8 +11,10 @@ use crate::{
     location::{Affinity, Constraint, Spread},
     policy::{Disconnect, MigratePolicy, ReschedulePolicy, RestartPolicy, UpdateStrategy},
     resources::{Capacity, NetworkAsk, Port, Resources},
+    scaling::Scaling,
     service::Service,
     time::Timestamp,
+    version::VersionTag,
 };
 
 /// How a job is scheduled.
@@ -113,6 +115,9 @@ pub struct Job {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launched: Option<Launched>,
 
+    /// What somebody called this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_tag: Option<VersionTag>,
     /// Set by `stop`: nothing of this job shall run.
     pub stop: bool,
     /// A version of which a deployment succeeded.
@@ -148,6 +153,7 @@ impl Default for Job {
             periodic: None,
             parameterized: None,
             launched: None,
+            version_tag: None,
             stop: false,
             stable: false,
             version: 0,
@@ -194,6 +200,7 @@ impl Job {
     /// Whether the two differ only in what the server keeps about a job, not in what the user wrote.
     pub fn same_spec(&self, other: &Self) -> bool {
         let strip = |job: &Self| Self {
+            version_tag: None,
             stop: false,
             stable: false,
             version: 0,
@@ -216,6 +223,9 @@ pub struct TaskGroup {
     /// Default: 1. Per node for `system` and `sysbatch` jobs, where it is 0 or 1.
     pub count: u32,
     pub meta: BTreeMap<String, String>,
+    /// Absent: whoever scales it may choose any count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
     pub constraints: Vec<Constraint>,
     pub affinities: Vec<Affinity>,
     pub spreads: Vec<Spread>,

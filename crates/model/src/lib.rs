@@ -12,6 +12,8 @@ pub mod claims; // whole cores and devices
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
 pub mod files; // what a task finds when it starts: templates, artifacts
+pub mod scaling; // bounds of counts
+pub mod version; // what is kept with a version of a job
 pub mod location; // where it may run and where it would rather
 pub mod launch; // jobs that launch jobs: calendar, dispatch
 pub mod policy; // restart, reschedule, update, migrate
@@ -51,7 +53,9 @@ pub use policy::{
     RestartPolicy, UpdateStrategy,
 };
 pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
+pub use scaling::{Scaling, ScalingEvent};
 pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
-pub use service::{Check, CheckKind, CheckRestart, Service};
+pub use service::{Check, CheckKind, CheckRestart, Provider, Service};
 pub use small_map::SmallMap;
 pub use time::Timestamp;
+pub use version::{Submission, VersionTag};

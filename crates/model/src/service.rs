@@ -20,8 +20,35 @@ pub struct Service {
     /// Label of the port that clients connect to; empty for a service without a port.
     pub port_label: String,
     pub checks: Vec<Check>,
+    /// Where the job file wants it to be found. It is in the one catalog in any case.
+    #[serde(skip_serializing_if = "Provider::is_default")]
+    pub provider: Provider,
     /// Tasks of a group service that script checks run in; empty: the task that holds the service.
     pub task: String,
+}
+
+/// `provider` of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    #[default]
+    Consul,
+    Nomad,
+}
+
+impl Provider {
+    pub const ALL: [Self; 2] = [Self::Consul, Self::Nomad];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Consul => "consul",
+            Self::Nomad => "nomad",
+        }
+    }
+
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a check does.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model::{
     Agent, AllocId, AllocUpdate, AutopilotSettings, Deployment, DeploymentId, DeploymentStatus, Drain,
-    Eligibility, EvalId, Evaluation, Job, JobKey, Node, NodeEvent, NodeId, NodeStatus, Plan,
-    SchedulerSettings, Timestamp,
+    Eligibility, EvalId, Evaluation, Job, JobKey, Node, NodeEvent, NodeId, NodeStatus, Plan, ScalingEvent,
+    SchedulerSettings, Submission, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -167,6 +167,36 @@ pub enum Command {
         /// The `modify_index` that the settings must have; 0: they must never have been set.
         enforce_index: Option<u64>,
     },
+    /// Keeps the text of the version that the same entry has registered; otherwise does nothing.
+    KeepSubmission {
+        job: JobKey,
+        submission: Box<Submission>,
+    },
+    /// Gives a version of a job a name, or (`None`) takes it away.
+    TagVersion {
+        job: JobKey,
+        name: String,
+        tagging: Option<Tagging>,
+        now: Timestamp,
+    },
+    /// Notes a change of a group's count that the same entry has made, or something else about it.
+    NoteScaling {
+        job: JobKey,
+        group: String,
+        event: Box<ScalingEvent>,
+    },
+    /// Forgets evaluations, but for those because of which something runs.
+    DeleteEvals {
+        evals: Vec<EvalId>,
+    },
+}
+
+/// Which version gets a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tagging {
+    /// Counts from 0.
+    pub version: u64,
+    pub description: String,
 }
 
 /// What a job is launched for.
@@ -290,6 +320,8 @@ pub enum Refusal {
     CanariesNotHealthy { group: String, healthy: u32, desired: u32 },
     #[error("allocation {alloc} is not part of deployment {deployment}")]
     NotOfDeployment { alloc: AllocId, deployment: DeploymentId },
+    #[error("{0}")]
+    Tag(String),
     #[error("evaluation {0} does not exist")]
     UnknownEval(EvalId),
     #[error("the autopilot settings were changed meanwhile: their index is {found}, not {wanted}")]
@@ -376,11 +408,15 @@ impl Command {
             Self::SetJobStability { .. } => 30,
             Self::SteerDeployment { .. } => 31,
             Self::SkipShutdownDelay { .. } => 40,
+            Self::KeepSubmission { .. } => 50,
+            Self::TagVersion { .. } => 51,
+            Self::NoteScaling { .. } => 52,
+            Self::DeleteEvals { .. } => 53,
         }
     }
 
     /// The highest type number this version knows.
-    pub const NEWEST_TYPE: u16 = 31;
+    pub const NEWEST_TYPE: u16 = 53;
 
     pub fn encode(&self) -> Vec<u8> {
         let body =

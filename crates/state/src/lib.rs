@@ -10,6 +10,7 @@ pub mod claimable; // cores and devices of one node
 pub mod usage; // dense per-node usage and node classes, kept incrementally
 pub mod catalog; // services derived from allocations and agents
 pub mod machines; // what the catalog calls a node
+pub mod changes; // what is different between two states
 pub mod mirror; // the catalog for agents without a log
 mod apply; // one command, one file
 pub mod snapshot; // the whole state as a stream of rows
@@ -17,8 +18,9 @@ pub mod records; // how those rows lie on disk and travel
 pub mod invariants; // what must hold after every step
 
 pub use catalog::{Owner, ServiceInstance};
+pub use changes::{Changes, Pair};
 pub use claimable::Claimable;
-pub use command::{Command, DecodeError, Epoch, Launch, Outcome, Refusal, Steering};
+pub use command::{Command, DecodeError, Epoch, Launch, Outcome, Refusal, Steering, Tagging};
 pub use machines::CatalogNode;
 pub use mirror::{Catalog, CatalogDelta};
 pub use root::{Family, GroupCounts, JobCounters, Root, TableIndexes};

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use imbl::{OrdMap, OrdSet};
 use model::{
     Agent, AllocId, Allocation, AutopilotSettings, Deployment, DeploymentId, EvalId, Evaluation, Job, JobKey,
-    JobStatus, JobType, Node, NodeId, SchedulerSettings, TaskGroup, Timestamp,
+    JobStatus, JobType, Node, NodeId, ScalingEvent, SchedulerSettings, Submission, TaskGroup, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub struct TableIndexes {
     pub deployments: u64,
     pub services: u64,
     pub agents: u64,
+    /// Events of counts.
+    pub scaling: u64,
 }
 
 /// How many allocations of a group are in which state, over the life of the job.
@@ -61,6 +63,9 @@ pub struct JobCounters {
     pub create_index: u64,
     pub modify_index: u64,
 }
+
+/// By group, newest first.
+pub type ScalingEvents = BTreeMap<String, Vec<ScalingEvent>>;
 
 /// The jobs that one job has launched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,6 +105,10 @@ pub struct Root {
     pub jobs: OrdMap<JobKey, Arc<Job>>,
     /// Every version that is kept, by the index that registered it (`Job::job_modify_index`).
     pub job_versions: OrdMap<(JobKey, u64), Arc<Job>>,
+    /// The texts that versions were made from, under the keys of the versions.
+    pub submissions: OrdMap<(JobKey, u64), Arc<Submission>>,
+    /// What became of the counts of a job's groups, newest first.
+    pub scaling_events: OrdMap<JobKey, Arc<ScalingEvents>>,
     pub counters: OrdMap<JobKey, Arc<JobCounters>>,
     pub evals: OrdMap<EvalId, Arc<Evaluation>>,
     pub allocs: OrdMap<AllocId, Arc<Allocation>>,
@@ -269,6 +278,12 @@ impl Root {
         self.job_versions.get(&(plan.job.clone(), placement.job_index.unwrap_or(plan.job_index)))
     }
 
+    /// The text that a version of a job was made from, if it was kept.
+    pub fn submission(&self, job: &JobKey, version: u64) -> Option<&Arc<Submission>> {
+        let version = self.version_of_job(job, version)?;
+        self.submissions.get(&(job.clone(), version.job_modify_index))
+    }
+
     /// The job version that an allocation runs.
     pub fn job_of(&self, alloc: &Allocation) -> Option<&Arc<Job>> {
         self.job_versions.get(&(alloc.job.clone(), alloc.job_index))
@@ -322,6 +337,14 @@ impl Root {
         self.per_node_jobs.remove(key);
         self.periodic_jobs.remove(key);
         self.counters.remove(key);
+        self.scaling_events.remove(key);
+    }
+
+    /// Forgets a version and its text. `job_index`: at which it was registered.
+    pub(crate) fn forget_version(&mut self, key: &JobKey, job_index: u64) {
+        let version = (key.clone(), job_index);
+        self.job_versions.remove(&version);
+        self.submissions.remove(&version);
     }
 
     /// The job's row is about to be replaced or removed.

@@ -5,13 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use model::{
     Agent, AllocMetric, Allocation, AutopilotSettings, Deployment, EvalId, Evaluation, Job, JobKey, Node,
-    SchedulerSettings,
+    SchedulerSettings, Submission,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::ServiceInstance;
 use crate::command::Epoch;
-use crate::root::{JobCounters, Root, TableIndexes};
+use crate::root::{JobCounters, Root, ScalingEvents, TableIndexes};
 
 /// One row of a snapshot. Encoded with field names, so that older and newer versions can read each other's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +32,16 @@ pub enum Row {
     Counters {
         job: JobKey,
         counters: Arc<JobCounters>,
+    },
+    /// The text of a version.
+    Submission {
+        job: JobKey,
+        job_index: u64,
+        submission: Arc<Submission>,
+    },
+    Scaling {
+        job: JobKey,
+        events: Arc<ScalingEvents>,
     },
     Eval(Arc<Evaluation>),
     Alloc(Arc<Allocation>),
@@ -85,6 +95,16 @@ impl Root {
                     job: job.clone(),
                 }
             }))
+            .chain(self.submissions.iter().map(|((job, job_index), submission)| Row::Submission {
+                job: job.clone(),
+                job_index: *job_index,
+                submission: submission.clone(),
+            }))
+            .chain(
+                self.scaling_events
+                    .iter()
+                    .map(|(job, events)| Row::Scaling { job: job.clone(), events: events.clone() }),
+            )
             .chain(self.evals.values().map(|eval| Row::Eval(eval.clone())))
             .chain(self.allocs.values().map(|alloc| Row::Alloc(alloc.clone())))
             .chain(self.deployments.values().map(|deployment| Row::Deployment(deployment.clone())))
@@ -104,6 +124,8 @@ impl Root {
         let count = self.nodes.len()
             + self.agents.len()
             + self.job_versions.len()
+            + self.submissions.len()
+            + self.scaling_events.len()
             + self.evals.len()
             + self.allocs.len()
             + self.deployments.len()
@@ -150,6 +172,12 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
                 if newest {
                     root.enter_job(job);
                 }
+            }
+            Row::Submission { job, job_index, submission } => {
+                root.submissions.insert((job, job_index), submission);
+            }
+            Row::Scaling { job, events } => {
+                root.scaling_events.insert(job, events);
             }
             Row::Eval(eval) => {
                 if !eval.status.is_terminal() {

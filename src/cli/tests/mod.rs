@@ -7,6 +7,7 @@ mod explain; // explain: codes, jobs, allocations, evaluations
 mod fake; // the canned agent
 mod files; // job files: example, mistakes, what is sent
 mod fixtures; // the redis job of the tutorials as the API shows it
+mod lists; // filters, pages, services, policies, texts and names of versions, fmt
 mod jobs; // run, stop, status, monitor
 mod plans; // plan, history, revert, deployments by hand
 mod nodes; // nodes, servers, Consul's commands

@@ -50,7 +50,11 @@ async fn what_cannot_be_scaled_says_why() {
         ),
         (to(-1), 400, "scaling count must be between 0 and 50000"),
         (to(50_001), 400, "scaling count must be between 0 and 50000"),
-        (json!({"Target": {"Group": "front"}}), 501, "scaling events are not kept; give a Count"),
+        (
+            json!({"Count": 1, "Target": {"Group": "front"}, "Error": true}),
+            400,
+            "scaling action should not contain count if error is true",
+        ),
     ] {
         let reply = world.put(PATH, &body).await;
         assert_eq!((reply.status.as_u16(), reply.text()), (status, words), "{body}");

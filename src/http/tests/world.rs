@@ -32,7 +32,7 @@ use crate::{
         ExecSession, ExecSpec, HostUsage, IdSource, Joined, Leadership, Member, Members, NodeAccess,
         ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage, WebAnswer, WebRequest, WebStream,
     },
-    http::{AgentInfo, Context, Ports, nomad, one_server::OneServer, passed_on, talk},
+    http::{AgentInfo, Context, Ports, events::EventFeed, nomad, one_server::OneServer, passed_on, talk},
 };
 
 pub(super) const NODE: NodeId = NodeId(0x1111_1111_0000_0000_0000_0000_0000_0001);
@@ -414,7 +414,8 @@ impl World {
             consensus: consensus.clone(),
             elsewhere: others.clone(),
         };
-        let ctx = Context::new(ports, agent);
+        let events = EventFeed::start(log.clone(), &tokio::runtime::Handle::current());
+        let ctx = Context::new(ports, agent).with_events(events);
         Self { log, ctx, leadership, logs, node, others, gossip, consensus }
     }
 

@@ -20,6 +20,9 @@ pub(super) const HIDDEN_IN_JOB: &[&str] = &[
 
 pub(super) const HIDDEN_IN_GROUP: &[&str] = &["Name", "Tasks"];
 
+/// What the server says of a policy.
+pub(super) const HIDDEN_IN_SCALING: &[&str] = &["ID", "Target", "CreateIndex", "ModifyIndex"];
+
 pub(super) const HIDDEN_IN_TASK: &[&str] = &["Name"];
 
 /// Blocks in the order in which they are shown, under the names that people know. Others follow under their own names.
@@ -80,7 +83,7 @@ pub(super) fn is_map(key: &str) -> bool {
 
 /// Values of any shape under names that the user chose: a block with fields such as `port_map[0][http]`.
 pub(super) fn is_free(key: &str) -> bool {
-    matches!(key, "Config" | "Header" | "Options")
+    matches!(key, "Config" | "Header" | "Options" | "Policy")
 }
 
 /// Blocks under names that the user chose.

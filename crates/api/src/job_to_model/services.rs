@@ -20,7 +20,7 @@ impl Reader {
         self.absent("TaggedAddresses", &service.tagged_addresses);
         self.only("Namespace", &service.namespace, &["default"]);
         self.only("OnUpdate", &service.on_update, &["require_healthy"]);
-        self.only("Provider", &service.provider, &["consul"]);
+        self.only("Provider", &service.provider, &["consul", "nomad"]);
         self.only("Cluster", &service.cluster, &["default"]);
         self.absent("Identity", &service.identity);
         self.only("Kind", &service.kind, &[]);
@@ -45,6 +45,10 @@ impl Reader {
             canary_meta: service.canary_meta,
             port_label: service.port_label,
             checks,
+            provider: match service.provider.as_str() {
+                "nomad" => model::Provider::Nomad,
+                _ => model::Provider::Consul,
+            },
             task,
         }
     }

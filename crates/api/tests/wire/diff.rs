@@ -233,8 +233,23 @@ impl Shape {
 /// A job without what the server keeps about it, and with the order that says nothing taken out.
 fn specification(job: &api::Job) -> Value {
     let mut value = serde_json::to_value(job).unwrap();
-    for key in ["Status", "Stable", "Version", "SubmitTime", "CreateIndex", "ModifyIndex", "JobModifyIndex"] {
+    for key in [
+        "Status",
+        "Stable",
+        "Version",
+        "VersionTag",
+        "SubmitTime",
+        "CreateIndex",
+        "ModifyIndex",
+        "JobModifyIndex",
+    ] {
         value.as_object_mut().unwrap().remove(key);
+    }
+    for group in value["TaskGroups"].as_array_mut().into_iter().flatten() {
+        let scaling = group["Scaling"].as_object_mut();
+        if let Some(scaling) = scaling {
+            scaling.retain(|key, _| !matches!(key.as_str(), "ID" | "Target" | "CreateIndex" | "ModifyIndex"));
+        }
     }
     sort_blocks(&mut value);
     value
@@ -249,7 +264,10 @@ fn sort_blocks(value: &mut Value) {
             }
         }
         Value::Object(members) => {
-            members.iter_mut().filter(|(key, _)| *key != "Config").for_each(|(_, value)| sort_blocks(value));
+            members
+                .iter_mut()
+                .filter(|(key, _)| !matches!(key.as_str(), "Config" | "Policy"))
+                .for_each(|(_, value)| sort_blocks(value));
         }
         _ => {}
     }

@@ -3,5 +3,7 @@
 mod bad_input;
 mod diff;
 mod keys;
+mod names;
 mod refusals;
 mod round_trip;
+mod table;

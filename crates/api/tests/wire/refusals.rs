@@ -108,8 +108,9 @@ fn unsupported_fields_are_refused_by_name() {
     check(
         SERVICE,
         "Provider",
-        json!("nomad"),
-        "group \"front\", task \"nginx\", service \"http\": Provider \"nomad\" is not supported; use \"consul\"",
+        json!("etcd"),
+        "group \"front\", task \"nginx\", service \"http\": Provider \"etcd\" is not supported; use \"consul\" or \
+         \"nomad\"",
     );
 }
 

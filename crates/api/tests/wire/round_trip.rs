@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use model::{
     Action, Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, DeviceAsk, Disconnect,
     EphemeralDisk, HealthCheck, Hook, Job, JobStatus, JobType, Launched, Lifecycle, LogConfig, MemoryMax,
-    MigratePolicy, NetworkAsk, Operand, Parameterized, PayloadRule, Periodic, Port, Reconcile,
-    ReschedulePolicy, Resources, RestartMode, RestartPolicy, Service, Spread, SpreadTarget, Task, TaskGroup,
-    Timestamp, UpdateStrategy, Value,
+    MigratePolicy, NetworkAsk, Operand, Parameterized, PayloadRule, Periodic, Port, Provider, Reconcile,
+    ReschedulePolicy, Resources, RestartMode, RestartPolicy, Scaling, Service, Spread, SpreadTarget, Task,
+    TaskGroup, Timestamp, UpdateStrategy, Value, VersionTag,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -130,15 +130,19 @@ fn check() -> impl Strategy<Value = Check> {
 fn service(of_group: bool) -> impl Strategy<Value = Service> {
     let task = if of_group { word().boxed() } else { Just(String::new()).boxed() };
     (word(), vec(word(), 0..2), texts(), word(), vec(check(), 0..2), task).prop_map(
-        |(name, tags, meta, port_label, checks, task)| Service {
-            name,
-            canary_tags: tags.iter().rev().cloned().collect(),
-            tags,
-            canary_meta: meta.clone(),
-            meta,
-            port_label,
-            checks,
-            task,
+        |(name, tags, meta, port_label, checks, task)| {
+            let provider = if tags.is_empty() { Provider::Consul } else { Provider::Nomad };
+            Service {
+                name,
+                canary_tags: tags.iter().rev().cloned().collect(),
+                tags,
+                canary_meta: meta.clone(),
+                meta,
+                port_label,
+                checks,
+                provider,
+                task,
+            }
         },
     )
 }
@@ -347,9 +351,18 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
         .prop_map(|((name, count, meta, location, restart, reschedule, update, migrate), rest)| {
             let (size_mb, network, services, shutdown_delay, tasks, disconnect) = rest;
             let (constraints, affinities, spreads) = location;
+            let count = u32::from(count).min(TaskGroup::MAX_COUNT);
+            let policy = || [(String::from("id"), Value::Int(i64::from(count)))].into();
+            let scaling = (count % 3 == 1).then(|| Scaling {
+                min: count / 2,
+                max: count,
+                enabled: count % 2 == 0,
+                policy: policy(),
+            });
             TaskGroup {
                 name,
-                count: u32::from(count).min(TaskGroup::MAX_COUNT),
+                count,
+                scaling,
                 meta,
                 constraints,
                 affinities,
@@ -406,6 +419,11 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
                     periodic,
                     parameterized,
                     launched,
+                    version_tag: stable.then(|| VersionTag {
+                        name: String::from("good"),
+                        description: String::new(),
+                        tagged_at: Timestamp(7),
+                    }),
                     stop,
                     stable,
                     version,

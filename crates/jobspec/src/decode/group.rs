@@ -9,7 +9,7 @@ use super::{
     fields::{Fields, Noop, Section, label, one_of},
     launch, location,
     policy::{self, Inherited},
-    service, task,
+    scaling, service, task,
 };
 use crate::{
     codes,
@@ -146,11 +146,18 @@ impl JobRules {
 fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder) -> TaskGroup {
     let mut fields = Fields::new(&section.body, "group");
     let mut group = TaskGroup { name, count: 1, ..TaskGroup::default() };
-    if let Some(count) =
-        fields.number(d, "count", 0, TaskGroup::MAX_COUNT).and_then(|count| u32::try_from(count).ok())
-    {
-        group.count = count;
+    let count =
+        fields.number(d, "count", 0, TaskGroup::MAX_COUNT).and_then(|count| u32::try_from(count).ok());
+    if let Some(section) = fields.block(d, "scaling") {
+        let (mut scaling, has_min) = scaling::scaling(&section, d);
+        if has_min {
+            group.count = scaling.min;
+        } else {
+            scaling.min = count.unwrap_or(group.count);
+        }
+        group.scaling = Some(scaling);
     }
+    group.count = count.unwrap_or(group.count);
     group.shutdown_delay = fields.duration(d, "shutdown_delay").unwrap_or(Duration::ZERO);
     group.meta = fields.map(d, "meta");
     group.constraints = location::constraints(&mut fields, d, true);
@@ -176,7 +183,6 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
         &[
             ("max_run_duration", "end the task itself, for example with `timeout` around its command"),
             ("volume", "mount a host directory with `volumes` in the docker `config`"),
-            ("scaling", "set `count`"),
             ("consul", "leave it out: services are registered in the built-in catalog"),
             ("vault", "pass secrets in another way, for example with `env`"),
             ("secret", "pass secrets in another way, for example with `env`"),

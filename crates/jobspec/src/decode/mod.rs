@@ -6,6 +6,7 @@ mod group; // group and job level
 mod launch; // periodic, parameterized
 mod location; // constraints, affinities, spreads
 mod policy; // update, restart, reschedule, migrate
+mod scaling; // bounds of counts
 mod service; // services and checks
 mod task; // tasks, resources, driver config
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{Check, CheckKind, CheckRestart, Service};
+use model::{Check, CheckKind, CheckRestart, Provider, Service};
 
 use super::{
     Decoder,
@@ -33,6 +33,9 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
         canary_meta: fields.map(d, "canary_meta"),
         port_label: fields.text(d, "port").unwrap_or_default(),
         checks: Vec::new(),
+        provider: fields
+            .choice(d, "provider", &Provider::ALL.map(|provider| (provider.as_str(), provider)))
+            .unwrap_or_default(),
         task: fields.text(d, "task").unwrap_or_default(),
     };
     let restart = check_restart(&mut fields, d);
@@ -61,12 +64,6 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
             _ => {}
         }
     }
-    fields.refuse(
-        d,
-        "provider",
-        Noop::Text(&["", "consul"]),
-        "leave it out: services are in the built-in catalog",
-    );
     fields.refuse(
         d,
         "address_mode",

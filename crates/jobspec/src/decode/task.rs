@@ -227,7 +227,7 @@ fn map(body: &Body) -> BTreeMap<String, Value> {
     map
 }
 
-fn value(value: &syntax::Value) -> Value {
+pub(super) fn value(value: &syntax::Value) -> Value {
     match &value.kind {
         Kind::Null | Kind::Invalid => Value::Null,
         Kind::Bool(value) => Value::Bool(*value),

@@ -127,7 +127,7 @@ fn unsupported() {
         ("no type at all", in_job("type = \"always\"")),
         ("type misspelt", in_job("type = \"servise\"")),
         ("job blocks", in_job("multiregion { }\nui {\n  description = \"x\"\n}")),
-        ("group blocks", in_group("volume \"v\" { }\nscaling { }\nmax_run_duration = \"1h\"")),
+        ("group blocks", in_group("volume \"v\" { }\nmax_run_duration = \"1h\"")),
         ("task blocks", in_task(task_blocks)),
         (
             "canaries",
@@ -138,7 +138,7 @@ fn unsupported() {
         ("bridge", in_group("network {\n  mode = \"bridge\"\n}")),
         ("sticky disk", in_group("ephemeral_disk {\n  sticky = true\n}")),
         ("old disk", in_task("resources {\n  disk = 300\n}")),
-        ("service", in_task("service {\n  provider = \"nomad\"\n  connect { }\n}")),
+        ("service", in_task("service {\n  provider = \"etcd\"\n  connect { }\n}")),
         ("driver", in_task("").replace("raw_exec", "exec")),
         ("driver misspelt", in_task("").replace("raw_exec", "dokcer")),
         (

@@ -67,7 +67,7 @@ pub(super) fn task(task: &Task, group: &TaskGroup) -> Writer {
     out
 }
 
-fn value(value: &Value) -> Expression {
+pub(super) fn value(value: &Value) -> Expression {
     match value {
         Value::Null => Expression::Null,
         Value::Bool(value) => Expression::from(*value),
@@ -123,6 +123,7 @@ pub(super) fn service(service: &Service) -> Writer {
     out.text("name", &service.name);
     out.text("port", &service.port_label);
     out.text("task", &service.task);
+    out.set_if(!service.provider.is_default(), "provider", service.provider.as_str());
     out.set_if(!service.tags.is_empty(), "tags", texts(&service.tags));
     out.set_if(!service.meta.is_empty(), "meta", map(&service.meta));
     out.set_if(!service.canary_tags.is_empty(), "canary_tags", texts(&service.canary_tags));

@@ -85,7 +85,7 @@ fn collect_jobs(root: &mut Root, before: Timestamp) -> u32 {
     let mut keys: BTreeSet<JobKey> = BTreeSet::new();
     for (key, version) in orphans {
         if !root.allocs_of_job(&key).any(|alloc| alloc.job_index == version) {
-            root.job_versions.remove(&(key.clone(), version));
+            root.forget_version(&key, version);
             keys.insert(key);
         }
     }

@@ -68,6 +68,7 @@ pub(super) fn register(
         job.submit_time = now;
         job.stop = false;
         job.stable = false;
+        job.version_tag = None;
         job.status = before.as_ref().map_or(JobStatus::Pending, |before| before.status);
         let counters = Arc::make_mut(
             root.counters
@@ -121,15 +122,20 @@ pub(super) fn mark_stable(root: &mut Root, index: u64, key: &JobKey, job_index: 
 }
 
 fn forget_old_versions(root: &mut Root, key: &JobKey) {
-    let old: Vec<u64> =
-        root.versions_of_job(key).iter().skip(VERSIONS_KEPT).map(|job| job.job_modify_index).collect();
+    let old: Vec<u64> = root
+        .versions_of_job(key)
+        .iter()
+        .skip(VERSIONS_KEPT)
+        .filter(|job| job.version_tag.is_none())
+        .map(|job| job.job_modify_index)
+        .collect();
     if old.is_empty() {
         return;
     }
     let referred: BTreeSet<u64> = root.allocs_of_job(key).map(|alloc| alloc.job_index).collect();
     for version in old {
         if !referred.contains(&version) {
-            root.job_versions.remove(&(key.clone(), version));
+            root.forget_version(key, version);
         }
     }
 }
@@ -151,7 +157,7 @@ pub(super) fn deregister(
         let referred: BTreeSet<u64> = root.allocs_of_job(key).map(|alloc| alloc.job_index).collect();
         let versions: Vec<u64> = root.versions_of_job(key).iter().map(|job| job.job_modify_index).collect();
         for version in versions.into_iter().filter(|version| !referred.contains(version)) {
-            root.job_versions.remove(&(key.clone(), version));
+            root.forget_version(key, version);
         }
         root.indexes.jobs = index;
     } else {

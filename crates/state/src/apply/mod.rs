@@ -10,6 +10,7 @@ mod launches; // jobs launched by jobs
 mod nodes; // machines
 mod drains; // emptying machines
 mod plans; // placements and stops
+mod history; // texts and names of versions, changes of counts
 mod settings; // what operators replace as a whole
 mod autopilot; // settings of the servers
 mod scheduler; // settings of the scheduler
@@ -88,6 +89,16 @@ impl Root {
             Command::SetScheduler { settings, enforce_index } => {
                 scheduler::set(self, index, settings, enforce_index)
             }
+            Command::KeepSubmission { job, submission } => {
+                history::keep_submission(self, index, &job, *submission)
+            }
+            Command::TagVersion { job, name, tagging, now } => {
+                history::tag(self, index, &job, name, tagging, now)
+            }
+            Command::NoteScaling { job, group, event } => {
+                history::note_scaling(self, index, &job, group, *event)
+            }
+            Command::DeleteEvals { evals } => history::delete_evals(self, index, evals),
         }
     }
 
