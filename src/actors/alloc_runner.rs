@@ -6,6 +6,10 @@
 //! On restart: NodeAgent rebuilds it from the record on disk; tasks go on meanwhile
 //! Brain:      logic::alloc_runner, logic::alloc_health
 
+mod asked; // what others want to know, and what people do
+mod record; // what the node remembers of it
+mod services; // services, checks, health
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hasher},
@@ -14,85 +18,29 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
-    ResponseFuture, SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
 use logic::{
-    alloc_health::{AllocHealth as HealthBrain, Verdict},
-    alloc_runner::{client_status, goes_first, is_over, kills, lasts, may_begin, of_health},
+    alloc_health::AllocHealth as HealthBrain,
+    alloc_runner::{client_status, goes_first, is_over, kills, may_begin},
     environment::Scope,
 };
 use model::{
-    AllocHealth, AllocUpdate, Allocation, CheckState, DesiredStatus, Job, Node, Service, ServiceState,
-    SmallMap, Task, TaskGroup, TaskPhase, TaskState, event_type,
+    AllocUpdate, Allocation, CheckState, Job, Node, SmallMap, Task, TaskGroup, TaskPhase, TaskState,
+    event_type,
 };
-use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
 use super::{
-    check_runner::{CheckRunner, CheckTarget},
-    kit::{Kind, Link, Stop, supervise_child, supervise_here},
-    node_agent::{AllocChanged, Handles, NodeAgent, NodeKit, RebuildRunner},
-    ports::{CheckSeen, Part, Remembered, TaskAct, TaskHandle},
+    check_runner::CheckRunner,
+    kit::{Kind, Link, Stop, supervise_child},
+    node_agent::{AllocChanged, NodeAgent, NodeKit, RebuildRunner},
+    ports::{Part, TaskHandle},
     task_runner::{self, Kill, Proceed, TaskRunner, WantRestart},
 };
 
-/// What a node remembers of an allocation: enough to go on after a restart of the agent.
-#[derive(Debug, Clone)]
-pub struct Record {
-    pub row: Row,
-    pub progress: Progress,
-}
-
-/// What the servers said.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Row {
-    pub alloc: Arc<Allocation>,
-    pub job: Arc<Job>,
-}
-
-/// How far an allocation has come.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Progress {
-    pub handles: SmallMap<String, Arc<TaskHandle>>,
-    pub tasks: Arc<SmallMap<String, TaskState>>,
-    pub health: Option<AllocHealth>,
-    /// Somebody wanted it stopped.
-    pub killed: bool,
-}
-
-impl Record {
-    pub fn new(alloc: Arc<Allocation>, job: Arc<Job>) -> Self {
-        let health = alloc.health;
-        Self { row: Row { alloc, job }, progress: Progress { health, ..Progress::default() } }
-    }
-
-    pub fn encode(&self, part: Part) -> Vec<u8> {
-        let bytes = match part {
-            Part::Row => rmp_serde::to_vec_named(&self.row),
-            Part::Progress => rmp_serde::to_vec_named(&self.progress),
-        };
-        bytes.expect("records hold no type that MessagePack cannot encode")
-    }
-
-    /// # Errors
-    /// When the bytes are not a record.
-    pub fn decode(remembered: &Remembered) -> Result<Self, rmp_serde::decode::Error> {
-        // Rows once held all: each part skips what belongs to the other.
-        let progress = remembered.progress.as_ref().unwrap_or(&remembered.row);
-        Ok(Self { row: rmp_serde::from_slice(&remembered.row)?, progress: rmp_serde::from_slice(progress)? })
-    }
-
-    /// All tasks are over.
-    pub fn is_over(&self) -> bool {
-        !self.progress.tasks.is_empty() && is_over(&self.progress.tasks)
-    }
-
-    pub(super) fn group(&self) -> Option<&TaskGroup> {
-        self.row.job.group(&self.row.alloc.group)
-    }
-}
+pub use asked::{ActOn, TakeAction, TakeChecks, TakeHandles, TakeStates};
+pub use record::{Progress, Record, Row};
 
 /// A newer row of the allocation, with a newer job version perhaps.
 #[derive(Debug, Message)]
@@ -110,37 +58,6 @@ pub struct KillAlloc {
     pub reason: String,
     /// Their `shutdown_delay` is not waited for.
     pub at_once: bool,
-}
-
-/// The handles of the tasks that run.
-#[derive(Debug, Message)]
-#[rtype(result = "Handles")]
-pub struct TakeHandles;
-
-/// What became of each task so far.
-#[derive(Debug, Message)]
-#[rtype(result = "BTreeMap<String, TaskState>")]
-pub struct TakeStates;
-
-/// The words of a command that the job has given a name. The answer says why there are none.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<String>, String>")]
-pub struct TakeAction {
-    pub task: String,
-    pub action: String,
-}
-
-/// The checks as they were last.
-#[derive(Debug, Message)]
-#[rtype(result = "Vec<CheckSeen>")]
-pub struct TakeChecks;
-
-/// Somebody does something to a task; `None`: to all that run. The answer says why it was not done.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), String>")]
-pub struct ActOn {
-    pub task: Option<String>,
-    pub act: TaskAct,
 }
 
 /// A task changed.
@@ -318,151 +235,6 @@ impl AllocRunner {
                 runner.tell(Proceed);
             }
         }
-    }
-
-    /// Registers the services of running tasks, starts and stops their checks.
-    fn services(&mut self, group: &TaskGroup) -> Vec<ServiceState> {
-        let stopping = self.record.progress.killed || self.record.row.alloc.desired != DesiredStatus::Run;
-        let canary = self.record.row.alloc.canary;
-        let mut wanted: Vec<(String, usize, Service)> = Vec::new();
-        let runs = |name: &str| {
-            self.record.progress.tasks.get(name).is_some_and(|state| state.phase == TaskPhase::Running)
-        };
-        if !stopping {
-            for task in
-                group.tasks.iter().filter(|task| runs(&task.name) && !self.killing.contains(&task.name))
-            {
-                if let Some(scope) = self.scopes.get(&task.name) {
-                    for (place, service) in task.services.iter().enumerate() {
-                        let service = scope.service(
-                            service,
-                            &self.record.row.job.name,
-                            &group.name,
-                            &task.name,
-                            canary,
-                        );
-                        wanted.push((task.name.clone(), place, service));
-                    }
-                }
-            }
-            if group.tasks.iter().filter(|task| lasts(task)).all(|task| runs(&task.name))
-                && let Some(scope) =
-                    group.tasks.iter().find(|task| lasts(task)).and_then(|task| self.scopes.get(&task.name))
-            {
-                for (place, service) in group.services.iter().enumerate() {
-                    let service = scope.service(service, &self.record.row.job.name, &group.name, "", canary);
-                    wanted.push((String::new(), place, service));
-                }
-            }
-        }
-        let keys: BTreeSet<CheckKey> = wanted
-            .iter()
-            .flat_map(|(task, place, service)| {
-                (0..service.checks.len()).map(|check| (task.clone(), *place, check))
-            })
-            .collect();
-        self.checks.retain(|key, (runner, _)| {
-            let stays = keys.contains(key);
-            if !stays {
-                self.said.remove(key);
-                runner.tell(Stop);
-            }
-            stays
-        });
-        let mut states = Vec::with_capacity(wanted.len());
-        for (task, place, service) in wanted {
-            for (number, check) in service.checks.iter().enumerate() {
-                let key = (task.clone(), place, number);
-                if !self.checks.contains_key(&key) {
-                    self.start_check(key, &service, check);
-                }
-            }
-            let checks = (0..service.checks.len())
-                .filter_map(|number| self.checks.get(&(task.clone(), place, number)))
-                .map(|(_, state)| state.clone())
-                .collect();
-            states.push(ServiceState {
-                port: self.port(&service.port_label, &task),
-                task,
-                name: service.name,
-                tags: service.tags,
-                meta: service.meta,
-                address: self.node.address.clone(),
-                port_label: service.port_label,
-                checks,
-            });
-        }
-        states
-    }
-
-    /// The host port of a label: the task's own first, then the group's and other tasks'. 0: none.
-    fn port(&self, label: &str, task: &str) -> u16 {
-        let ports = &self.record.row.alloc.ports;
-        let own = ports.iter().find(|port| &*port.label == label && port.task.as_deref() == Some(task));
-        own.or_else(|| ports.iter().find(|port| &*port.label == label)).map_or(0, |port| port.value)
-    }
-
-    fn start_check(&mut self, key: CheckKey, service: &Service, check: &model::Check) {
-        let label = if check.port_label.is_empty() { &service.port_label } else { &check.port_label };
-        let script_task = if key.0.is_empty() { service.task.clone() } else { key.0.clone() };
-        let driver = self
-            .record
-            .group()
-            .and_then(|group| group.task(&script_task))
-            .and_then(|task| self.kit.drivers.get(&task.driver))
-            .cloned();
-        let target = CheckTarget {
-            key: key.clone(),
-            check: check.clone(),
-            address: format!("{}:{}", self.node.address, self.port(label, &key.0)),
-            task: driver
-                .zip(self.record.progress.handles.get(&script_task).map(|handle| TaskHandle::clone(handle))),
-            started_at: self.kit.clock.now(),
-        };
-        let link: Link<CheckRunner> = Link::new("check runner");
-        let state = target.initial_state();
-        self.checks.insert(key, (link.clone(), state));
-        let (kit, me, leash) = (self.kit.clone(), self.me.clone(), Arc::downgrade(&self.leash));
-        supervise_here(
-            Kind::CheckRunner,
-            link,
-            self.kit.fatal.clone(),
-            move || CheckRunner::new(target.clone(), kit.clone(), me.clone(), leash.clone()),
-            || {},
-        );
-    }
-
-    fn judge_health(&mut self, services: &[ServiceState], group: &TaskGroup, context: &mut Context<Self>) {
-        if let Some(timer) = self.health_timer.take() {
-            context.cancel_future(timer);
-        }
-        if self.record.progress.killed {
-            // What is stopped on purpose is not unhealthy.
-            self.health = None;
-        }
-        let Some(brain) = &mut self.health else { return };
-        let wanted = group.services.len() + group.tasks.iter().map(|task| task.services.len()).sum::<usize>();
-        let now = self.kit.clock.now();
-        let healthy = match brain.look(&of_health(group, &self.record.progress.tasks), services, wanted, now)
-        {
-            Verdict::Healthy => true,
-            Verdict::Unhealthy(reason) => {
-                for task in self.tasks.values() {
-                    task.tell(task_runner::Note {
-                        kind: event_type::ALLOC_UNHEALTHY,
-                        message: reason.clone(),
-                    });
-                }
-                false
-            }
-            Verdict::Undecided { wake_at } => {
-                let wait = wake_at.since(now).max(Duration::from_millis(1));
-                self.health_timer = Some(context.run_later(wait, |actor, context| actor.changed(context)));
-                return;
-            }
-        };
-        self.health = None;
-        self.record.progress.health = Some(AllocHealth { healthy, since: now, modify_index: 0 });
     }
 
     /// Writes what changed of the record; one write at a time, the newest wins.
@@ -663,103 +435,6 @@ impl Handler<KillAlloc> for AllocRunner {
 
     fn handle(&mut self, KillAlloc { reason, at_once }: KillAlloc, context: &mut Self::Context) {
         self.kill(&reason, at_once, context);
-    }
-}
-
-impl Handler<ActOn> for AllocRunner {
-    type Result = ResponseFuture<Result<(), String>>;
-
-    fn handle(&mut self, ActOn { task, act }: ActOn, _: &mut Self::Context) -> Self::Result {
-        if act == TaskAct::StartOver {
-            return Box::pin(std::future::ready(self.start_over()));
-        }
-        let running =
-            self.record.progress.tasks.iter().filter(|(_, state)| state.phase == TaskPhase::Running);
-        let names: Vec<String> = running.map(|(name, _)| name.clone()).collect();
-        let names = match task {
-            Some(task) if !self.tasks.contains_key(&task) => {
-                return Box::pin(async move { Err(format!("Could not find task named \"{task}\"")) });
-            }
-            Some(task) if !names.contains(&task) => {
-                return Box::pin(async move { Err(format!("Task \"{task}\" not running")) });
-            }
-            Some(task) => vec![task],
-            None if names.is_empty() => return Box::pin(async { Err(String::from("Tasks not running")) }),
-            None => names,
-        };
-        let runners: Vec<_> = names.iter().filter_map(|name| self.tasks.get(name).cloned()).collect();
-        Box::pin(async move {
-            for runner in runners {
-                match &act {
-                    TaskAct::Restart => {
-                        runner.tell(WantRestart {
-                            reason: String::from("User requested running tasks to restart"),
-                        });
-                    }
-                    TaskAct::StartOver => {}
-                    TaskAct::Signal(signal) => {
-                        let sent = runner.ask(task_runner::SendSignal(signal.clone())).await;
-                        sent.map_err(|error| error.to_string())??;
-                    }
-                }
-            }
-            Ok(())
-        })
-    }
-}
-
-impl Handler<TakeHandles> for AllocRunner {
-    type Result = MessageResult<TakeHandles>;
-
-    fn handle(&mut self, _: TakeHandles, _: &mut Self::Context) -> Self::Result {
-        let handles = self.record.progress.handles.iter();
-        MessageResult(handles.map(|(task, handle)| (task.clone(), TaskHandle::clone(handle))).collect())
-    }
-}
-
-impl Handler<TakeChecks> for AllocRunner {
-    type Result = MessageResult<TakeChecks>;
-
-    fn handle(&mut self, _: TakeChecks, _: &mut Self::Context) -> Self::Result {
-        let group = self.record.group();
-        let service = |(task, place, _): &CheckKey| {
-            let group = group?;
-            let services = if task.is_empty() { &group.services } else { &group.task(task)?.services };
-            Some(services.get(*place)?.clone())
-        };
-        let seen = self.checks.iter().filter_map(|(key, (_, reported))| {
-            let service = service(key)?;
-            let name = match self.scopes.get(&key.0).or_else(|| self.scopes.values().next()) {
-                Some(scope) => {
-                    let job = &self.record.row.job.name;
-                    scope.service(&service, job, &self.record.row.alloc.group, &key.0, false).name
-                }
-                None => service.name,
-            };
-            let state = self.said.get(key).unwrap_or(reported).clone();
-            Some(CheckSeen { task: key.0.clone(), service: name, state })
-        });
-        MessageResult(seen.collect())
-    }
-}
-
-impl Handler<TakeAction> for AllocRunner {
-    type Result = Result<Vec<String>, String>;
-
-    fn handle(&mut self, TakeAction { task, action }: TakeAction, _: &mut Self::Context) -> Self::Result {
-        let place = self.record.group().and_then(|group| group.tasks.iter().position(|it| it.name == task));
-        let place = place.ok_or_else(|| format!("task {task:?} not found in the allocation"))?;
-        let seed = task_runner::Seed { row: self.record.row.clone(), place, node: self.node.clone() };
-        task_runner::words_of(&seed, &self.kit, &action)
-            .ok_or_else(|| format!("action {action:?} not found in task {task:?}"))
-    }
-}
-
-impl Handler<TakeStates> for AllocRunner {
-    type Result = MessageResult<TakeStates>;
-
-    fn handle(&mut self, _: TakeStates, _: &mut Self::Context) -> Self::Result {
-        MessageResult((&*self.record.progress.tasks).into())
     }
 }
 

@@ -1,0 +1,170 @@
+//! Services of the tasks that run, their checks, and the health that follows.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use actix::{AsyncContext, Context};
+use logic::{
+    alloc_health::Verdict,
+    alloc_runner::{lasts, of_health},
+};
+use model::{AllocHealth, DesiredStatus, Service, ServiceState, TaskGroup, TaskPhase, event_type};
+
+use super::{AllocRunner, CheckKey};
+use crate::actors::{
+    check_runner::{CheckRunner, CheckTarget},
+    kit::{Kind, Link, Stop, supervise_here},
+    ports::TaskHandle,
+    task_runner,
+};
+
+impl AllocRunner {
+    /// Registers the services of running tasks, starts and stops their checks.
+    pub(super) fn services(&mut self, group: &TaskGroup) -> Vec<ServiceState> {
+        let stopping = self.record.progress.killed || self.record.row.alloc.desired != DesiredStatus::Run;
+        let canary = self.record.row.alloc.canary;
+        let mut wanted: Vec<(String, usize, Service)> = Vec::new();
+        let runs = |name: &str| {
+            self.record.progress.tasks.get(name).is_some_and(|state| state.phase == TaskPhase::Running)
+        };
+        if !stopping {
+            for task in
+                group.tasks.iter().filter(|task| runs(&task.name) && !self.killing.contains(&task.name))
+            {
+                if let Some(scope) = self.scopes.get(&task.name) {
+                    for (place, service) in task.services.iter().enumerate() {
+                        let service = scope.service(
+                            service,
+                            &self.record.row.job.name,
+                            &group.name,
+                            &task.name,
+                            canary,
+                        );
+                        wanted.push((task.name.clone(), place, service));
+                    }
+                }
+            }
+            if group.tasks.iter().filter(|task| lasts(task)).all(|task| runs(&task.name))
+                && let Some(scope) =
+                    group.tasks.iter().find(|task| lasts(task)).and_then(|task| self.scopes.get(&task.name))
+            {
+                for (place, service) in group.services.iter().enumerate() {
+                    let service = scope.service(service, &self.record.row.job.name, &group.name, "", canary);
+                    wanted.push((String::new(), place, service));
+                }
+            }
+        }
+        let keys: BTreeSet<CheckKey> = wanted
+            .iter()
+            .flat_map(|(task, place, service)| {
+                (0..service.checks.len()).map(|check| (task.clone(), *place, check))
+            })
+            .collect();
+        self.checks.retain(|key, (runner, _)| {
+            let stays = keys.contains(key);
+            if !stays {
+                self.said.remove(key);
+                runner.tell(Stop);
+            }
+            stays
+        });
+        let mut states = Vec::with_capacity(wanted.len());
+        for (task, place, service) in wanted {
+            for (number, check) in service.checks.iter().enumerate() {
+                let key = (task.clone(), place, number);
+                if !self.checks.contains_key(&key) {
+                    self.start_check(key, &service, check);
+                }
+            }
+            let checks = (0..service.checks.len())
+                .filter_map(|number| self.checks.get(&(task.clone(), place, number)))
+                .map(|(_, state)| state.clone())
+                .collect();
+            states.push(ServiceState {
+                port: self.port(&service.port_label, &task),
+                task,
+                name: service.name,
+                tags: service.tags,
+                meta: service.meta,
+                address: self.node.address.clone(),
+                port_label: service.port_label,
+                checks,
+            });
+        }
+        states
+    }
+
+    /// The host port of a label: the task's own first, then the group's and other tasks'. 0: none.
+    fn port(&self, label: &str, task: &str) -> u16 {
+        let ports = &self.record.row.alloc.ports;
+        let own = ports.iter().find(|port| &*port.label == label && port.task.as_deref() == Some(task));
+        own.or_else(|| ports.iter().find(|port| &*port.label == label)).map_or(0, |port| port.value)
+    }
+
+    fn start_check(&mut self, key: CheckKey, service: &Service, check: &model::Check) {
+        let label = if check.port_label.is_empty() { &service.port_label } else { &check.port_label };
+        let script_task = if key.0.is_empty() { service.task.clone() } else { key.0.clone() };
+        let driver = self
+            .record
+            .group()
+            .and_then(|group| group.task(&script_task))
+            .and_then(|task| self.kit.drivers.get(&task.driver))
+            .cloned();
+        let target = CheckTarget {
+            key: key.clone(),
+            check: check.clone(),
+            address: format!("{}:{}", self.node.address, self.port(label, &key.0)),
+            task: driver
+                .zip(self.record.progress.handles.get(&script_task).map(|handle| TaskHandle::clone(handle))),
+            started_at: self.kit.clock.now(),
+        };
+        let link: Link<CheckRunner> = Link::new("check runner");
+        let state = target.initial_state();
+        self.checks.insert(key, (link.clone(), state));
+        let (kit, me, leash) = (self.kit.clone(), self.me.clone(), Arc::downgrade(&self.leash));
+        supervise_here(
+            Kind::CheckRunner,
+            link,
+            self.kit.fatal.clone(),
+            move || CheckRunner::new(target.clone(), kit.clone(), me.clone(), leash.clone()),
+            || {},
+        );
+    }
+
+    pub(super) fn judge_health(
+        &mut self,
+        services: &[ServiceState],
+        group: &TaskGroup,
+        context: &mut Context<Self>,
+    ) {
+        if let Some(timer) = self.health_timer.take() {
+            context.cancel_future(timer);
+        }
+        if self.record.progress.killed {
+            // What is stopped on purpose is not unhealthy.
+            self.health = None;
+        }
+        let Some(brain) = &mut self.health else { return };
+        let wanted = group.services.len() + group.tasks.iter().map(|task| task.services.len()).sum::<usize>();
+        let now = self.kit.clock.now();
+        let healthy = match brain.look(&of_health(group, &self.record.progress.tasks), services, wanted, now)
+        {
+            Verdict::Healthy => true,
+            Verdict::Unhealthy(reason) => {
+                for task in self.tasks.values() {
+                    task.tell(task_runner::Note {
+                        kind: event_type::ALLOC_UNHEALTHY,
+                        message: reason.clone(),
+                    });
+                }
+                false
+            }
+            Verdict::Undecided { wake_at } => {
+                let wait = wake_at.since(now).max(Duration::from_millis(1));
+                self.health_timer = Some(context.run_later(wait, |actor, context| actor.changed(context)));
+                return;
+            }
+        };
+        self.health = None;
+        self.record.progress.health = Some(AllocHealth { healthy, since: now, modify_index: 0 });
+    }
+}
