@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Allocation, ClientStatus, DesiredStatus, Job};
+use model::{Allocation, ClientStatus, DesiredStatus, HealthCheck, Job, UpdateStrategy};
 
 use super::{
     Want, Work,
@@ -29,9 +29,14 @@ impl<'a> Task<'a, '_> {
     }
 
     fn goes_on(&self, alloc: &'a Allocation, work: &mut Work<'a>) -> bool {
-        // One that ended stands for nothing; that it failed, its roll-out knows.
+        // One that ended stands for nothing.
         if alloc.desired != DesiredStatus::Run || alloc.client.is_terminal() {
-            return false;
+            // One that failed makes its roll-out fail: another one would prove nothing. Unless people judge.
+            let by_people = |update: &UpdateStrategy| update.health_check == HealthCheck::Manual;
+            return alloc.desired == DesiredStatus::Run
+                && alloc.client == ClientStatus::Failed
+                && self.rollout.includes(alloc)
+                && !self.group.update.as_ref().is_some_and(by_people);
         }
         match away::whereabouts(self.root, alloc, self.now) {
             Whereabouts::Lost => {

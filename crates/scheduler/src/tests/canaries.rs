@@ -122,6 +122,22 @@ fn canaries_go_when_the_roll_out_fails_or_a_newer_version_comes() {
 }
 
 #[test]
+fn a_canary_that_failed_is_not_tried_again() {
+    let mut world = proving(3, 1, |_| ());
+    let canary = canaries(&world)[0];
+    world.report_one(canary, ClientStatus::Failed, Some(false));
+    assert!(world.run("web").plan.placements.is_empty(), "its roll-out fails");
+    // Where people judge it is they who say so.
+    let by_people = |job: &mut Job| {
+        job.groups[0].update.as_mut().unwrap().health_check = model::HealthCheck::Manual;
+    };
+    let mut world = proving(3, 1, by_people);
+    let canary = canaries(&world)[0];
+    world.report_one(canary, ClientStatus::Failed, None);
+    assert!(world.run("web").plan.placements[0].canary);
+}
+
+#[test]
 fn what_is_lost_meanwhile_comes_back_as_it_was() {
     let mut world = proving(3, 1, |_| ());
     let is_old = |alloc: &&std::sync::Arc<model::Allocation>| !alloc.canary;
