@@ -366,7 +366,7 @@ impl Command {
     }
 
     /// The highest type number this version knows.
-    pub const NEWEST_TYPE: u16 = 31;
+    pub const NEWEST_TYPE: u16 = 40;
 
     pub fn encode(&self) -> Vec<u8> {
         let body =
