@@ -73,8 +73,8 @@ fn templates_follow_the_catalog() {
         });
     };
     logs("level HIGH\nbackends: none\n");
-    let listed = world.run(&format!("nomad alloc fs {alloc} reader/secrets")).ok();
-    listed.has(&["-rw-------", "file.env"]);
+    let secret = world.run(&format!("nomad alloc fs {alloc} reader/secrets"));
+    assert!(secret.code == 1 && secret.stderr.contains("prohibited"), "{secret:?}");
 
     world.run("nomad run -detach backend.nomad").ok();
     let backend = &world.running("backend", 1)[0];

@@ -14,6 +14,7 @@ pub mod decode; // lenient reading of JSON bodies
 pub mod time; // timestamps as RFC 3339 text
 
 pub mod job; // Job and all below it
+pub mod job_lists; // jobs in lists
 mod job_from_model; // model -> wire
 mod job_to_model; // wire -> model, with defaults and refusals
 
@@ -58,12 +59,12 @@ pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff
 pub use eval::Evaluation;
 pub use filter::{Filter, FilterError};
 pub use job::{
-    Action, Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobAction, JobChildren,
-    JobListStub, JobSummary, JobVersionTag, LogConfig, MigrateStrategy, NetworkResource, Port,
-    ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, Spread, SpreadTarget, Task, TaskGroup,
-    TaskGroupSummary, UpdateStrategy,
+    Action, Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobAction, JobVersionTag,
+    LogConfig, MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
+    ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
+pub use job_lists::{JobChildren, JobListStub, JobSummary, TaskGroupSummary};
 pub use job_to_model::Refused;
 pub use launch::{JobDispatchRequest, JobDispatchResponse, PeriodicForceResponse};
 pub use metric::AllocMetric;

@@ -146,6 +146,11 @@ fn a_placed_job_runs_and_its_service_is_listed() {
 #[test]
 fn a_stop_takes_the_service_away_at_once_and_frees_the_room() {
     let mut world = running();
+    let modified = world.root.allocs[&ALLOC].alloc_modify_index;
+    world.apply(Command::SkipShutdownDelay { allocs: Vec::new(), job: Some(key()) });
+    let alloc = &world.root.allocs[&ALLOC];
+    // News for the node only with the stop itself.
+    assert_eq!((alloc.no_shutdown_delay, alloc.alloc_modify_index), (true, modified));
     world.apply(Command::DeregisterJob {
         job: key(),
         purge: false,
