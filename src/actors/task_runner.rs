@@ -6,6 +6,8 @@
 //! On restart: with its allocation, from the record on disk: the driver finds the task again
 //! Brain:      logic::task_runner
 
+mod spec; // what the driver reads
+
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -13,18 +15,20 @@ use std::{
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
 use logic::{
-    environment::{DirNames, Scope, scope},
+    environment::Scope,
     task_runner::{Effect, Exit, Input, TaskLife},
 };
 use model::{Node, Task, TaskGroup, TaskPhase, TaskState, event_type};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+pub(super) use self::spec::words_of;
+use self::spec::{prepare, scope_of};
 use super::{
     alloc_runner::{AllocRunner, Row, TaskChanged},
     kit::{Link, Stop},
     node_agent::NodeKit,
-    ports::{DriverError, TaskDriver, TaskHandle, TaskPort, TaskSpec},
+    ports::{DriverError, TaskDriver, TaskHandle},
 };
 
 /// The longest time between signal and SIGKILL that a job may ask for.
@@ -341,64 +345,6 @@ async fn destroy(driver: Arc<dyn TaskDriver>, handle: Arc<TaskHandle>) {
         && !matches!(error, DriverError::NotFound(_))
     {
         warn!(%error, task = handle.task, "what is left of the task could not be removed");
-    }
-}
-
-/// What `${...}` means to the task, its environment among it.
-fn scope_of(seed: &Seed, kit: &NodeKit) -> Scope {
-    let (task, alloc) = (seed.task(), &seed.row.alloc);
-    let names = if task.driver == "docker" {
-        DirNames { alloc: "/alloc".into(), local: "/local".into(), secrets: "/secrets".into() }
-    } else {
-        let dirs = kit.disk.dirs(alloc.id, &task.name);
-        DirNames {
-            alloc: dirs.alloc.display().to_string(),
-            local: dirs.local.display().to_string(),
-            secrets: dirs.secrets.display().to_string(),
-        }
-    };
-    scope(&seed.node, &seed.row.job, seed.group(), alloc, task, &names)
-}
-
-/// Program and arguments of an action.
-pub(super) fn words_of(seed: &Seed, kit: &NodeKit, action: &str) -> Option<Vec<String>> {
-    let action = seed.task().action(action)?;
-    let scope = scope_of(seed, kit);
-    let words = std::iter::once(&action.command).chain(&action.args);
-    Some(words.map(|word| scope.interpolate(word)).collect())
-}
-
-/// Interpolates everything the driver reads. Made anew for each start: of a million tasks nobody keeps it.
-fn prepare(seed: &Seed, kit: &NodeKit) -> TaskSpec {
-    let (task, Row { alloc, job }) = (seed.task(), &seed.row);
-    let scope = scope_of(seed, kit);
-    let ports = alloc
-        .ports
-        .iter()
-        .filter(|port| port.task.as_deref().is_none_or(|owner| owner == task.name))
-        .map(|port| TaskPort {
-            label: port.label.to_string(),
-            host_ip: seed.node.address.clone(),
-            host_port: port.value,
-            to: port.to,
-        })
-        .collect();
-    let mut resources = task.resources.clone();
-    resources.memory_max = resources.memory_max.filter(|_| alloc.oversubscribed);
-    let claims = alloc.claims.as_ref().and_then(|claims| claims.of(&task.name));
-    resources.cpu_mhz = resources.cpu_mhz.saturating_add(claims.map_or(0, |claims| claims.cpu_mhz));
-    TaskSpec {
-        alloc: alloc.id,
-        job: job.id.clone(),
-        namespace: job.namespace.clone(),
-        group: seed.group().name.clone(),
-        task: scope.task(task),
-        env: scope.env,
-        ports,
-        dirs: kit.disk.dirs(alloc.id, &task.name),
-        resources,
-        cores: claims.map(|claims| claims.cores.clone()).unwrap_or_default(),
-        devices: claims.map(|claims| claims.devices.clone()).unwrap_or_default(),
     }
 }
 

@@ -27,6 +27,7 @@ pub mod launch; // periodic, parameterized, dispatch, lifecycle
 pub mod built_in; // namespaces, pools of nodes
 pub mod scale; // counts of groups
 pub mod checks; // checks of one allocation
+pub mod action; // commands with names
 pub mod alloc_act; // stop, restart, signal, files
 pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
@@ -36,6 +37,7 @@ pub mod stats; // what allocations and hosts use
 
 pub mod consul; // Consul's catalog and health objects
 
+pub use action::{Action, JobAction};
 pub use agent::{
     AgentHealth, AgentMembers, AgentSelf, HealthNote, JoinResponse, Member, SearchRequest, SearchResponse,
 };
@@ -51,10 +53,9 @@ pub use deployment::{
 pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff};
 pub use eval::Evaluation;
 pub use job::{
-    Action, Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobAction, JobChildren,
-    JobListStub, JobSummary, LogConfig, MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources,
-    RestartPolicy, Service, ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, TaskGroupSummary,
-    UpdateStrategy,
+    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobChildren, JobListStub, JobSummary,
+    LogConfig, MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
+    ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, TaskGroupSummary, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_to_model::Refused;
