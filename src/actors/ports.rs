@@ -132,6 +132,25 @@ pub trait NodeAccess: Send + Sync + 'static {
     async fn exec(&self, alloc: AllocId, task: &str, spec: ExecSpec) -> Result<ExecSession, AccessError>;
 }
 
+// ---------------------------------------------------------------------------------------------- the agent's own log
+
+/// How much of the log somebody wants to see: this and all that is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// The agent's log as it is written.
+pub trait LogTap: Send + Sync + 'static {
+    /// Lines from now on, each with its newline, as text or JSON. Who does not keep up misses some, and finds a line that
+    /// says so. `None`: too many listen already.
+    fn listen(&self, level: LogLevel, json: bool) -> Option<tokio::sync::mpsc::Receiver<bytes::Bytes>>;
+}
+
 // ---------------------------------------------------------------------------------------------- task drivers
 
 /// Directories of one task, all of them existing when a driver sees them.

@@ -10,8 +10,6 @@ mod files; // what the files of a task mean to its life
 mod rendering; // files made from templates
 mod spec; // what a driver is told
 
-pub(super) use spec::words_of;
-
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
@@ -27,6 +25,7 @@ use model::{Node, Task, TaskGroup, TaskPhase, TaskState, event_type};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+pub(super) use self::spec::words_of;
 use self::{
     rendering::Changes,
     spec::{prepare, scope_of},

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     access::{LocalNode, NoNode},
     config::Config,
+    logging::OwnLog,
     members,
     node::NodeSide,
     sources::{RandomIds, SystemClock},
@@ -104,6 +105,7 @@ impl Edges {
             members,
             consensus,
             elsewhere: Arc::new(web::OtherAgents(carrier)),
+            log: Arc::new(OwnLog),
         };
         let consul = ConsulAgent {
             name: config.name.clone(),

@@ -9,7 +9,7 @@ pub(super) const NOMAD: &[(&str, &str)] = &[
     ("node identity", ""),
     ("node intro", ""),
     ("check", ""),
-    ("monitor", ""),
+    ("monitor export", ""),
     ("operator raft info", ""),
     ("operator raft logs", ""),
     ("operator raft state", ""),

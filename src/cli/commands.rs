@@ -1,8 +1,8 @@
 //! The table of commands.
 
 use super::{
-    Context, Tool, agent, agent_args, agent_info, alloc_act, alloc_checks, alloc_exec, alloc_fs, alloc_logs,
-    alloc_status,
+    Context, Tool, agent, agent_args, agent_info, agent_monitor, alloc_act, alloc_checks, alloc_exec,
+    alloc_fs, alloc_logs, alloc_status,
     client::{CONSUL_FLAGS, NOMAD_FLAGS},
     config_validate, consul, consul_agent, consul_agent_args, consul_cluster, deployment, deployment_write,
     eval, eval_delete, explain,
@@ -390,6 +390,7 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[snapshot::INSPECT_FLAGS],
         run: snapshot::inspect,
     },
+    command!("monitor" [], "[options]", "Show the log of an agent as it is written", agent_monitor::FLAGS, agent_monitor::run),
     command!(
         "operator api" [],
         "[options] <path>",

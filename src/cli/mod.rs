@@ -25,6 +25,7 @@ mod diff_text; // differences of jobs
 
 mod agent_info; // agent-info, node config, system gc
 mod alloc_act; // alloc stop, restart, signal
+mod agent_monitor; // monitor
 mod alloc_checks; // alloc checks
 mod alloc_exec; // alloc exec
 mod alloc_fs; // alloc fs

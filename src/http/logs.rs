@@ -80,8 +80,13 @@ pub(super) async fn open(ctx: &Context, call: &Call, id: &str) -> Result<WebStre
     if place.is_none() && !task.has_started().await {
         return Err(Failure::not_found(format!("task {:?} not started yet. No logs available", task.name)));
     }
-    let until = if follow { Until::TaskIsOver(task) } else { Until::End };
+    let until = if follow { Until::TaskIsOver(Box::new(task)) } else { Until::End };
     pour(ctx, files, place, until, plain)
+}
+
+/// Bytes that are of no file, as a frame.
+pub(super) fn frame_of(bytes: &Bytes) -> Bytes {
+    serde_json::json!({ "Data": frame::base64(bytes) }).to_string().into()
 }
 
 /// Whether offsets count from the end.
@@ -132,7 +137,7 @@ pub(super) fn pour(
 pub(super) enum Until {
     /// Not at all.
     End,
-    TaskIsOver(Task),
+    TaskIsOver(Box<Task>),
     /// The file is deleted, or the client is gone.
     Gone,
 }

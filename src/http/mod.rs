@@ -23,6 +23,7 @@ mod launch; // dispatch, launch by hand
 mod list; // prefixes, order and pages of lists
 mod logs; // output of tasks, as frames or plain
 mod metrics; // gauges
+mod monitor; // the agent's own log
 mod node_write; // drain, eligibility, purge
 mod nodes; // nodes
 mod operator; // servers in the log
@@ -80,7 +81,7 @@ use model::NodeId;
 use tokio::sync::{Semaphore, watch};
 
 use crate::actors::ports::{
-    Clock, Consensus, Elsewhere, IdSource, Leadership, Members, NodeAccess, Proposer, StateReader,
+    Clock, Consensus, Elsewhere, IdSource, Leadership, LogTap, Members, NodeAccess, Proposer, StateReader,
 };
 
 /// Bodies beyond this are refused with 413.
@@ -103,6 +104,7 @@ pub struct Ports {
     pub members: Arc<dyn Members>,
     pub consensus: Arc<dyn Consensus>,
     pub elsewhere: Arc<dyn Elsewhere>,
+    pub log: Arc<dyn LogTap>,
 }
 
 /// All that requests are answered from. Cheap to clone.

@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use super::{AgentInfo, Context, Ports};
 use crate::actors::ports::{
     AccessError, CheckSeen, Clock, ClusterError, Committed, Consensus, Consistency, Elsewhere, ExecSession,
-    ExecSpec, Freshness, Health, HostUsage, IdSource, Leadership, Members, NodeAccess, Peer, PeerRef,
-    Presence, ProposeError, Proposer, ServerHealth, StateReader, Target, TaskAct, TaskUsage, WebAnswer,
-    WebRequest, WebStream,
+    ExecSpec, Freshness, Health, HostUsage, IdSource, Leadership, LogLevel, LogTap, Members, NodeAccess,
+    Peer, PeerRef, Presence, ProposeError, Proposer, ServerHealth, StateReader, Target, TaskAct, TaskUsage,
+    WebAnswer, WebRequest, WebStream,
 };
 
 pub(super) struct OneServer {
@@ -109,7 +109,10 @@ pub(super) fn reader(
     let none = Arc::new(Nothing);
     let (clock, ids, proposer) = (none.clone(), none.clone(), none.clone());
     let (nodes, elsewhere) = (none.clone(), none);
-    Context::new(Ports { state, proposer, clock, ids, nodes, members, consensus, elsewhere }, agent)
+    Context::new(
+        Ports { state, proposer, clock, ids, nodes, members, consensus, elsewhere, log: Arc::new(Nothing) },
+        agent,
+    )
 }
 
 struct Nothing;
@@ -173,6 +176,12 @@ impl NodeAccess for Nothing {
 
     async fn exec(&self, _: AllocId, _: &str, _: ExecSpec) -> Result<ExecSession, AccessError> {
         Err(AccessError::NoClient)
+    }
+}
+
+impl LogTap for Nothing {
+    fn listen(&self, _: LogLevel, _: bool) -> Option<tokio::sync::mpsc::Receiver<Bytes>> {
+        None
     }
 }
 

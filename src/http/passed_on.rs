@@ -13,7 +13,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Context, call::Call, events, failure::Failure, fs, logs, routes, snapshot};
+use super::{Context, call::Call, events, failure::Failure, fs, logs, monitor, routes, snapshot};
 use crate::actors::ports::{ClusterError, WebAnswer, WebRequest, WebStream};
 
 /// What an answer in one piece may hold; larger ones have to be streamed.
@@ -47,6 +47,9 @@ async fn flow(ctx: &Context, call: &Call) -> Option<Result<WebStream, Failure>> 
     if snapshot::is_asked_for(&call.path) {
         return Some(snapshot::open_anywhere(ctx, call).await);
     }
+    if monitor::is_asked_for(call) {
+        return Some(monitor::open(ctx, call).await);
+    }
     if let Some(alloc) = fs::content_of(call) {
         return Some(fs::open(ctx, call, alloc).await);
     }
@@ -58,7 +61,8 @@ async fn flow(ctx: &Context, call: &Call) -> Option<Result<WebStream, Failure>> 
 }
 
 async fn answer(ctx: &Context, call: &Call) -> WebAnswer {
-    let endless = fs::is_followed(call)
+    let endless = monitor::is_asked_for(call)
+        || fs::is_followed(call)
         || log_of(call).is_some() && call.flag("follow").unwrap_or(false)
         || events::is_asked_for(&call.path);
     let response = if endless {

@@ -9,8 +9,8 @@ use actix_web::{
 use super::{
     Context, agent, alloc_looks, alloc_write, allocs, autopilot, built_in, call::Call, client,
     deployment_write, deployments, elsewhere, evals, events, failure::Failure, fs, jobs, launch, logs,
-    metrics, node_write, nodes, operator, passed_on, plan, read::Answer, register, revert, scale, scaling,
-    scheduler, search, search_fuzzy, services, snapshot, statuses, submission, talk,
+    metrics, monitor, node_write, nodes, operator, passed_on, plan, read::Answer, register, revert, scale,
+    scaling, scheduler, search, search_fuzzy, services, snapshot, statuses, submission, talk,
 };
 
 pub(super) async fn answer(
@@ -119,6 +119,7 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["client", "fs", "logs", id] => logs::stream(ctx, call, id).await,
 
         ["agent", "self"] => agent::itself(ctx, call),
+        ["agent", "monitor"] => monitor::stream(ctx, call).await,
         ["agent", "members"] => agent::members(ctx, call),
         ["agent", "health"] => agent::health(ctx, call),
         ["agent", "servers"] => agent::servers(ctx, call).await,

@@ -214,3 +214,30 @@ fn a_file_is_followed() {
     assert!(shown.next().is_none());
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn the_log_of_an_agent_is_shown_as_it_is_written() {
+    let world = World::dev();
+    let node = world.get("/v1/nodes")[0]["ID"].as_str().unwrap().to_owned();
+    let mut command: Command = world.agent.command("nomad");
+    let words = ["monitor", "-log-level", "debug", "-node-id", &node[..8]];
+    let mut child = command.args(words).stdout(Stdio::piped()).spawn().unwrap();
+    let shown = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    world.file("hands.nomad", JOB);
+    // Until it listens there is nothing to hear; jobs that come later are heard.
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in shown.map_while(Result::ok) {
+            if line.contains("starting allocation") && said.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    world.eventually("an allocation that starts is heard of", || {
+        world.run("nomad stop -detach -purge hands");
+        world.run("nomad run -detach hands.nomad").ok();
+        heard.recv_timeout(std::time::Duration::from_millis(500)).ok()
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+pub use crate::action::{Action, JobAction};
 pub use crate::files::{ChangeScript, TaskArtifact, Template, WaitConfig};
 pub use crate::launch::{DispatchPayloadConfig, ParameterizedJobConfig, PeriodicConfig, TaskLifecycle};
 pub use crate::location::{Affinity, Constraint, Spread, SpreadTarget};
@@ -164,24 +165,6 @@ wire! {
         #[serde(with = "nil")]
         pub actions: Vec<Action>,
         pub schedule: Absent,
-    }
-
-    /// An action with the task it belongs to.
-    pub struct JobAction {
-        pub name: String,
-        pub command: String,
-        #[serde(with = "nil")]
-        pub args: Vec<String>,
-        pub task_name: String,
-        pub task_group_name: String,
-    }
-
-    /// A command that people run inside the task, by name.
-    pub struct Action {
-        pub name: String,
-        pub command: String,
-        #[serde(with = "nil")]
-        pub args: Vec<String>,
     }
 
     pub struct Resources {

@@ -33,6 +33,7 @@ pub mod checks; // checks of one allocation
 pub mod service; // services of allocations
 pub mod statuses; // all about several jobs
 pub mod submission; // what a version was made from, and its name
+pub mod action; // commands with names
 pub mod alloc_act; // stop, restart, signal, files
 pub mod location; // constraints, affinities, spreads
 pub mod operator; // servers in the log, autopilot, scheduler settings
@@ -42,6 +43,7 @@ pub mod stats; // what allocations and hosts use
 
 pub mod consul; // Consul's catalog and health objects
 
+pub use action::{Action, JobAction};
 pub use agent::{
     AgentHealth, AgentMembers, AgentSelf, FuzzyMatch, FuzzySearchRequest, FuzzySearchResponse, HealthNote,
     JoinResponse, Member, SearchRequest, SearchResponse,
@@ -59,8 +61,8 @@ pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff
 pub use eval::Evaluation;
 pub use filter::{Filter, FilterError};
 pub use job::{
-    Action, Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobAction, JobVersionTag,
-    LogConfig, MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
+    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobVersionTag, LogConfig,
+    MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
     ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};

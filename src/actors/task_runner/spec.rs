@@ -27,7 +27,7 @@ pub(super) fn scope_of(seed: &Seed, kit: &NodeKit) -> Scope {
 }
 
 /// Program and arguments of an action.
-pub(in super::super) fn words_of(seed: &Seed, kit: &NodeKit, action: &str) -> Option<Vec<String>> {
+pub(in crate::actors) fn words_of(seed: &Seed, kit: &NodeKit, action: &str) -> Option<Vec<String>> {
     let action = seed.task().action(action)?;
     let scope = scope_of(seed, kit);
     let words = std::iter::once(&action.command).chain(&action.args);

@@ -18,7 +18,7 @@ use super::{
     open,
 };
 use crate::{
-    actors::ports::{ExecOutput, WebStream},
+    actors::ports::{ClusterError, ExecOutput, WebStream},
     http::{Context, call::Call, failure::Failure},
 };
 
@@ -80,7 +80,11 @@ async fn converse(
     let mut answers = session.clone();
     let speak = async {
         while let Some(piece) = stream.body.next().await {
-            let heard = decode(&piece?).map_err(|error| {
+            let piece = piece.map_err(|error| match error {
+                ClusterError::Unknown(why) => Failure::server(format!("the session broke off: {why}")),
+                error => error.into(),
+            })?;
+            let heard = decode(&piece).map_err(|error| {
                 Failure::server(format!("the task's node said what nobody understands: {error}"))
             })?;
             for text in frames::write(&heard) {

@@ -45,6 +45,24 @@ async fn files_are_one_flow() {
 }
 
 #[actix_web::test]
+async fn the_agents_own_log() {
+    let world = World::new().with_alloc();
+    let get = async |query: &str| world.get(&format!("/v1/agent/monitor?{query}")).await;
+    assert_eq!(get("plain=true").await.text(), "Info false\na test\n");
+    let text = get("log_level=DEBUG&log_json=true").await;
+    assert_eq!(frames(text.text()), [json!({"Data": "RGVidWcgdHJ1ZQo="}), json!({"Data": "YSB0ZXN0Cg=="})]);
+    for (query, status) in [
+        ("log_level=loud", 400),
+        ("node_id=11111111-2222-3333-4444-555555555555&server_id=leader", 400),
+        ("node_id=11111111-2222-3333-4444-555555555555", 404),
+        ("server_id=other", 501),
+    ] {
+        assert_eq!(get(query).await.status, status, "{query}");
+    }
+    assert_eq!(get("server_id=leader&plain=true").await.text(), "Info false\na test\n");
+}
+
+#[actix_web::test]
 async fn frames_name_file_and_end() {
     let reply = rotated().get(&uri("offset=3")).await;
     assert_eq!(

@@ -29,8 +29,9 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     actors::ports::{
         AccessError, CheckSeen, Clock, ClusterError, Committed, Elsewhere, ExecInput, ExecOutput,
-        ExecSession, ExecSpec, HostUsage, IdSource, Joined, Leadership, Member, Members, NodeAccess,
-        ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage, WebAnswer, WebRequest, WebStream,
+        ExecSession, ExecSpec, HostUsage, IdSource, Joined, Leadership, LogLevel, LogTap, Member, Members,
+        NodeAccess, ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage, WebAnswer, WebRequest,
+        WebStream,
     },
     http::{AgentInfo, Context, Ports, events::EventFeed, nomad, one_server::OneServer, passed_on, talk},
 };
@@ -234,6 +235,18 @@ impl NodeAccess for OneNode {
     }
 }
 
+/// Says how much is wanted, and that it is a test.
+struct Talkative;
+
+impl LogTap for Talkative {
+    fn listen(&self, level: LogLevel, json: bool) -> Option<tokio::sync::mpsc::Receiver<Bytes>> {
+        let (lines, receiver) = tokio::sync::mpsc::channel(2);
+        lines.try_send(format!("{level:?} {json}\n").into()).ok()?;
+        lines.try_send("a test\n".into()).ok()?;
+        Some(receiver)
+    }
+}
+
 /// What gossip knows, and what was asked of it.
 #[derive(Default)]
 pub(super) struct Gossip {
@@ -413,6 +426,7 @@ impl World {
             members: gossip.clone(),
             consensus: consensus.clone(),
             elsewhere: others.clone(),
+            log: Arc::new(Talkative),
         };
         let events = EventFeed::start(log.clone(), &tokio::runtime::Handle::current());
         let ctx = Context::new(ports, agent).with_events(events);

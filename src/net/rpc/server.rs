@@ -331,11 +331,8 @@ impl Conversation {
                 // It is over.
                 None => {}
                 Some(working) if last => working.feed = None,
-                Some(working) => {
-                    if !working.feed.as_ref().is_some_and(|feed| feed.take(body)) {
-                        return Err(Fault::Breach("it sends pieces that are more than was asked for"));
-                    }
-                }
+                Some(working) if working.feed.as_ref().is_some_and(|feed| feed.take(body)) => {}
+                Some(_) => return Err(Fault::Breach("it sends pieces that are more than was asked for")),
             },
             Request::Cancel { id } => {
                 if let Some(working) = self.open.remove(&id) {

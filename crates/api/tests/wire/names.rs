@@ -81,7 +81,8 @@ macro_rules! check_all {
 #[test]
 fn every_twin_has_the_keys_of_the_table() {
     use api::{
-        agent, alloc, deployment, eval, job, launch, location, metric, node, operator, request, scale, stats,
+        agent, alloc, deployment, eval, job, job_lists, launch, location, metric, node, operator, request,
+        scale, stats,
     };
     let mut twins = twins();
     check_all! { twins:
