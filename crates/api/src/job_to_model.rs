@@ -229,7 +229,6 @@ impl Reader {
         self.absent("Scaling", &group.scaling);
         self.absent("Consul", &group.consul);
         self.absent("Volumes", &group.volumes);
-        self.absent("MaxRunDuration", &group.max_run_duration);
         self.never("PreventRescheduleOnLost", group.prevent_reschedule_on_lost);
 
         let restart = self.restart(group.restart_policy, model::RestartPolicy::for_type(upper.kind));
@@ -254,6 +253,10 @@ impl Reader {
             network: self.networks(group.networks),
             services,
             shutdown_delay: self.duration_or("ShutdownDelay", group.shutdown_delay, Duration::ZERO),
+            max_run_duration: group
+                .max_run_duration
+                .filter(|nanos| *nanos != 0)
+                .map(|nanos| self.duration("MaxRunDuration", nanos)),
             tasks,
             name: group.name,
         }
@@ -268,7 +271,6 @@ impl Reader {
             ("Vault", &task.vault),
             ("Secrets", &task.secrets),
             ("Consul", &task.consul),
-            ("Artifacts", &task.artifacts),
             ("VolumeMounts", &task.volume_mounts),
             ("ScalingPolicies", &task.scaling_policies),
             ("CSIPluginConfig", &task.csi_plugin_config),
@@ -301,7 +303,7 @@ impl Reader {
             lifecycle: task.lifecycle.and_then(|lifecycle| self.lifecycle(lifecycle)),
             payload_file: task.dispatch_payload.map(|payload| payload.file).unwrap_or_default(),
             templates: task.templates.into_iter().map(|template| self.template(template)).collect(),
-            artifacts: Vec::new(),
+            artifacts: task.artifacts.into_iter().map(|artifact| self.artifact(artifact)).collect(),
             name: task.name,
         }
     }
@@ -393,7 +395,6 @@ impl Reader {
     }
 
     fn logs(&mut self, logs: LogConfig) -> model::LogConfig {
-        self.never("LogConfig.Disabled", logs.disabled);
         let defaults = model::LogConfig::default();
         model::LogConfig {
             max_files: self.number_or("LogConfig.MaxFiles", logs.max_files, defaults.max_files),
@@ -402,6 +403,7 @@ impl Reader {
                 logs.max_file_size_mb,
                 defaults.max_file_size_mb,
             ),
+            disabled: logs.disabled,
         }
     }
 }

@@ -243,7 +243,7 @@ pub(super) fn restart(fields: &mut Fields<'_>, d: &mut Decoder, base: RestartPol
         &mut policy.mode,
         fields.choice(d, "mode", &[("fail", RestartMode::Fail), ("delay", RestartMode::Delay)]),
     );
-    fields.refuse(d, "render_templates", Noop::Bool(false), "leave it out");
+    set(&mut policy.render_templates, fields.bool(d, "render_templates"));
     fields.finish(d);
     d.leave();
     policy
