@@ -101,6 +101,8 @@ pub struct AllocRunner {
     said: BTreeMap<CheckKey, CheckState>,
     health: Option<HealthBrain>,
     health_timer: Option<SpawnHandle>,
+    /// Ends what has run too long.
+    end_timer: Option<SpawnHandle>,
     killing: BTreeSet<String>,
     /// Tasks that were told to begin.
     let_go: BTreeSet<String>,
@@ -138,6 +140,7 @@ impl AllocRunner {
             said: BTreeMap::new(),
             health: None,
             health_timer: None,
+            end_timer: None,
             killing: BTreeSet::new(),
             let_go: BTreeSet::new(),
             starting_over: BTreeSet::new(),
@@ -197,6 +200,7 @@ impl AllocRunner {
             }
         }
         self.let_begin(&group);
+        self.limit_run(&group, context);
         let services = self.services(&group);
         self.judge_health(&services, &group, context);
         self.save(context);
@@ -219,6 +223,28 @@ impl AllocRunner {
             self.last_report = Some(update.clone());
             self.parent.tell(AllocChanged { update, over: is_over(&self.record.progress.tasks) });
         }
+    }
+
+    /// Stops the allocation when it has run for as long as the job allows, also across restarts of the agent.
+    fn limit_run(&mut self, group: &TaskGroup, context: &mut Context<Self>) {
+        let progress = &mut self.record.progress;
+        let is_running = progress.tasks.iter().any(|(_, state)| state.phase == TaskPhase::Running);
+        let now = self.kit.clock.now();
+        if progress.began.is_zero() && is_running {
+            progress.began = now;
+        }
+        if let Some(timer) = self.end_timer.take() {
+            context.cancel_future(timer);
+        }
+        let Some(longest) = group.max_run_duration.filter(|_| !progress.began.is_zero() && !progress.killed)
+        else {
+            return;
+        };
+        let left = longest.saturating_sub(now.since(progress.began)).max(Duration::from_millis(1));
+        self.end_timer = Some(context.run_later(left, |actor, context| {
+            actor.kill("allocation exceeded max_run_duration", false, context);
+            actor.changed(context);
+        }));
     }
 
     fn let_begin(&mut self, group: &TaskGroup) {

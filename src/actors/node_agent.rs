@@ -36,8 +36,8 @@ use super::{
     alloc_runner::{AllocRunner, KillAlloc, Record, UpdateAlloc},
     kit::{Fatal, Kind, Link, Observe, Stop, supervise_child},
     ports::{
-        AllocDisk, Assignments, Clock, HostProbe, NodeStore, Prober, Remembered, ServerLink, StateReader,
-        TaskDriver,
+        AllocDisk, Assignments, Clock, Fetcher, HostProbe, NodeStore, Prober, Remembered, ServerLink,
+        StateReader, TaskDriver,
     },
 };
 
@@ -54,6 +54,7 @@ pub struct NodeKit {
     pub servers: Arc<dyn ServerLink>,
     pub drivers: Arc<BTreeMap<String, Arc<dyn TaskDriver>>>,
     pub disk: Arc<dyn AllocDisk>,
+    pub fetcher: Arc<dyn Fetcher>,
     pub store: Arc<dyn NodeStore>,
     pub prober: Arc<dyn Prober>,
     pub host: Arc<dyn HostProbe>,

@@ -349,6 +349,36 @@ pub trait AllocDisk: Send + Sync + 'static {
     async fn destroy(&self, alloc: AllocId) -> std::io::Result<()>;
 }
 
+/// An artifact, with everything interpolated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchOrder {
+    pub alloc: AllocId,
+    pub source: String,
+    pub options: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, String>,
+    pub mode: model::ArtifactMode,
+    /// The parts of its path, from the allocation's directory on.
+    pub destination: Vec<String>,
+    /// Whose the files are. `None`: of whoever runs the agent.
+    pub owner: Option<String>,
+}
+
+/// An artifact is not there. Parts of it may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FetchError {
+    pub message: String,
+    /// Trying again may help: the restart policy decides.
+    pub recoverable: bool,
+}
+
+/// Fetches artifacts.
+#[async_trait]
+pub trait Fetcher: Send + Sync + 'static {
+    /// Fetches and unpacks it. Repeating it brings the same again.
+    async fn fetch(&self, order: FetchOrder) -> Result<(), FetchError>;
+}
+
 /// What is remembered of an allocation has two parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {

@@ -6,6 +6,7 @@
 //! On restart: with its allocation, from the record on disk: the driver finds the task again
 //! Brain:      logic::task_runner
 
+mod fetching; // artifacts of a task
 mod files; // what the files of a task mean to its life
 mod rendering; // files made from templates
 mod spec; // what a driver is told
@@ -144,6 +145,8 @@ pub struct TaskRunner {
     rendered_env: BTreeMap<String, String>,
     /// Files changed while the task did not run.
     late_changes: Option<Changes>,
+    /// Its artifacts are there.
+    fetched: bool,
     /// It ran under this agent, or under the one before.
     has_run: bool,
 }
@@ -169,7 +172,8 @@ impl TaskRunner {
         };
         let scope = seed.has_services().then(|| Arc::new(scope_of(&seed, &kit)));
         let has_run = handle.is_some();
-        let life = life.with_preparation(!seed.task().templates.is_empty());
+        let task = seed.task();
+        let life = life.with_preparation(!(task.templates.is_empty() && task.artifacts.is_empty()));
         Self {
             seed,
             kit,
@@ -181,6 +185,7 @@ impl TaskRunner {
             files: None,
             rendered_env: BTreeMap::new(),
             late_changes: None,
+            fetched: has_run,
             has_run,
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     driver::{
         alloc_disk::Disk,
         docker::{Docker, Options},
+        fetch::NetFetcher,
         host::LinuxHost,
         mock::MockDriver,
         node_store::RedbNodeStore,
@@ -61,6 +62,7 @@ pub(super) async fn start(
         servers,
         drivers: Arc::new(drivers.clone()),
         disk: disk.clone(),
+        fetcher: Arc::new(NetFetcher::new(&alloc_dir, runtime.clone())),
         store,
         prober: Arc::new(NetProber::new(runtime.clone())),
         host: host.clone(),

@@ -5,7 +5,7 @@ use std::{
     fs::{File, Permissions},
     io::{self, Read, Write},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
         unix::fs::{MetadataExt, PermissionsExt, fchown},
     },
     path::Path,
@@ -15,10 +15,23 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, open, openat, renameat},
     sys::stat::{Mode, mkdirat},
-    unistd::{UnlinkatFlags, unlinkat},
+    unistd::{UnlinkatFlags, symlinkat, unlinkat},
 };
 
 use super::fresh_id;
+
+/// Whose something is; `None`: as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) uid: Option<u32>,
+    pub(super) gid: Option<u32>,
+}
+
+impl Owner {
+    pub(super) fn give(self, to: impl AsFd) -> io::Result<()> {
+        if self == Self::default() { Ok(()) } else { fchown(to, self.uid, self.gid) }
+    }
+}
 
 /// A directory that is open.
 #[derive(Debug)]
@@ -55,6 +68,56 @@ impl Dir {
             Err(Errno::EEXIST) => self.enter(name),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The same once more.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
+    pub(super) fn own(&self, owner: Owner) -> io::Result<()> {
+        owner.give(&self.0)
+    }
+
+    /// A file that has no name and goes away when it is closed, on the disk of the directory.
+    pub(super) fn nameless(&self) -> io::Result<File> {
+        let passing = format!(".{}", fresh_id());
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = Mode::from_bits_truncate(0o600);
+        let file = File::from(openat(self.0.as_fd(), passing.as_str(), flags, mode)?);
+        unlinkat(self.0.as_fd(), passing.as_str(), UnlinkatFlags::NoRemoveDir)?;
+        Ok(file)
+    }
+
+    /// Takes a file or link away, if it is there.
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        match unlinkat(self.0.as_fd(), plain(name)?, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes away whatever has the name, with all that is in it.
+    pub(super) fn remove_all(&self, name: &str) -> io::Result<()> {
+        match self.remove(name) {
+            // Which of the two is said of a directory depends on the system.
+            Err(error) if matches!(error.raw_os_error(), Some(code) if code == Errno::EISDIR as i32 || code == Errno::EPERM as i32) =>
+            {
+                let at = format!("/proc/self/fd/{}/{}", self.as_raw_fd(), plain(name)?);
+                std::fs::remove_dir_all(at)
+            }
+            other => other,
+        }
+    }
+
+    /// A link; where it leads is the caller's to judge.
+    pub(super) fn symlink(&self, target: &str, name: &str) -> io::Result<()> {
+        Ok(symlinkat(target, self.0.as_fd(), plain(name)?)?)
+    }
+
+    pub(super) fn move_to(&self, name: &str, other: &Self) -> io::Result<()> {
+        let name = plain(name)?;
+        Ok(renameat(self.0.as_fd(), name, other.0.as_fd(), name)?)
     }
 
     /// A regular file of at most `limit` bytes.
@@ -126,6 +189,12 @@ impl Dir {
                 && uid.is_none_or(|uid| uid == meta.uid())
                 && gid.is_none_or(|gid| gid == meta.gid())
         }) && self.read(name, bytes.len()).is_ok_and(|found| found == bytes)
+    }
+}
+
+impl AsRawFd for Dir {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Position {
 /// Limits of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// At least 1.
+    /// 0: nothing is kept.
     pub files: u64,
     /// Bytes per file; at least 1.
     pub bytes: u64,
@@ -32,7 +32,7 @@ pub struct Limits {
 impl From<&model::LogConfig> for Limits {
     fn from(config: &model::LogConfig) -> Self {
         Self {
-            files: u64::from(config.max_files.max(1)),
+            files: if config.disabled { 0 } else { u64::from(config.max_files.max(1)) },
             bytes: u64::from(config.max_file_size_mb.max(1)) * MEBIBYTE,
         }
     }
@@ -56,6 +56,7 @@ impl LogWriter {
         let stem = dir.join(stream);
         let end = match newest {
             Some(index) => Position { index, offset: fs::metadata(numbered(&stem, index))?.len() },
+            None if limits.files == 0 => Position::default(),
             None => {
                 File::create(numbered(&stem, 0))?;
                 Position::default()
@@ -65,6 +66,9 @@ impl LogWriter {
     }
 
     pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        if self.limits.files == 0 {
+            return Ok(());
+        }
         while !bytes.is_empty() {
             let room = self.limits.bytes.saturating_sub(self.end.offset);
             if room == 0 {
@@ -156,6 +160,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn disabled_logs_leave_no_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let limits = Limits::from(&model::LogConfig { disabled: true, ..model::LogConfig::default() });
+        let mut writer = LogWriter::open(temp.path(), "a.stdout", limits).unwrap();
+        writer.write_all(b"lost").unwrap();
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+        assert_eq!(writer.end(), Position::default());
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

@@ -8,6 +8,7 @@ mod beneath; // files below a directory, wherever links lead
 pub mod config; // reading a task's `config` block
 pub mod docker; // containers of the Docker Engine
 pub mod host; // what the machine is and uses
+pub mod fetch; // artifacts
 mod gpus; // its graphics cards
 pub mod log_writer; // rotated log files
 pub mod mock; // tasks that only pretend

@@ -8,8 +8,8 @@ use state::Root;
 use tokio::sync::watch;
 
 use crate::actors::ports::{
-    AllocDisk, FilePut, HostFacts, HostProbe, HostUsage, NodeStore, Part, Probe, Prober, Remembered,
-    StateReader, TaskDirs,
+    AllocDisk, FetchError, FetchOrder, Fetcher, FilePut, HostFacts, HostProbe, HostUsage, NodeStore, Part,
+    Probe, Prober, Remembered, StateReader, TaskDirs,
 };
 
 /// Values of `meta.rack`.
@@ -89,6 +89,13 @@ impl AllocDisk for NoMachine {
     }
 
     async fn destroy(&self, _: AllocId) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Fetcher for NoMachine {
+    async fn fetch(&self, _: FetchOrder) -> Result<(), FetchError> {
         Ok(())
     }
 }

@@ -200,6 +200,7 @@ fn start_one(
         servers: Arc::new(link),
         drivers: drivers.clone(),
         disk: machine.clone(),
+        fetcher: machine.clone(),
         store: machine.clone(),
         prober: machine.clone(),
         host: machine.clone(),

@@ -246,7 +246,7 @@ async fn output_survives_agents_that_come_and_go() {
     let bench = Real::new().await;
     let temp = tempfile::tempdir().unwrap();
     let mut spec = battery::spec(temp.path(), bench.tool(&["count", "4000", "300"])).await;
-    spec.task.logs = model::LogConfig { max_files: 10, max_file_size_mb: 1 };
+    spec.task.logs = model::LogConfig { max_files: 10, max_file_size_mb: 1, disabled: false };
     let mut driver = bench.driver();
     let handle = start(&driver, &spec).await.unwrap();
     for lines in [300, 900, 1500, 2100] {

@@ -282,7 +282,7 @@ async fn output_is_rotated_without_loss() {
     let driver = bench.driver();
     let temp = tempfile::tempdir().unwrap();
     let mut spec = battery::spec(temp.path(), bench.tool(&["count", "250000", "0"])).await;
-    spec.task.logs = model::LogConfig { max_files: 5, max_file_size_mb: 1 };
+    spec.task.logs = model::LogConfig { max_files: 5, max_file_size_mb: 1, disabled: false };
     let handle = start(&driver, &spec).await.unwrap();
     driver.wait(&handle).await.unwrap();
     let expected: String = (0..250_000).map(|n| format!("line {n}\n")).collect();

@@ -1,5 +1,10 @@
 //! Files of tasks: made from templates before they start, made again when what they read changes, and fetched.
 
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+};
+
 use crate::harness::World;
 
 const CONSUMER: &str = r#"
@@ -124,4 +129,125 @@ job "waits" {
     world.eventually("the reader started with its file", || {
         world.run(&format!("nomad alloc logs {alloc} reader")).stdout.contains("port = 8080").then_some(())
     });
+}
+
+/// Serves one text under `/run.sh` and `/app.tpl`, and nothing else.
+fn files_over_http(script: &'static str, template: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().and_then(Result::ok).unwrap_or_default();
+            while lines.next().and_then(Result::ok).is_some_and(|line| !line.is_empty()) {}
+            let (status, body) = match first.split_whitespace().nth(1) {
+                Some("/run.sh") => ("200 OK", script),
+                Some("/app.tpl") => ("200 OK", template),
+                _ => ("404 Not Found", ""),
+            };
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    port
+}
+
+#[test]
+fn artifacts_are_there_before_the_task() {
+    let world = World::dev();
+    let port = files_over_http(
+        "echo fetched; cat local/app.conf; sleep 1000\n",
+        "name = {{ env \"NOMAD_JOB_ID\" }}\n",
+    );
+    let job = |name: &str, script: &str| {
+        format!(
+            r#"
+job "{name}" {{
+  group "g" {{
+    restart {{
+      attempts = 0
+      mode     = "fail"
+    }}
+    reschedule {{
+      attempts  = 0
+      unlimited = false
+    }}
+    task "t" {{
+      driver = "raw_exec"
+      config {{
+        command = "/bin/sh"
+        args    = ["local/bin/run.sh"]
+      }}
+      artifact {{
+        source      = "http://127.0.0.1:{port}/{script}"
+        destination = "local/bin"
+      }}
+      artifact {{
+        source = "http://127.0.0.1:{port}/app.tpl"
+      }}
+      template {{
+        source      = "local/app.tpl"
+        destination = "local/app.conf"
+      }}
+    }}
+  }}
+}}
+"#
+        )
+    };
+    world.file("good.nomad", &job("good", "run.sh"));
+    world.run("nomad run -detach good.nomad").ok();
+    let alloc = world.running("good", 1)[0]["ID"].as_str().unwrap().to_owned();
+    world.eventually("the script runs with its file", || {
+        let logs = world.run(&format!("nomad alloc logs {alloc}"));
+        logs.stdout.contains("fetched\nname = good\n").then_some(())
+    });
+    let status = world.run(&format!("nomad alloc status {alloc}")).ok();
+    status.has(&["Downloading Artifacts", "Client is downloading artifacts"]);
+
+    world.file("bad.nomad", &job("bad", "none.sh"));
+    world.run("nomad run -detach bad.nomad").ok();
+    world.eventually("the allocation failed, and says why", || {
+        let alloc = world.allocs("bad").first()?["ID"].as_str()?.to_owned();
+        let status = world.run(&format!("nomad alloc status {alloc}"));
+        let told =
+            status.stdout.contains("Failed Artifact Download") && status.stdout.contains("answers with 404");
+        told.then_some(())
+    });
+}
+
+#[test]
+fn work_that_takes_too_long_is_ended() {
+    let world = World::dev();
+    world.file(
+        "limited.nomad",
+        r#"
+job "limited" {
+  type = "batch"
+  group "g" {
+    max_run_duration = "1s"
+    task "t" {
+      driver = "raw_exec"
+      config {
+        command = "/bin/sleep"
+        args    = ["1000"]
+      }
+    }
+  }
+}
+"#,
+    );
+    world.run("nomad run -detach limited.nomad").ok();
+    let alloc = world.eventually("the allocation is over", || {
+        let alloc = world.allocs("limited").into_iter().next()?;
+        (alloc["ClientStatus"] == "complete").then(|| alloc["ID"].as_str().unwrap().to_owned())
+    });
+    let status = world.run(&format!("nomad alloc status {alloc}")).ok();
+    status.has(&["allocation exceeded max_run_duration"]);
+    world
+        .eventually("and so is the job", || (world.get("/v1/job/limited")["Status"] == "dead").then_some(()));
 }

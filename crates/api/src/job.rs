@@ -114,7 +114,8 @@ wire! {
         pub volumes: Absent,
         /// Nanoseconds.
         pub shutdown_delay: Option<i64>,
-        pub max_run_duration: Absent,
+        /// Nanoseconds.
+        pub max_run_duration: Option<i64>,
         /// The old form of `Disconnect.StopOnClientAfter`; nanoseconds, input only.
         pub stop_after_client_disconnect: Option<i64>,
         /// The old form of `Disconnect.LostAfter`; nanoseconds, input only.
@@ -150,7 +151,8 @@ wire! {
         /// Nanoseconds. Default: 5 s.
         pub kill_timeout: Option<i64>,
         pub log_config: Option<LogConfig>,
-        pub artifacts: Absent,
+        #[serde(with = "nil")]
+        pub artifacts: Vec<TaskArtifact>,
         pub leader: bool,
         /// Nanoseconds.
         pub shutdown_delay: i64,

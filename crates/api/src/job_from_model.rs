@@ -134,6 +134,7 @@ fn task_group(group: &model::TaskGroup, job: &model::Job) -> TaskGroup {
         networks: group.network.iter().map(Into::into).collect(),
         services: group.services.iter().map(|item| service(item, "")).collect(),
         shutdown_delay: Some(nanos(group.shutdown_delay)),
+        max_run_duration: group.max_run_duration.map(nanos),
         ..TaskGroup::default()
     }
 }
@@ -155,7 +156,7 @@ fn task(task: &model::Task) -> Task {
         log_config: Some(LogConfig {
             max_files: Some(i64::from(task.logs.max_files)),
             max_file_size_mb: Some(i64::from(task.logs.max_file_size_mb)),
-            disabled: false,
+            disabled: task.logs.disabled,
         }),
         leader: task.leader,
         shutdown_delay: nanos(task.shutdown_delay),
@@ -173,6 +174,7 @@ fn task(task: &model::Task) -> Task {
                 args: action.args.clone(),
             })
             .collect(),
+        artifacts: task.artifacts.iter().map(Into::into).collect(),
         ..Task::default()
     }
 }
@@ -342,7 +344,7 @@ impl From<&model::RestartPolicy> for RestartPolicy {
                 model::RestartMode::Fail => "fail",
                 model::RestartMode::Delay => "delay",
             })),
-            render_templates: Some(false),
+            render_templates: Some(policy.render_templates),
         }
     }
 }

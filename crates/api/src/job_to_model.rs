@@ -233,7 +233,6 @@ impl Reader {
     fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
         self.absent("Consul", &group.consul);
         self.absent("Volumes", &group.volumes);
-        self.absent("MaxRunDuration", &group.max_run_duration);
         self.never("PreventRescheduleOnLost", group.prevent_reschedule_on_lost);
 
         let restart = self.restart(group.restart_policy, model::RestartPolicy::for_type(upper.kind));
@@ -264,6 +263,10 @@ impl Reader {
             network: self.networks(group.networks),
             services,
             shutdown_delay: self.duration_or("ShutdownDelay", group.shutdown_delay, Duration::ZERO),
+            max_run_duration: group
+                .max_run_duration
+                .filter(|nanos| *nanos != 0)
+                .map(|nanos| self.duration("MaxRunDuration", nanos)),
             tasks,
             name: group.name,
         }
@@ -278,7 +281,6 @@ impl Reader {
             ("Vault", &task.vault),
             ("Secrets", &task.secrets),
             ("Consul", &task.consul),
-            ("Artifacts", &task.artifacts),
             ("VolumeMounts", &task.volume_mounts),
             ("ScalingPolicies", &task.scaling_policies),
             ("CSIPluginConfig", &task.csi_plugin_config),
@@ -310,7 +312,7 @@ impl Reader {
             lifecycle: task.lifecycle.and_then(|lifecycle| self.lifecycle(lifecycle)),
             payload_file: task.dispatch_payload.map(|payload| payload.file).unwrap_or_default(),
             templates: task.templates.into_iter().map(|template| self.template(template)).collect(),
-            artifacts: Vec::new(),
+            artifacts: task.artifacts.into_iter().map(|artifact| self.artifact(artifact)).collect(),
             actions: task
                 .actions
                 .into_iter()
@@ -407,7 +409,6 @@ impl Reader {
     }
 
     fn logs(&mut self, logs: LogConfig) -> model::LogConfig {
-        self.never("LogConfig.Disabled", logs.disabled);
         let defaults = model::LogConfig::default();
         model::LogConfig {
             max_files: self.number_or("LogConfig.MaxFiles", logs.max_files, defaults.max_files),
@@ -416,6 +417,7 @@ impl Reader {
                 logs.max_file_size_mb,
                 defaults.max_file_size_mb,
             ),
+            disabled: logs.disabled,
         }
     }
 }

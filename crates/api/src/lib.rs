@@ -61,9 +61,9 @@ pub use diff::{DiffType, FieldDiff, JobDiff, ObjectDiff, TaskDiff, TaskGroupDiff
 pub use eval::Evaluation;
 pub use filter::{Filter, FilterError};
 pub use job::{
-    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobVersionTag, LogConfig,
-    MigrateStrategy, NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service,
-    ServiceCheck, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
+    Affinity, Constraint, DisconnectStrategy, EphemeralDisk, Job, JobVersionTag, LogConfig, MigrateStrategy,
+    NetworkResource, Port, ReschedulePolicy, Resources, RestartPolicy, Service, ServiceCheck, Spread,
+    SpreadTarget, Task, TaskGroup, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
 pub use job_lists::{JobChildren, JobListStub, JobSummary, TaskGroupSummary};

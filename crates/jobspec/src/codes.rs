@@ -39,3 +39,4 @@ pub(crate) const AFFINITY: &str = "T0415";
 pub(crate) const SPREAD: &str = "T0416";
 pub(crate) const SCHEDULE: &str = "T0417";
 pub(crate) const TEMPLATE: &str = "T0418";
+pub(crate) const ARTIFACT: &str = "T0419";

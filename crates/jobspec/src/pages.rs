@@ -8,7 +8,7 @@ pub fn explain(code: &str) -> Option<&'static str> {
     PAGES.iter().find(|(known, _)| *known == code).map(|(_, page)| *page)
 }
 
-const PAGES: [(&str, &str); 36] = [
+const PAGES: [(&str, &str); 37] = [
     (codes::SYNTAX, include_str!("pages/syntax.txt")),
     (codes::LIMIT, include_str!("pages/limit.txt")),
     (codes::TEXT, include_str!("pages/text.txt")),
@@ -45,4 +45,5 @@ const PAGES: [(&str, &str); 36] = [
     (codes::SPREAD, include_str!("pages/spread.txt")),
     (codes::SCHEDULE, include_str!("pages/schedule.txt")),
     (codes::TEMPLATE, include_str!("pages/template.txt")),
+    (codes::ARTIFACT, include_str!("pages/artifact.txt")),
 ];

@@ -183,6 +183,15 @@ impl Checker {
         if let Some(disconnect) = &group.disconnect {
             self.disconnect(disconnect);
         }
+        if let Some(longest) = group.max_run_duration {
+            if !job.kind.completes() {
+                let message = format!("job type \"{}\" does not allow max_run_duration", job.kind.as_str());
+                self.report(codes::NOT_FOR_TYPE, "max_run_duration", message, "remove `max_run_duration`");
+            } else if longest.is_zero() {
+                let message = "`max_run_duration` must be longer than nothing";
+                self.report(codes::OUT_OF_RANGE, "max_run_duration", message, "leave it out for no limit");
+            }
+        }
         if group.tasks.is_empty() {
             self.report(
                 codes::EMPTY,
@@ -227,7 +236,10 @@ impl Checker {
 
     /// Logs of all tasks live on the disk that the group asks for.
     fn log_budget(&mut self, group: &TaskGroup) {
-        let budget = |task: &Task| u64::from(task.logs.max_files) * u64::from(task.logs.max_file_size_mb);
+        let budget = |task: &Task| match task.logs.disabled {
+            true => 0,
+            false => u64::from(task.logs.max_files) * u64::from(task.logs.max_file_size_mb),
+        };
         for (index, task) in group.tasks.iter().enumerate() {
             if budget(task) >= u64::from(group.ephemeral_disk.size_mb) {
                 self.enter("task", index, &task.name);

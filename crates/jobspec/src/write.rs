@@ -121,6 +121,9 @@ fn group(group: &TaskGroup, kind: JobType) -> Writer {
         out.block(block);
     }
     out.set_if(!group.shutdown_delay.is_zero(), "shutdown_delay", span(group.shutdown_delay));
+    if let Some(longest) = group.max_run_duration {
+        out.set("max_run_duration", span(longest));
+    }
     out.set_if(!group.meta.is_empty(), "meta", map(&group.meta));
     places(&mut out, &group.constraints, &group.affinities, &group.spreads);
     policies::of_group(&mut out, group, kind);

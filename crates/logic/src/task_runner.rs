@@ -130,6 +130,8 @@ pub struct TaskLife {
     /// There are files to fetch or render before the driver is asked, and they are there.
     prepares: bool,
     prepared: bool,
+    /// The driver had it since files were prepared last.
+    has_run: bool,
     state: TaskState,
 }
 
@@ -144,6 +146,7 @@ impl TaskLife {
             kill_pending: false,
             prepares: false,
             prepared: false,
+            has_run: false,
             state: TaskState::default(),
         }
     }
@@ -173,6 +176,11 @@ impl TaskLife {
     /// It was not let go yet.
     pub fn is_new(&self) -> bool {
         self.stage == Stage::New
+    }
+
+    /// The driver was asked for it, and has not answered.
+    pub fn is_starting(&self) -> bool {
+        matches!(self.stage, Stage::Starting | Stage::Recovering)
     }
 
     /// The driver has started it, and nobody stops it.
@@ -301,7 +309,9 @@ impl TaskLife {
 
     /// Asks the driver, or for what has to be there before.
     fn begin_run(&mut self) -> Effect {
-        if self.prepares && !self.prepared {
+        let anew = self.policy.render_templates && self.has_run;
+        self.has_run = false;
+        if self.prepares && (!self.prepared || anew) {
             self.stage = Stage::Preparing;
             return Effect::Prepare;
         }
@@ -310,6 +320,7 @@ impl TaskLife {
     }
 
     fn started(&mut self, now: Timestamp) -> Vec<Effect> {
+        self.has_run = true;
         self.state.phase = TaskPhase::Running;
         if self.state.started_at.is_zero() || self.stage != Stage::Running {
             self.state.started_at = now;
@@ -489,7 +500,8 @@ mod tests {
     use super::*;
 
     fn policy(attempts: u32, mode: RestartMode) -> RestartPolicy {
-        RestartPolicy { attempts, interval: Duration::from_secs(300), delay: Duration::from_secs(25), mode }
+        let (interval, delay) = (Duration::from_secs(300), Duration::from_secs(25));
+        RestartPolicy { attempts, interval, delay, mode, render_templates: false }
     }
 
     fn at(secs: i64) -> Timestamp {
@@ -536,6 +548,14 @@ mod tests {
         // They are there: the next run needs no others.
         assert_eq!(life.step(Input::WantRestart { reason: "r".into() }, at(30)), [Effect::Stop]);
         assert_eq!(life.step(exit(1), at(31)), [Effect::Destroy, Effect::Start]);
+
+        // .. unless the job says so.
+        let policy = RestartPolicy { render_templates: true, ..policy(1, RestartMode::Fail) };
+        life.update(policy, Duration::from_secs(5));
+        life.step(Input::Started, at(32));
+        life.step(Input::WantRestart { reason: "r".into() }, at(33));
+        assert_eq!(life.step(exit(1), at(34)), [Effect::Destroy, Effect::Prepare]);
+        assert_eq!(life.step(Input::Prepared, at(35)), [Effect::Start]);
 
         let mut life = new();
         life.step(Input::Kill { event: event_type::KILLING, reason: String::new() }, at(2));

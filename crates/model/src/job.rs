@@ -243,6 +243,9 @@ pub struct TaskGroup {
     pub services: Vec<Service>,
     /// Time between deregistration of the services and the kill signal. Default: 0.
     pub shutdown_delay: Duration,
+    /// Its allocations are stopped when they have run for so long; only of jobs that complete. Absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_run_duration: Option<Duration>,
     pub tasks: Vec<Task>,
 }
 
@@ -447,10 +450,13 @@ pub struct LogConfig {
     pub max_files: u32,
     /// Default: 10.
     pub max_file_size_mb: u32,
+    /// Nothing is kept of what the task writes. Default: no.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { max_files: 10, max_file_size_mb: 10 }
+        Self { max_files: 10, max_file_size_mb: 10, disabled: false }
     }
 }

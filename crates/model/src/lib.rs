@@ -11,6 +11,7 @@ pub mod resources; // what tasks ask for and nodes offer
 pub mod claims; // whole cores and devices
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
+pub mod fetch; // what the source of an artifact says
 pub mod files; // what a task finds when it starts: templates, artifacts
 pub mod scaling; // bounds of counts
 pub mod version; // what is kept with a version of a job

@@ -28,6 +28,9 @@ pub struct RestartPolicy {
     /// Time before a restart; up to a quarter more is added at random. Default: 15 s.
     pub delay: Duration,
     pub mode: RestartMode,
+    /// Each restart renders the task's templates again, instead of only what changed. Default: no.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub render_templates: bool,
 }
 
 impl RestartPolicy {
@@ -36,7 +39,8 @@ impl RestartPolicy {
             JobType::Service | JobType::System => (2, Duration::from_secs(30 * 60)),
             JobType::Batch | JobType::Sysbatch => (3, Duration::from_secs(24 * 3600)),
         };
-        Self { attempts, interval, delay: Duration::from_secs(15), mode: RestartMode::Fail }
+        let delay = Duration::from_secs(15);
+        Self { attempts, interval, delay, mode: RestartMode::Fail, render_templates: false }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logic::alloc_runner::is_over;
-use model::{AllocHealth, Allocation, Job, SmallMap, TaskGroup, TaskState};
+use model::{AllocHealth, Allocation, Job, SmallMap, TaskGroup, TaskState, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::actors::ports::{Part, Remembered, TaskHandle};
@@ -31,6 +31,8 @@ pub struct Progress {
     pub health: Option<AllocHealth>,
     /// Somebody wanted it stopped.
     pub killed: bool,
+    /// When the first task ran; zero: none has.
+    pub began: Timestamp,
 }
 
 impl Record {

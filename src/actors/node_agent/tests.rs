@@ -17,9 +17,9 @@ use super::*;
 use crate::actors::{
     kit::supervise_here,
     ports::{
-        DriverError, DriverNotes, ExecResult, ExecSession, ExecSpec, FilePut, Heartbeat, HostFacts,
-        HostUsage, LinkError, Part, Probe, Registered, Remembered, StateReader, TaskDirs, TaskExit,
-        TaskHandle, TaskSpec, TaskUsage,
+        DriverError, DriverNotes, ExecResult, ExecSession, ExecSpec, FetchError, FetchOrder, Fetcher,
+        FilePut, Heartbeat, HostFacts, HostUsage, LinkError, Part, Probe, Registered, Remembered,
+        StateReader, TaskDirs, TaskExit, TaskHandle, TaskSpec, TaskUsage,
     },
     testing::{Log, TestClock, node, paused, place, until, web},
 };
@@ -232,6 +232,13 @@ impl AllocDisk for Machine {
 }
 
 #[async_trait]
+impl Fetcher for Machine {
+    async fn fetch(&self, _: FetchOrder) -> Result<(), FetchError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
 impl NodeStore for Machine {
     async fn put(&self, alloc: AllocId, part: Part, bytes: Vec<u8>) -> std::io::Result<()> {
         let mut records = self.records.lock().unwrap();
@@ -298,6 +305,7 @@ impl World {
                 [("mock_driver".to_owned(), self.machine.clone() as Arc<dyn TaskDriver>)].into(),
             ),
             disk: self.machine.clone(),
+            fetcher: self.machine.clone(),
             store: self.machine.clone(),
             prober: self.machine.clone(),
             host: self.machine.clone(),

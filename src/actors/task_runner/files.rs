@@ -9,14 +9,40 @@ use model::{ChangeScript, event_type};
 use tracing::debug;
 
 use super::{
-    Note, TaskRunner,
+    Note, TaskRunner, fetching,
     rendering::{Changes, Rendering},
     spec::scope_of,
 };
+use crate::actors::ports::FetchError;
 
 impl TaskRunner {
-    /// Renders the task's templates; the outcome is a step of its life.
+    /// Fetches the task's artifacts and renders its templates; the outcome is a step of its life.
     pub(super) fn prepare_files(&mut self, context: &mut Context<Self>) {
+        self.drop_files(context);
+        let task = self.seed.task();
+        if self.fetched || task.artifacts.is_empty() {
+            return self.prepare_templates(context);
+        }
+        let jitter = (self.kit.jitter)();
+        let scope = scope_of(&self.seed, &self.kit);
+        let orders = fetching::orders(task, self.seed.row.alloc.id, &scope);
+        let kit = self.kit.clone();
+        self.note_now(event_type::DOWNLOADING_ARTIFACTS, String::from("Client is downloading artifacts"));
+        let fetch = async move { fetching::all(kit, orders?).await };
+        self.files =
+            Some(context.spawn(fetch.into_actor(self).map(move |outcome, actor, context| match outcome {
+                Ok(()) => {
+                    actor.fetched = true;
+                    actor.prepare_templates(context);
+                }
+                Err(FetchError { message, recoverable }) => {
+                    let event = event_type::ARTIFACT_FAILED;
+                    actor.step(Input::PrepareFailed { event, message, recoverable, jitter }, context);
+                }
+            })));
+    }
+
+    fn prepare_templates(&mut self, context: &mut Context<Self>) {
         self.drop_files(context);
         let jitter = (self.kit.jitter)();
         let rendering = match self.rendering() {
@@ -98,13 +124,13 @@ impl TaskRunner {
             self.note_now(event_type::TEMPLATE, message);
         }
         self.rendered_env = std::mem::take(&mut changes.env);
-        if !self.life.is_running() {
+        if self.life.is_starting() {
             // It may have read them before they changed: what follows waits until it runs.
-            changes.env = self.rendered_env.clone();
             self.late_changes.get_or_insert_default().add(changes);
-            return;
+        } else if self.life.is_running() {
+            self.follow(changes, context);
         }
-        self.follow(changes, context);
+        // Otherwise the next run begins with them.
     }
 
     /// The task runs: what its files called for meanwhile is done now.

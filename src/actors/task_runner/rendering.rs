@@ -21,6 +21,8 @@ use crate::actors::{
 
 /// How often files that templates read are looked at: their writers tell nobody.
 const FILE_INTERVAL: Duration = Duration::from_secs(3);
+/// How often a task that does not start yet looks for files.
+const RETRY: Duration = Duration::from_secs(1);
 /// Bytes of a file that a template is or reads.
 const MAX_SOURCE: usize = 1 << 20;
 /// Files that lead to further files.
@@ -40,7 +42,6 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) fn add(&mut self, later: Self) {
-        self.env = later.env;
         self.restart |= later.restart;
         self.signals.extend(later.signals);
         self.scripts.extend(later.scripts);
@@ -146,7 +147,9 @@ impl Rendering {
                 self.files[*index].inputs.clear();
             }
             // The catalog tells of itself, files do not.
-            let _ = tokio::time::timeout(Duration::from_secs(1), news.changed()).await;
+            if let Ok(Err(_)) = tokio::time::timeout(RETRY, news.changed()).await {
+                tokio::time::sleep(RETRY).await;
+            }
         }
     }
 

@@ -23,7 +23,6 @@ impl Reader {
         upper: model::RestartPolicy,
     ) -> model::RestartPolicy {
         let policy = policy.unwrap_or_default();
-        self.never("RestartPolicy.RenderTemplates", policy.render_templates == Some(true));
         model::RestartPolicy {
             attempts: self.number_or("RestartPolicy.Attempts", policy.attempts, upper.attempts),
             interval: self.duration_or("RestartPolicy.Interval", policy.interval, upper.interval),
@@ -39,6 +38,7 @@ impl Reader {
                     upper.mode
                 }
             },
+            render_templates: policy.render_templates.unwrap_or(upper.render_templates),
         }
     }
 

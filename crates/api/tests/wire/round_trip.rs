@@ -148,14 +148,14 @@ fn service(of_group: bool) -> impl Strategy<Value = Service> {
 }
 
 fn restart() -> impl Strategy<Value = RestartPolicy> {
-    (any::<u16>(), duration(), duration(), select(vec![RestartMode::Fail, RestartMode::Delay])).prop_map(
-        |(attempts, interval, delay, mode)| RestartPolicy {
+    (any::<u16>(), duration(), duration(), select(vec![RestartMode::Fail, RestartMode::Delay]), any::<bool>())
+        .prop_map(|(attempts, interval, delay, mode, render_templates)| RestartPolicy {
             attempts: u32::from(attempts),
             interval,
             delay,
             mode,
-        },
-    )
+            render_templates,
+        })
 }
 
 fn reschedule() -> impl Strategy<Value = Option<ReschedulePolicy>> {
@@ -316,6 +316,7 @@ fn task() -> impl Strategy<Value = Task> {
                 logs: LogConfig {
                     max_files: u32::from(max_files),
                     max_file_size_mb: u32::from(max_file_size),
+                    disabled: leader,
                 },
                 leader,
                 kill_timeout,
@@ -323,8 +324,8 @@ fn task() -> impl Strategy<Value = Task> {
                 shutdown_delay,
                 lifecycle,
                 payload_file,
-                templates: Vec::new(),
-                artifacts: Vec::new(),
+                templates: some_templates(),
+                artifacts: some_artifacts(),
                 actions,
             }
         })
@@ -348,7 +349,7 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
             option::of(disconnect()),
         ),
     )
-        .prop_map(|((name, count, meta, location, restart, reschedule, update, migrate), rest)| {
+        .prop_map(move |((name, count, meta, location, restart, reschedule, update, migrate), rest)| {
             let (size_mb, network, services, shutdown_delay, tasks, disconnect) = rest;
             let (constraints, affinities, spreads) = location;
             let count = u32::from(count).min(TaskGroup::MAX_COUNT);
@@ -375,6 +376,7 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
                 ephemeral_disk: EphemeralDisk { size_mb: u32::from(size_mb) },
                 network,
                 services,
+                max_run_duration: kind.completes().then_some(std::time::Duration::from_secs(9)),
                 shutdown_delay,
                 tasks,
             }
@@ -446,4 +448,46 @@ proptest! {
         let read: api::Job = api::decode(&text).unwrap();
         prop_assert_eq!(model::Job::try_from(read).unwrap(), job);
     }
+}
+
+/// One that says all there is to say, and one that says nothing.
+fn some_templates() -> Vec<model::Template> {
+    let all = model::Template {
+        source: "local/a.tpl".into(),
+        data: "{{ env \"A\" }}".into(),
+        destination: "local/a".into(),
+        change: model::ChangeMode::Script,
+        signal: "SIGHUP".into(),
+        script: Some(model::ChangeScript {
+            command: "/bin/reload".into(),
+            args: vec!["-q".into()],
+            timeout: std::time::Duration::from_secs(7),
+            fail_on_error: true,
+            run_on_first_render: true,
+        }),
+        once: true,
+        splay: std::time::Duration::from_secs(60),
+        perms: "0600".into(),
+        uid: Some(0),
+        gid: Some(1000),
+        left: "[[".into(),
+        right: "]]".into(),
+        env: true,
+        missing_key_is_error: true,
+        wait: Some(model::Wait::default()),
+    };
+    vec![all, model::Template::default()]
+}
+
+fn some_artifacts() -> Vec<model::Artifact> {
+    let all = model::Artifact {
+        source: "http://h/a".into(),
+        destination: "local/a".into(),
+        mode: model::ArtifactMode::File,
+        options: [("checksum".to_owned(), "md5:0".to_owned())].into(),
+        headers: [("X-Id".to_owned(), "1".to_owned())].into(),
+        insecure: true,
+        chown: true,
+    };
+    vec![all, model::Artifact::default()]
 }

@@ -159,6 +159,7 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
     }
     group.count = count.unwrap_or(group.count);
     group.shutdown_delay = fields.duration(d, "shutdown_delay").unwrap_or(Duration::ZERO);
+    group.max_run_duration = fields.duration(d, "max_run_duration");
     group.meta = fields.map(d, "meta");
     group.constraints = location::constraints(&mut fields, d, true);
     group.affinities = location::affinities(&mut fields, d);
@@ -181,7 +182,6 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
     fields.refuse_all(
         d,
         &[
-            ("max_run_duration", "end the task itself, for example with `timeout` around its command"),
             ("volume", "mount a host directory with `volumes` in the docker `config`"),
             ("consul", "leave it out: services are registered in the built-in catalog"),
             ("vault", "pass secrets in another way, for example with `env`"),

@@ -7,10 +7,7 @@ use model::{
     RestartPolicy, UpdateStrategy,
 };
 
-use super::{
-    Decoder,
-    fields::{Fields, Noop},
-};
+use super::{Decoder, fields::Fields};
 use crate::{codes, syntax::Span};
 
 /// `update`, `reschedule` and `migrate` as written in a job or group: a group's values go over the job's, field by
@@ -240,7 +237,7 @@ pub(super) fn restart(fields: &mut Fields<'_>, d: &mut Decoder, base: RestartPol
         &mut policy.mode,
         fields.choice(d, "mode", &[("fail", RestartMode::Fail), ("delay", RestartMode::Delay)]),
     );
-    fields.refuse(d, "render_templates", Noop::Bool(false), "leave it out");
+    set(&mut policy.render_templates, fields.bool(d, "render_templates"));
     fields.finish(d);
     d.leave();
     policy

@@ -34,6 +34,7 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
         shutdown_delay: fields.duration(d, "shutdown_delay").unwrap_or(Duration::ZERO),
         restart: policy::restart(&mut fields, d, restart.clone()),
         templates: files::templates(&mut fields, d),
+        artifacts: files::artifacts(&mut fields, d),
         ..Task::default()
     };
     if let Some(section) = fields.block(d, "config") {
@@ -77,7 +78,6 @@ pub(super) fn task(name: String, section: &Section<'_>, restart: &RestartPolicy,
     fields.refuse_all(
         d,
         &[
-            ("artifact", "put the files into the image, or fetch them in the task's command"),
             ("vault", "pass secrets in another way, for example with `env`"),
             ("consul", "leave it out: services are registered in the built-in catalog"),
             ("identity", "leave it out"),
@@ -181,8 +181,9 @@ fn logs(section: &Section<'_>, d: &mut Decoder) -> LogConfig {
     if let Some(size) = fields.u32(d, "max_file_size", 1) {
         logs.max_file_size_mb = size;
     }
-    fields.refuse(d, "disabled", Noop::Bool(false), "leave it out, and keep `max_files` small");
-    fields.refuse(d, "enabled", Noop::Bool(true), "leave it out, and keep `max_files` small");
+    // The older of the two says it the other way round.
+    let enabled = fields.bool(d, "enabled").unwrap_or(true);
+    logs.disabled = fields.bool(d, "disabled").unwrap_or(!enabled);
     fields.finish(d);
     logs
 }

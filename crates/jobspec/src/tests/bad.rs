@@ -122,12 +122,12 @@ fn names_and_values() {
 
 #[test]
 fn unsupported() {
-    let task_blocks = "artifact {\n  source = \"http://x\"\n}\nvault { }\nvolume_mount { }";
+    let task_blocks = "vault { }\nvolume_mount { }";
     shows!(said(&[
         ("no type at all", in_job("type = \"always\"")),
         ("type misspelt", in_job("type = \"servise\"")),
         ("job blocks", in_job("multiregion { }\nui {\n  description = \"x\"\n}")),
-        ("group blocks", in_group("volume \"v\" { }\nmax_run_duration = \"1h\"")),
+        ("group blocks", in_group("volume \"v\" { }")),
         ("task blocks", in_task(task_blocks)),
         (
             "canaries",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::{
-    ChangeMode, Task, Template,
+    Artifact, ChangeMode, Task, Template, fetch,
     files::{TEMPLATE_FUNCTIONS, absent_template_function, path_in_alloc},
 };
 
@@ -21,6 +21,11 @@ impl Checker {
                 self.report(codes::LIMIT, "", message, "put several files into one archive");
             }
         }
+        for (index, artifact) in task.artifacts.iter().enumerate() {
+            self.enter("artifact", index, "");
+            self.artifact(task, artifact);
+            self.leave();
+        }
         let mut destinations = BTreeSet::new();
         for (index, template) in task.templates.iter().enumerate() {
             self.enter("template", index, "");
@@ -30,6 +35,28 @@ impl Checker {
                 self.report(codes::DUPLICATE, "destination", message, "give each file a name of its own");
             }
             self.leave();
+        }
+    }
+
+    fn artifact(&mut self, task: &Task, artifact: &Artifact) {
+        if artifact.source.is_empty() {
+            let help = "write `source = \"http://host/file.tar.gz\"`";
+            self.report(codes::MISSING, "source", "the artifact has no `source`", help);
+            return;
+        }
+        // What stands for something is looked at on the node; the rest of the address is the same there.
+        let source = without_references(&artifact.source);
+        let options = artifact.options.iter().filter(|(_, value)| !value.contains("${"));
+        let options = options.map(|(key, value)| (key.clone(), value.clone())).collect();
+        if !artifact.source.starts_with("${")
+            && let Err(message) = fetch::parse(&source, &options)
+        {
+            self.report(codes::ARTIFACT, "source", message, "");
+        }
+        self.stays_inside(task, "destination", &artifact.destination);
+        if artifact.chown && task.user.is_empty() {
+            let message = "`chown` gives the files to the user of the task, which has none";
+            self.report(codes::MISSING, "chown", message, "write `user = \"name\"` into the task");
         }
     }
 
@@ -54,7 +81,7 @@ impl Checker {
         }
         if template.destination.is_empty() {
             let help = "write `destination = \"local/app.conf\"`";
-            self.report(codes::MISSING, "", "the template has no `destination`", help);
+            self.report(codes::MISSING, "destination", "the template has no `destination`", help);
         }
         self.stays_inside(task, "destination", &template.destination);
         if template.mode().is_none() {
@@ -120,8 +147,24 @@ impl Checker {
             })
         };
         if let Err(error) = gotemplate::Template::parse(&template.data, &delimiters, &known) {
-            let help = "functions of templates are listed in docs/job-files.md";
+            let help = match error.message.starts_with("function") {
+                true => "functions of templates are listed in docs/job-files.md",
+                false => "",
+            };
             self.report(codes::TEMPLATE, "data", format!("in the template, {error}"), help);
         }
     }
+}
+
+/// With an `x` in the place of each `${..}`.
+fn without_references(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        out.push_str(&rest[..start]);
+        out.push('x');
+        rest = rest[start..].find('}').map_or("", |end| &rest[start + end + 1..]);
+    }
+    out.push_str(rest);
+    out
 }

@@ -49,6 +49,8 @@ pub(super) fn restart(out: &mut Writer, policy: &RestartPolicy, without: &Restar
         RestartMode::Delay => "delay",
     };
     block.set("mode", mode);
+    let over = policy.render_templates != without.render_templates;
+    block.set_if(over, "render_templates", policy.render_templates);
     out.block(block);
 }
 

@@ -62,6 +62,7 @@ pub(super) fn task(task: &Task, group: &TaskGroup) -> Writer {
         let mut block = Writer::new("logs");
         block.set("max_files", task.logs.max_files);
         block.set("max_file_size", task.logs.max_file_size_mb);
+        block.set_if(task.logs.disabled, "disabled", true);
         out.block(block);
     }
     out

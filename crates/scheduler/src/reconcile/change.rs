@@ -39,6 +39,7 @@ fn same_process(before: &Task, after: &Task) -> bool {
         && before.resources == after.resources
         && before.lifecycle == after.lifecycle
         && before.payload_file == after.payload_file
+        && before.restart.render_templates == after.restart.render_templates
         && before.templates == after.templates
         && before.artifacts == after.artifacts
 }
@@ -121,6 +122,7 @@ mod tests {
                 Some(model::Lifecycle { hook: model::Hook::Prestart, sidecar: false });
         });
         check("payload", Destructive, |job| job.groups[0].tasks[0].payload_file = "in".into());
+        check("render_templates", Destructive, |job| job.groups[0].tasks[0].restart.render_templates = true);
         check("templates", Destructive, |job| job.groups[0].tasks[0].templates.push(Default::default()));
         check("artifacts", Destructive, |job| job.groups[0].tasks[0].artifacts.push(Default::default()));
         check("user", Destructive, |job| job.groups[0].tasks[0].user = "nobody".into());
