@@ -148,12 +148,17 @@ type Requests = Vec<(String, Vec<(&'static str, String)>)>;
 /// Shows streams as they come: their ends only, where `-tail`, `-n` or `-c` say so.
 pub(super) fn pour(ctx: &mut Context<'_>, client: &Client, requests: Requests, flags: &Flags) -> Outcome {
     let (end, follow) = (End::of(flags), flags.on("f"));
-    let (origin, offset) = end.as_ref().map_or(("start", 0), |end| ("end", end.offset()));
     let requests: Vec<(&str, Vec<(&str, String)>)> = requests
         .iter()
         .map(|(path, query)| {
             let mut query = query.clone();
-            query.extend([("origin", origin.to_owned()), ("offset", offset.to_string())]);
+            match &end {
+                Some(end) => {
+                    query.push(("origin", String::from("end")));
+                    query.push(("offset", end.offset().to_string()));
+                }
+                None => query.push(("origin", String::from("start"))),
+            }
             (path.as_str(), query)
         })
         .collect();

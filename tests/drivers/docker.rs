@@ -103,8 +103,8 @@ async fn commands_have_terminals_and_end_with_their_session() {
     let handle = start(&driver, &battery::spec(temp.path(), bench.tool(&["sleep"])).await).await.unwrap();
     let spec = ExecSpec { command: bench.cat(), tty: false };
     let mut session = driver.attach(&handle, &spec).await.unwrap();
-    session.input.send(ExecInput::Stdin("hi".into())).await.unwrap();
-    assert_eq!(session.output.recv().await, Some(ExecOutput::Stdout("hi".into())));
+    session.input.send(ExecInput::Stdin("hi\n".into())).await.unwrap();
+    assert_eq!(session.output.recv().await, Some(ExecOutput::Stdout("hi\n".into())));
     let container = format!("web-{}", handle.alloc);
     let runs = async || {
         let all = engine().top_processes(&container, None).await.unwrap();

@@ -71,6 +71,7 @@ fn what_is_not_there_yet_says_so() {
     for (line, name) in [
         (&["alloc", "pause", "bc"][..], "alloc pause"),
         (&["node", "pool", "list"], "node pool"),
+        (&["operator", "metrics"], "operator metrics"),
         (&["operator", "snapshot", "restore", "x"], "operator snapshot restore"),
         (&["deployment", "unblock", "x"], "deployment unblock"),
         (&["operator", "raft", "info"], "operator raft info"),
