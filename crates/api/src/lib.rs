@@ -14,6 +14,7 @@ pub mod decode; // lenient reading of JSON bodies
 pub mod time; // timestamps as RFC 3339 text
 
 pub mod job; // Job and all below it
+mod job_list; // jobs in lists
 mod job_from_model; // model -> wire
 mod job_to_model; // wire -> model, with defaults and refusals
 
@@ -24,6 +25,7 @@ pub mod diff; // what is different between two versions of a job
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
+mod node_resources; // what a node has
 pub mod files; // templates, artifacts
 pub mod launch; // periodic, parameterized, dispatch, lifecycle
 pub mod built_in; // namespaces, pools of nodes

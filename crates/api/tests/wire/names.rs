@@ -86,6 +86,9 @@ fn every_twin_has_the_keys_of_the_table() {
     let mut twins = twins();
     check_all! { twins:
         "Job" job::Job, "JobVersionTag" job::JobVersionTag, "TaskGroup" job::TaskGroup, "Task" job::Task,
+        "Template" api::files::Template, "ChangeScript" api::files::ChangeScript,
+        "WaitConfig" api::files::WaitConfig, "TaskArtifact" api::files::TaskArtifact, "Action" job::Action,
+        "JobAction" job::JobAction, "CheckResult" api::checks::CheckResult,
         "Resources" job::Resources, "RequestedDevice" job::RequestedDevice, "NetworkResource" job::NetworkResource,
         "Port" job::Port, "Service" job::Service, "ServiceWeights" job::ServiceWeights,
         "ServiceCheck" job::ServiceCheck, "CheckRestart" job::CheckRestart, "UpdateStrategy" job::UpdateStrategy,
