@@ -115,7 +115,6 @@ async fn steer(
         deployment_modify_index: index,
         reverted_job_version,
         index,
-        ..DeploymentUpdateResponse::default()
     };
     Ok(written(call, index, &answer))
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 pub use crate::action::{Action, JobAction};
 pub use crate::files::{ChangeScript, TaskArtifact, Template, WaitConfig};
+pub use crate::job_list::{JobChildren, JobListStub, JobSummary, TaskGroupSummary};
 pub use crate::launch::{DispatchPayloadConfig, ParameterizedJobConfig, PeriodicConfig, TaskLifecycle};
 pub use crate::location::{Affinity, Constraint, Spread, SpreadTarget};
 use crate::scale::ScalingPolicy;

@@ -14,7 +14,7 @@ pub mod decode; // lenient reading of JSON bodies
 pub mod time; // timestamps as RFC 3339 text
 
 pub mod job; // Job and all below it
-pub mod job_lists; // jobs in lists
+mod job_list; // jobs in lists
 mod job_from_model; // model -> wire
 mod job_to_model; // wire -> model, with defaults and refusals
 
@@ -25,6 +25,7 @@ pub mod diff; // what is different between two versions of a job
 pub mod eval; // Evaluation
 pub mod metric; // AllocMetric
 pub mod node; // Node, its stub, drivers and events
+mod node_resources; // what a node has
 pub mod files; // templates, artifacts
 pub mod launch; // periodic, parameterized, dispatch, lifecycle
 pub mod built_in; // namespaces, pools of nodes
@@ -66,7 +67,7 @@ pub use job::{
     SpreadTarget, Task, TaskGroup, UpdateStrategy,
 };
 pub use job_from_model::{config_from_json, config_to_json};
-pub use job_lists::{JobChildren, JobListStub, JobSummary, TaskGroupSummary};
+pub use job_list::{JobChildren, JobListStub, JobSummary, TaskGroupSummary};
 pub use job_to_model::Refused;
 pub use launch::{JobDispatchRequest, JobDispatchResponse, PeriodicForceResponse};
 pub use metric::AllocMetric;

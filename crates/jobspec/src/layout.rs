@@ -8,7 +8,7 @@ mod line; // one line: its words and what they are
 mod tests;
 
 use self::line::{Line, read};
-use crate::syntax::MAX_BYTES;
+use crate::syntax::{MAX_BYTES, is_object};
 
 /// Why a text cannot be laid out. It was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,13 +19,16 @@ pub enum LayoutError {
     Odd { line: usize, what: &'static str },
 }
 
-/// The text, laid out. Laying it out again changes nothing.
+/// The text, laid out. Laying it out again changes nothing. JSON is left as it is.
 ///
 /// # Errors
 /// It is too large, or a text, a comment or a heredoc in it has no end.
 pub fn layout(source: &str) -> Result<String, LayoutError> {
     if source.len() > MAX_BYTES {
         return Err(LayoutError::TooLarge(source.len()));
+    }
+    if is_object(source) {
+        return Ok(source.to_owned());
     }
     let mut lines = read(source)?;
     indent(&mut lines);

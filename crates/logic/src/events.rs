@@ -148,6 +148,7 @@ fn deployment(pair: Pair<Deployment>) -> Option<Event> {
     let row = pair.after?;
     let kind = match &pair.before {
         None => "PlanResult",
+        Some(before) if is_promoted(&row) && !is_promoted(before) => "DeploymentPromotion",
         Some(before) if before.status != row.status => "DeploymentStatusUpdate",
         Some(before) if before.status_description != row.status_description => "DeploymentStatusUpdate",
         Some(_) => "DeploymentAllocHealth",
@@ -161,6 +162,11 @@ fn deployment(pair: Pair<Deployment>) -> Option<Event> {
         index: row.modify_index,
         payload: Payload::Deployment(row),
     })
+}
+
+/// Some canaries of it are.
+fn is_promoted(deployment: &Deployment) -> bool {
+    deployment.groups.values().any(|group| group.desired_canaries > 0 && group.promoted)
 }
 
 fn node(pair: Pair<Node>, now: u64) -> Option<Event> {

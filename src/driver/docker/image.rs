@@ -63,7 +63,7 @@ pub(super) async fn ensure(
     let soft = config.flag("auth_soft_fail")?.unwrap_or(false);
     let client = engine.client().await.map_err(|error| engine.recoverable(&error))?;
     if let Some(file) = config.text("load")? {
-        load(&client, local, &file, notes).await?;
+        load(client, local, &file, notes).await?;
         return Ok(full);
     }
     let local = match client.inspect_image(&full).await {

@@ -163,7 +163,7 @@ async fn versions_come_with_what_they_changed() {
         .collect();
     assert_eq!(counts, [("2", "3"), ("1", "2")]);
     assert_eq!(world.get("/v1/job/web/versions").await.json()["Diffs"], Value::Null);
-    assert_eq!(world.get("/v1/job/web/versions?diffs=true&diff_version=0").await.status, 501);
+    assert_eq!(world.get("/v1/job/web/versions?diffs=true&diff_version=99").await.status, 404);
 }
 
 #[actix_web::test]

@@ -81,12 +81,14 @@ macro_rules! check_all {
 #[test]
 fn every_twin_has_the_keys_of_the_table() {
     use api::{
-        agent, alloc, deployment, eval, job, job_lists, launch, location, metric, node, operator, request,
-        scale, stats,
+        agent, alloc, deployment, eval, job, launch, location, metric, node, operator, request, scale, stats,
     };
     let mut twins = twins();
     check_all! { twins:
         "Job" job::Job, "JobVersionTag" job::JobVersionTag, "TaskGroup" job::TaskGroup, "Task" job::Task,
+        "Template" api::files::Template, "ChangeScript" api::files::ChangeScript,
+        "WaitConfig" api::files::WaitConfig, "TaskArtifact" api::files::TaskArtifact, "Action" job::Action,
+        "JobAction" job::JobAction, "CheckResult" api::checks::CheckResult,
         "Resources" job::Resources, "RequestedDevice" job::RequestedDevice, "NetworkResource" job::NetworkResource,
         "Port" job::Port, "Service" job::Service, "ServiceWeights" job::ServiceWeights,
         "ServiceCheck" job::ServiceCheck, "CheckRestart" job::CheckRestart, "UpdateStrategy" job::UpdateStrategy,
@@ -97,8 +99,8 @@ fn every_twin_has_the_keys_of_the_table() {
         "DispatchPayloadConfig" launch::DispatchPayloadConfig, "TaskLifecycle" launch::TaskLifecycle,
         "PeriodicConfig" launch::PeriodicConfig, "ParameterizedJobConfig" launch::ParameterizedJobConfig,
         "ScalingPolicy" scale::ScalingPolicy, "ScalingPolicyListStub" scale::ScalingPolicyListStub,
-        "JobListStub" job_lists::JobListStub, "JobSummary" job_lists::JobSummary, "JobChildren" job_lists::JobChildren,
-        "TaskGroupSummary" job_lists::TaskGroupSummary, "JobScaleStatus" scale::JobScaleStatus,
+        "JobListStub" job::JobListStub, "JobSummary" job::JobSummary, "JobChildren" job::JobChildren,
+        "TaskGroupSummary" job::TaskGroupSummary, "JobScaleStatus" scale::JobScaleStatus,
         "TaskGroupScaleStatus" scale::TaskGroupScaleStatus, "ScalingEvent" scale::ScalingEvent,
         "JobStatusesJob" api::JobStatusesJob, "JobStatusesAlloc" api::JobStatusesAlloc,
         "JobStatusesHealth" api::JobStatusesHealth, "JobStatusesDeployment" api::JobStatusesDeployment,

@@ -109,8 +109,8 @@ fn words(text: &str, number: usize) -> Result<(Vec<Word>, Rest), LayoutError> {
         } else if first == '"' {
             let length = quoted(trimmed).ok_or_else(|| odd("the text has no end"))?;
             push(Kind::Word, length);
-        } else if trimmed.starts_with("<<") {
-            let name = trimmed[2..].trim_start_matches('-').trim();
+        } else if let Some(rest) = trimmed.strip_prefix("<<") {
+            let name = rest.trim_start_matches('-').trim();
             let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
             if name.is_empty() || !name.chars().all(is_name) {
                 return Err(odd("the heredoc has no name"));

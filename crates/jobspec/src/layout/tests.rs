@@ -79,7 +79,7 @@ fn the_meaning_stays() {
     for folder in [root.join("corpus/good"), root.join("../../examples")] {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if !path.extension().is_some_and(|end| end == "nomad") {
+            if path.extension().is_none_or(|end| end != "nomad") {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
