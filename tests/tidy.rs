@@ -103,7 +103,6 @@ const LONG: usize = 500;
 
 /// Longer files, each with the reason why it is one thing.
 const LONG_ON_PURPOSE: &[(&str, &str)] = &[
-    ("src/actors/alloc_runner.rs", "one actor: tasks, services and health of an allocation share its state"),
     ("src/cli/commands.rs", "one table: every command with its flags"),
     ("tests/tidy.rs", "the rules of the house and the made-up inputs that prove each can fail"),
 ];

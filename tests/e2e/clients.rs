@@ -118,7 +118,7 @@ fn the_calls_of_prometheus() {
     assert!(instance["Port"].as_u64().is_some_and(|port| port > 0) && instance["Tags"] == json!(["metrics"]));
     let listed = world.run("nomad service list").ok().stdout;
     assert!(listed.contains("front") && listed.contains("[metrics]"), "{listed}");
-    assert!(world.run("nomad service info front").ok().stdout.contains(" web"));
+    assert!(world.run("nomad service info front").ok().stdout.contains("\nweb "));
     // One catalog: Consul's API shows it, too.
     assert_eq!(world.consul("/v1/catalog/service/front")[0]["ServiceTags"], json!(["metrics"]));
 }
