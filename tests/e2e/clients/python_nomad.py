@@ -121,7 +121,7 @@ assert api.job.evaluate_job("web")["EvalID"]
 step("versions")
 
 assert api.search.search("we", "jobs")["Matches"]["jobs"] == ["web"]
-assert api.search.fuzzy_search("mai", "tasks")["Matches"]["tasks"][0]["ID"] == "main"
+assert api.search.fuzzy_search("mai", "all")["Matches"]["tasks"][0]["ID"] == "main"
 assert api.scaling.get_scaling_policies() == []
 assert api.namespaces.get_namespaces()[0]["Name"] == "default"
 assert "Gauges" in api.metrics.get_metrics()
