@@ -2,6 +2,7 @@
 //!
 //! Read in this order; arrows point from the outside to the inside (`tests/tidy.rs` holds them).
 
+pub mod trust; // HTTP clients, by whom they believe over TLS
 pub mod actors; // one file per actor, and the ports through which they reach the outside
 pub mod net; // calls and membership between agents
 pub mod raft; // the replicated log: proposals in, the same state everywhere out

@@ -6,6 +6,7 @@
 //! On restart: NodeAgent rebuilds it from the record on disk; tasks go on meanwhile
 //! Brain:      logic::alloc_runner, logic::alloc_health
 
+mod heritage; // what it takes over of the one before
 mod asked; // what others want to know, and what people do
 mod record; // what the node remembers of it
 mod services; // services, checks, health
@@ -110,6 +111,8 @@ pub struct AllocRunner {
     starting_over: BTreeSet<String>,
     /// The record is on disk and the tasks have their runners; before that there is nothing to tell or to kill.
     begun: bool,
+    /// Data come from another node; tasks wait for them.
+    fetching: Option<SpawnHandle>,
     /// Ends with this runner; children that find it gone end too, so that a rebuilt runner has no rivals.
     leash: Arc<()>,
     /// The row is on disk.
@@ -145,12 +148,23 @@ impl AllocRunner {
             let_go: BTreeSet::new(),
             starting_over: BTreeSet::new(),
             begun: false,
+            fetching: None,
             leash: Arc::new(()),
             row_saved: false,
             saved: None,
             saving: false,
             last_report: None,
         }
+    }
+
+    fn begin(&mut self, context: &mut Context<Self>) {
+        self.begun = true;
+        self.start_tasks();
+        // By an earlier agent, or before this one was ready.
+        if std::mem::take(&mut self.record.progress.killed) {
+            self.kill("", false, context);
+        }
+        self.changed(context);
     }
 
     fn start_tasks(&mut self) {
@@ -248,7 +262,7 @@ impl AllocRunner {
     }
 
     fn let_begin(&mut self, group: &TaskGroup) {
-        if !self.starting_over.is_empty() {
+        if !self.starting_over.is_empty() || self.record.progress.takes_over.is_some() {
             return;
         }
         let is_stopping = self.record.progress.killed;
@@ -320,6 +334,9 @@ impl AllocRunner {
         if std::mem::replace(&mut self.record.progress.killed, true) || !self.begun {
             return;
         }
+        if let Some(fetching) = self.fetching.take() {
+            context.cancel_future(fetching);
+        }
         // The report that follows takes the services out of the catalog before any signal is sent.
         self.changed(context);
         self.starting_over.clear();
@@ -384,13 +401,7 @@ impl Actor for AllocRunner {
                 Ok(()) => actor.row_saved = true,
                 Err(error) => warn!(%error, "record could not be written"),
             }
-            actor.begun = true;
-            actor.start_tasks();
-            // By an earlier agent, or while the record was written.
-            if std::mem::take(&mut actor.record.progress.killed) {
-                actor.kill("", false, context);
-            }
-            actor.changed(context);
+            actor.take_over(context);
         }));
     }
 }

@@ -19,7 +19,7 @@ use super::{
     alloc_runner::{AllocRunner, CheckChanged, CheckKey},
     kit::{Link, Stop},
     node_agent::NodeKit,
-    ports::{Probe, TaskDriver, TaskHandle},
+    ports::{Probe, ProbeTls, TaskDriver, TaskHandle},
 };
 
 /// What is probed.
@@ -39,15 +39,11 @@ impl CheckTarget {
     pub fn initial_state(&self) -> CheckState {
         CheckState {
             name: self.check.name.clone(),
-            kind: match self.check.kind {
-                CheckKind::Tcp => "tcp",
-                CheckKind::Http => "http",
-                CheckKind::Script => "script",
-            }
-            .into(),
+            kind: self.check.kind.as_str().into(),
             status: CheckLife::new(&self.check, self.started_at).status(),
             output: String::new(),
             updated_at: Timestamp::ZERO,
+            on_update: self.check.on_update,
         }
     }
 }
@@ -82,10 +78,20 @@ impl CheckRunner {
                 }
                 CheckKind::Http => {
                     let probe = Probe::Http {
-                        url: format!("http://{}{}", target.address, check.path),
+                        address: target.address.clone(),
+                        path: check.path.clone(),
                         method: check.method.clone(),
                         headers: check.headers.clone(),
                         body: check.body.clone(),
+                        tls: check.https.then(|| tls(check)),
+                    };
+                    prober.probe(&probe, check.timeout).await
+                }
+                CheckKind::Grpc => {
+                    let probe = Probe::Grpc {
+                        address: target.address.clone(),
+                        service: check.grpc_service.clone(),
+                        tls: check.grpc_use_tls.then(|| tls(check)),
                     };
                     prober.probe(&probe, check.timeout).await
                 }
@@ -119,6 +125,10 @@ impl CheckRunner {
             self.target.check.interval
         }
     }
+}
+
+fn tls(check: &Check) -> ProbeTls {
+    ProbeTls { server_name: check.tls_server_name.clone(), skip_verify: check.tls_skip_verify }
 }
 
 /// Exit code 0 passes, 1 warns, everything else is critical.

@@ -7,6 +7,8 @@
 //! Brain:      logic::node_agent
 
 mod asked; // what people ask of allocations
+mod preparing; // what the next one needs, before the old one goes
+mod meta; // metadata that people change
 mod following; // registration, assignments, heartbeats
 mod reporting; // what the servers are told
 
@@ -22,6 +24,7 @@ use actix::{
 };
 pub use logic::node_agent::apply_fingerprint;
 use logic::node_agent::{Backoff, Effect, NodeAgent as Brain, Wanted};
+use logic::node_meta::NodeMeta;
 use model::{AllocId, AllocUpdate, ClientStatus, DriverInfo, Node, TaskGroup};
 use tokio::{
     sync::{Notify, oneshot},
@@ -32,12 +35,13 @@ use tracing::{debug, info, warn};
 
 pub use self::asked::{Act, ActionOf, ChecksOf, CollectAllocs, Handles, TaskHandles, TaskStates};
 use self::following::Follower;
+pub use self::meta::{ChangeMeta, MetaOf};
 use super::{
     alloc_runner::{AllocRunner, KillAlloc, Record, UpdateAlloc},
     kit::{Fatal, Kind, Link, Observe, Stop, supervise_child},
     ports::{
-        AllocDisk, Assignments, Clock, Fetcher, HostProbe, NodeStore, Prober, Remembered, ServerLink,
-        StateReader, TaskDriver,
+        AllocData, AllocDisk, Assignments, Clock, DataElsewhere, Fetcher, HostProbe, NodeStore, Prober,
+        Remembered, ServerLink, StateReader, TaskDriver,
     },
 };
 
@@ -54,8 +58,12 @@ pub struct NodeKit {
     pub servers: Arc<dyn ServerLink>,
     pub drivers: Arc<BTreeMap<String, Arc<dyn TaskDriver>>>,
     pub disk: Arc<dyn AllocDisk>,
+    pub data: Arc<dyn AllocData>,
+    pub elsewhere: Arc<dyn DataElsewhere>,
     pub fetcher: Arc<dyn Fetcher>,
     pub store: Arc<dyn NodeStore>,
+    /// What the configuration says of the node's metadata, and what was changed before.
+    pub meta: NodeMeta,
     pub prober: Arc<dyn Prober>,
     pub host: Arc<dyn HostProbe>,
     /// Services and nodes, for templates of tasks.
@@ -85,6 +93,11 @@ pub struct AllocChanged {
 #[rtype(result = "()")]
 pub struct RebuildRunner(pub AllocId);
 
+/// The allocation has what it could take over of the one before it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct TookOver(pub AllocId);
+
 /// What became of fingerprinting.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -102,6 +115,7 @@ pub struct StopAllTasks;
 
 pub struct NodeAgent {
     node: Arc<Node>,
+    meta: NodeMeta,
     kit: Arc<NodeKit>,
     me: Link<NodeAgent>,
     brain: Brain,
@@ -117,12 +131,16 @@ pub struct NodeAgent {
     over: BTreeSet<AllocId>,
     /// The servers know everything up to `unreported`.
     synced: bool,
+    /// What the node says of itself has not changed since it was last told to the servers.
+    described: bool,
     /// When the leader was last heard of, or this agent started.
     contact: Instant,
     follower: Option<JoinHandle<()>>,
     /// Tells the follower that the servers want the node to register.
     again: Arc<Notify>,
     stopping: Option<oneshot::Sender<()>>,
+    /// All tasks are stopped for good: what the servers want now is for other nodes.
+    is_closing: bool,
 }
 
 impl NodeAgent {
@@ -137,8 +155,11 @@ impl NodeAgent {
                 Err(error) => warn!(alloc_id = %id, %error, "a record cannot be read, it is set aside"),
             }
         }
+        let meta = kit.meta.clone();
+        let node = Node { meta: meta.all(), ..node };
         Self {
             node: Arc::new(node),
+            meta,
             kit: Arc::new(kit),
             me,
             brain: Brain::default(),
@@ -151,10 +172,12 @@ impl NodeAgent {
             backoff: Backoff::default(),
             over: BTreeSet::new(),
             synced: false,
+            described: true,
             contact: Instant::now(),
             follower: None,
             again: Arc::default(),
             stopping: None,
+            is_closing: false,
         }
     }
 
@@ -174,13 +197,16 @@ impl NodeAgent {
             self.over.insert(id);
         }
         self.brain.runs_without_servers(id, stop_after(record.group()));
+        if let Some(what) = record.progress.takes_over {
+            self.brain.takes_over(id, what);
+        }
         let (me, escalate_to) = (self.me.clone(), self.me.clone());
         let runner = AllocRunner::new(record, self.node.clone(), self.kit.clone(), me, link.clone());
         supervise_child(Kind::AllocRunner, link, runner, move || escalate_to.tell(RebuildRunner(id)));
     }
 
     fn reconcile(&mut self) {
-        if !self.wanted.is_known() {
+        if !self.wanted.is_known() || self.is_closing {
             return;
         }
         let effects = self.brain.reconcile(self.wanted.allocs());
@@ -189,7 +215,11 @@ impl NodeAgent {
                 Effect::Start(id) => {
                     if let Some((alloc, job)) = self.wanted.get(id).cloned() {
                         info!(alloc_id = %id, job = %alloc.job, "starting allocation");
-                        self.start_runner(id, Record::new(alloc, job));
+                        let mut record = Record::new(alloc, job);
+                        record.progress.takes_over = record.group().and_then(|group| {
+                            self.brain.inheritance(&record.row.alloc, group, self.wanted.allocs())
+                        });
+                        self.start_runner(id, record);
                     }
                 }
                 Effect::Update(id) => {
@@ -198,6 +228,7 @@ impl NodeAgent {
                         runner.tell(UpdateAlloc { alloc: alloc.clone(), job: job.clone() });
                     }
                 }
+                Effect::Prepare(id) => self.prepare(id),
                 Effect::Stop(id) => {
                     info!(alloc_id = %id, "stopping allocation");
                     let at_once = self.wanted.get(id).is_some_and(|(alloc, _)| alloc.no_shutdown_delay);
@@ -260,6 +291,24 @@ impl NodeAgent {
         if let Some(follower) = self.follower.take() {
             follower.abort();
         }
+    }
+
+    /// What the node says of itself changed. Before it is registered there is nothing to do: the registration says it.
+    fn register_again(&mut self, context: &mut Context<Self>) {
+        self.described = false;
+        if !self.synced {
+            return;
+        }
+        self.described = true;
+        let (servers, node) = (self.kit.servers.clone(), Node::clone(&self.node));
+        let register = async move { servers.register(node).await };
+        context.spawn(register.into_actor(self).map(|result, actor, _| {
+            if let Err(error) = result {
+                warn!(%error, "could not register");
+                // Tried again at the next look at the drivers.
+                actor.described = false;
+            }
+        }));
     }
 
     fn fingerprint(&mut self, context: &mut Context<Self>) {
@@ -337,6 +386,16 @@ impl Handler<AllocChanged> for NodeAgent {
     }
 }
 
+impl Handler<TookOver> for NodeAgent {
+    type Result = ();
+
+    fn handle(&mut self, TookOver(id): TookOver, _: &mut Self::Context) {
+        self.brain.took_over(id);
+        // What the servers forgot meanwhile may go now.
+        self.reconcile();
+    }
+}
+
 impl Handler<RebuildRunner> for NodeAgent {
     type Result = ();
 
@@ -361,19 +420,13 @@ impl Handler<Fingerprinted> for NodeAgent {
     type Result = ();
 
     fn handle(&mut self, Fingerprinted(infos): Fingerprinted, context: &mut Self::Context) {
-        if !apply_fingerprint(Arc::make_mut(&mut self.node), infos) || !self.synced {
-            return;
+        if apply_fingerprint(Arc::make_mut(&mut self.node), infos) {
+            info!("what the drivers say changed, registering again");
+            self.register_again(context);
+        } else if !self.described {
+            // The servers did not hear of an earlier change.
+            self.register_again(context);
         }
-        info!("what the drivers say changed, registering again");
-        let (servers, node) = (self.kit.servers.clone(), Node::clone(&self.node));
-        let register = async move { servers.register(node).await };
-        context.spawn(register.into_actor(self).map(|result, actor, _| {
-            if let Err(error) = result {
-                warn!(%error, "could not register");
-                // Seen as changed again at the next look.
-                Arc::make_mut(&mut actor.node).drivers.clear();
-            }
-        }));
     }
 }
 
@@ -398,6 +451,7 @@ impl Handler<StopAllTasks> for NodeAgent {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: StopAllTasks, _: &mut Self::Context) -> Self::Result {
+        self.is_closing = true;
         for runner in self.runners.values() {
             runner.tell(KillAlloc::default());
         }

@@ -3,17 +3,20 @@
 //! `agent` connects the two. Nothing here names a library: no bollard, hickory, redb or actix-web.
 
 mod cluster; // the rest of the cluster
+mod heritage; // what allocations leave behind
+mod probes; // checks of the network
 mod nodes; // servers and nodes, as they see each other
 mod sessions; // commands inside tasks, with somebody at their ends
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use model::{AllocId, CheckStatus, DriverInfo, NodeId, Resources, Task, TaskState, Timestamp};
+use logic::node_meta::{Changes, NodeMeta};
+use model::{AllocId, DriverInfo, NodeId, Resources, Task, TaskState, Timestamp};
 use serde::{Deserialize, Serialize};
 use state::{Command, Outcome, Root};
 
-pub use self::{cluster::*, nodes::*, sessions::*};
+pub use self::{cluster::*, heritage::*, nodes::*, probes::*, sessions::*};
 
 // ---------------------------------------------------------------------------------------------- time
 
@@ -118,6 +121,8 @@ pub trait NodeAccess: Send + Sync + 'static {
     async fn log_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError>;
     /// The allocation's own directory on this machine, whose sub-directories are `alloc` and one per task.
     async fn alloc_dir(&self, alloc: AllocId) -> Result<PathBuf, AccessError>;
+    /// The allocation's data, as [`AllocData::pack`] makes them.
+    async fn data(&self, alloc: AllocId) -> Result<DataStream, AccessError>;
     /// Does something to a task that runs; `None`: to all that run.
     async fn act(&self, alloc: AllocId, task: Option<String>, act: TaskAct) -> Result<(), AccessError>;
     /// What the node knows of each task: newer than the state, and there without it.
@@ -128,6 +133,14 @@ pub trait NodeAccess: Send + Sync + 'static {
     async fn collect(&self, alloc: Option<AllocId>) -> Result<(), AccessError>;
     /// The words of a command that the job has given a name, as they are meant for this allocation.
     async fn action(&self, alloc: AllocId, task: &str, action: &str) -> Result<Vec<String>, AccessError>;
+    /// Metadata of the node of this agent.
+    async fn metadata(&self) -> Result<NodeMeta, AccessError> {
+        Err(AccessError::NoClient)
+    }
+    /// Changes it; what cannot be says so in words.
+    async fn change_metadata(&self, _: Changes) -> Result<NodeMeta, AccessError> {
+        Err(AccessError::NoClient)
+    }
     /// Runs a command inside a task that runs.
     async fn exec(&self, alloc: AllocId, task: &str, spec: ExecSpec) -> Result<ExecSession, AccessError>;
 }
@@ -283,6 +296,11 @@ pub trait TaskDriver: Send + Sync + 'static {
     /// Looks whether tasks can be started now, and why not.
     async fn fingerprint(&self) -> DriverInfo;
 
+    /// Gets what the start of the task will need from far away (an image), while something else still runs in its place.
+    async fn prepare(&self, _: &TaskSpec) -> Result<(), DriverError> {
+        Ok(())
+    }
+
     /// Starts the task and its log collection. On an error nothing is left running.
     async fn start(&self, spec: &TaskSpec, notes: DriverNotes) -> Result<TaskHandle, DriverError>;
 
@@ -405,20 +423,10 @@ pub trait NodeStore: Send + Sync + 'static {
     async fn remove(&self, alloc: AllocId) -> std::io::Result<()>;
     /// All that is readable. Damaged allocations are set aside and logged.
     async fn load(&self) -> std::io::Result<Vec<(AllocId, Remembered)>>;
-}
-
-/// One probe of a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
-    Tcp { address: String },
-    Http { url: String, method: String, headers: BTreeMap<String, Vec<String>>, body: String },
-}
-
-/// Probes the network (checks).
-#[async_trait]
-pub trait Prober: Send + Sync + 'static {
-    /// Never fails: whatever goes wrong is a critical result with words.
-    async fn probe(&self, probe: &Probe, timeout: Duration) -> (CheckStatus, String);
+    /// Metadata that people changed. On disk when it returns.
+    async fn put_meta(&self, bytes: Vec<u8>) -> std::io::Result<()>;
+    /// What was put last, if it is readable; damage is logged.
+    async fn load_meta(&self) -> std::io::Result<Option<Vec<u8>>>;
 }
 
 /// Looks at the machine: cpu, memory, disk, network, kernel.

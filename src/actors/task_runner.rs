@@ -26,7 +26,7 @@ use model::{Node, Task, TaskGroup, TaskPhase, TaskState, event_type};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-pub(super) use self::spec::words_of;
+pub(super) use self::spec::{before_start, words_of};
 use self::{
     rendering::Changes,
     spec::{prepare, scope_of},

@@ -3,14 +3,17 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
+use logic::node_meta::{Changes, NodeMeta};
 use model::{AllocId, NodeId, TaskPhase, TaskState};
 
 use crate::actors::{
     kit::Link,
-    node_agent::{Act, ActionOf, ChecksOf, CollectAllocs, NodeAgent, TaskHandles, TaskStates},
+    node_agent::{
+        Act, ActionOf, ChangeMeta, ChecksOf, CollectAllocs, MetaOf, NodeAgent, TaskHandles, TaskStates,
+    },
     ports::{
-        AccessError, AllocDisk, CheckSeen, ExecSession, ExecSpec, HostProbe, HostUsage, NodeAccess, TaskAct,
-        TaskDriver, TaskUsage,
+        AccessError, AllocData, AllocDisk, CheckSeen, DataStream, ExecSession, ExecSpec, HostProbe,
+        HostUsage, NodeAccess, TaskAct, TaskDriver, TaskUsage,
     },
 };
 
@@ -20,6 +23,7 @@ pub(super) struct LocalNode {
     pub agent: Link<NodeAgent>,
     pub drivers: BTreeMap<String, Arc<dyn TaskDriver>>,
     pub disk: Arc<dyn AllocDisk>,
+    pub data: Arc<dyn AllocData>,
     pub host: Arc<dyn HostProbe>,
 }
 
@@ -59,6 +63,13 @@ impl NodeAccess for LocalNode {
         if tokio::fs::try_exists(&dir).await.unwrap_or(false) { Ok(dir) } else { Err(AccessError::NotFound) }
     }
 
+    async fn data(&self, alloc: AllocId) -> Result<DataStream, AccessError> {
+        self.data.pack(alloc).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => AccessError::NotFound,
+            _ => AccessError::Failed(error.to_string()),
+        })
+    }
+
     async fn act(&self, alloc: AllocId, task: Option<String>, act: TaskAct) -> Result<(), AccessError> {
         let done = self.agent.ask(Act { alloc, task, act }).await;
         let done = done.map_err(|error| AccessError::Failed(error.to_string()))?;
@@ -85,6 +96,16 @@ impl NodeAccess for LocalNode {
         let question = ActionOf { alloc, task: task.to_owned(), action: action.to_owned() };
         let words = self.agent.ask(question).await.map_err(|error| AccessError::Failed(error.to_string()))?;
         words.ok_or(AccessError::NotFound)?.map_err(AccessError::Failed)
+    }
+
+    async fn metadata(&self) -> Result<NodeMeta, AccessError> {
+        let meta = self.agent.ask(MetaOf).await;
+        meta.map_err(|error| AccessError::Failed(error.to_string()))?.map_err(AccessError::Failed)
+    }
+
+    async fn change_metadata(&self, changes: Changes) -> Result<NodeMeta, AccessError> {
+        let changed = self.agent.ask(ChangeMeta(changes)).await;
+        changed.map_err(|error| AccessError::Failed(error.to_string()))?.map_err(AccessError::Failed)
     }
 
     async fn exec(&self, alloc: AllocId, task: &str, spec: ExecSpec) -> Result<ExecSession, AccessError> {
@@ -122,6 +143,10 @@ impl NodeAccess for NoNode {
     }
 
     async fn alloc_dir(&self, _: AllocId) -> Result<PathBuf, AccessError> {
+        Err(AccessError::Elsewhere)
+    }
+
+    async fn data(&self, _: AllocId) -> Result<DataStream, AccessError> {
         Err(AccessError::Elsewhere)
     }
 

@@ -107,7 +107,7 @@ fn told_by(member: &Member) -> Option<impl Iterator<Item = String>> {
 /// Offers the catalog to the Consul that has this machine's port, for as long as the agent lives.
 pub(super) async fn offer(config: Arc<Config>, places: Places) {
     let url = format!("http://{}", config.consul.address);
-    let client = match reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build() {
+    let client = match crate::trust::plain().timeout(TIMEOUT).no_proxy().build() {
         Ok(client) => client,
         Err(error) => {
             warn!(%error, "the catalog cannot be offered to consul");

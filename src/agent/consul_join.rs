@@ -78,7 +78,7 @@ struct Entry {
 /// Nobody answers, somebody else answers, or the service is not there (yet).
 pub async fn servers(settings: &ConsulSettings, service: &str, tag: &str) -> Result<Vec<String>, Error> {
     let address = settings.address.clone();
-    let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build();
+    let client = crate::trust::plain().timeout(TIMEOUT).no_proxy().build();
     let unreachable = |source| Error::Unreachable { address: address.clone(), source };
     let url = format!("http://{address}/v1/catalog/service/{service}");
     let mut request = client.map_err(unreachable)?.get(url).query(&[("tag", tag)]);

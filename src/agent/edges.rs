@@ -76,6 +76,7 @@ impl Edges {
                 agent: side.agent.clone(),
                 drivers: side.drivers.clone(),
                 disk: side.disk.clone(),
+                data: side.data.clone(),
                 host: side.host.clone(),
             }),
             None => Arc::new(NoNode),

@@ -204,6 +204,7 @@ fn shown_config(config: &Config) -> serde_json::Map<String, serde_json::Value> {
         "Client": {
             "Enabled": config.client,
             "NodeClass": config.node_class,
+            "NodePool": config.node_pool,
             "Meta": config.meta,
             "Servers": config.servers,
             "ServerJoin": { "RetryJoin": config.client_join.retry },

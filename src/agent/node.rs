@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
+use logic::node_meta::{Changes, NodeMeta};
 use model::{DriverInfo, Node, NodeId, NodeStatus, claims::format_cpuset};
 use tokio::runtime::Handle;
 use tracing::warn;
@@ -12,7 +13,9 @@ use crate::{
     actors::{
         kit::{Fatal, Kind, Link, supervise},
         node_agent::{NodeAgent, NodeKit, apply_fingerprint},
-        ports::{AllocDisk, HostProbe, NodeStore, ServerLink, StateReader, TaskDriver},
+        ports::{
+            AllocData, AllocDisk, DataElsewhere, HostProbe, NodeStore, ServerLink, StateReader, TaskDriver,
+        },
     },
     driver::{
         alloc_disk::Disk,
@@ -35,14 +38,21 @@ pub(super) struct NodeSide {
     pub agent: Link<NodeAgent>,
     pub drivers: BTreeMap<String, Arc<dyn TaskDriver>>,
     pub disk: Arc<dyn AllocDisk>,
+    pub data: Arc<dyn AllocData>,
     pub host: Arc<dyn HostProbe>,
+}
+
+/// What the node side asks of others.
+pub(super) struct Outside {
+    pub servers: Arc<dyn ServerLink>,
+    pub catalog: Arc<dyn StateReader>,
+    pub elsewhere: Arc<dyn DataElsewhere>,
 }
 
 pub(super) async fn start(
     config: &Config,
     id: NodeId,
-    servers: Arc<dyn ServerLink>,
-    catalog: Arc<dyn StateReader>,
+    Outside { servers, catalog, elsewhere }: Outside,
     arbiter: &ArbiterHandle,
     runtime: &Handle,
     fatal: Fatal,
@@ -54,16 +64,28 @@ pub(super) async fn start(
     let store: Arc<dyn NodeStore> =
         Arc::new(RedbNodeStore::open(&store_path).map_err(|error| StartError::dir(&store_path, &error))?);
     let records = store.load().await.map_err(|error| StartError::dir(&store_path, &error))?;
-    let disk: Arc<dyn AllocDisk> = Arc::new(Disk::new(&alloc_dir, runtime.clone()));
+    let dynamic = match store.load_meta().await.map_err(|error| StartError::dir(&store_path, &error))? {
+        Some(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            warn!(%error, "the dynamic metadata of the node cannot be read; it begins anew");
+            Changes::new()
+        }),
+        None => Changes::new(),
+    };
+    let meta = NodeMeta::new(config.meta.clone(), dynamic);
+    let disk = Arc::new(Disk::new(&alloc_dir, runtime.clone()));
+    let data: Arc<dyn AllocData> = disk.clone();
     let host: Arc<dyn HostProbe> = Arc::new(LinuxHost::new(&alloc_dir, runtime.clone()));
     let drivers = drivers(config, runtime)?;
-    let node = describe(config, id, &*host, &drivers).await;
+    let node = Node { meta: meta.all(), ..describe(config, id, &*host, &drivers).await };
     let kit = NodeKit {
         servers,
         drivers: Arc::new(drivers.clone()),
         disk: disk.clone(),
+        data: data.clone(),
+        elsewhere,
         fetcher: Arc::new(NetFetcher::new(&alloc_dir, runtime.clone())),
         store,
+        meta,
         prober: Arc::new(NetProber::new(runtime.clone())),
         host: host.clone(),
         catalog,
@@ -76,7 +98,7 @@ pub(super) async fn start(
     supervise(arbiter, Kind::NodeAgent, link.clone(), fatal, move || {
         NodeAgent::new(described.clone(), kit.clone(), me.clone(), records.clone())
     });
-    Ok(NodeSide { node, agent: link, drivers, disk, host })
+    Ok(NodeSide { node, agent: link, drivers, disk, data, host })
 }
 
 fn drivers(config: &Config, runtime: &Handle) -> Result<BTreeMap<String, Arc<dyn TaskDriver>>, StartError> {
@@ -155,10 +177,10 @@ async fn describe(
         name: config.name.clone(),
         datacenter: config.datacenter.clone(),
         class: config.node_class.clone(),
+        pool: config.node_pool.clone(),
         http_addr: config.advertise.http.address.to_string(),
         address,
         attributes,
-        meta: config.meta.clone(),
         devices: facts.devices,
         reserved_ports: config.reserved_ports.clone(),
         dynamic_ports: config.dynamic_ports,

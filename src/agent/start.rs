@@ -38,11 +38,12 @@ use crate::{
     },
     net::{
         contacts,
+        data_of_others::DataOfOthers,
         gossip::Gossip,
         mirror::{self, CatalogFeed, CatalogMirror, register_catalog_methods},
         node_link::{RemoteServers, register_ping},
         remote::Carrier,
-        rpc,
+        rpc, web,
     },
     raft,
 };
@@ -174,7 +175,10 @@ pub(super) async fn start(mut config: Config, runtime: Handle, fatal: Fatal) -> 
     let node = if config.client {
         let link = servers.clone();
         let arbiter = node_arbiter.handle();
-        Some(node::start(&config, id, link, state.clone(), &arbiter, &runtime, fatal.clone()).await?)
+        let others = Arc::new(web::OtherAgents(carrier.clone()));
+        let elsewhere = DataOfOthers::new(others, keeps_log.then(|| state.clone()), runtime.clone());
+        let outside = node::Outside { servers: link, catalog: state.clone(), elsewhere: Arc::new(elsewhere) };
+        Some(node::start(&config, id, outside, &arbiter, &runtime, fatal.clone()).await?)
     } else {
         None
     };

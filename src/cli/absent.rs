@@ -4,8 +4,6 @@
 pub(super) const NOMAD: &[(&str, &str)] = &[
     ("alloc pause", ""),
     ("deployment unblock", ""),
-    ("node meta", ""),
-    ("node pool", ""),
     ("node identity", ""),
     ("node intro", ""),
     ("check", ""),

@@ -51,6 +51,7 @@ pub struct AgentArgs {
     /// Name of the node. Default: the host name.
     pub node: Option<String>,
     pub node_class: Option<String>,
+    pub node_pool: Option<String>,
     /// `key=value`, for constraints.
     pub meta: BTreeMap<String, String>,
     /// Agents to join at start, once.
@@ -113,6 +114,7 @@ pub(super) const FLAGS: &[Flag] = &[
     text("region", "name", "Region. Default: global."),
     text("node", "name", "Name of this node. Default: the host name."),
     text("node-class", "class", "Class of this node, for constraints."),
+    text("node-pool", "pool", "Pool of this node, for jobs that ask for it. Default: default."),
     text("meta", "key=value", "Metadata of this node, for constraints. May be given again."),
     text("join", "address", "Agent to join at start. May be given again."),
     text("retry-join", "address", "As -join, tried until it works. May be given again."),
@@ -156,7 +158,6 @@ pub(super) const FLAGS: &[Flag] = &[
     // Only of use with TLS.
     ignored("consul-verify-ssl"),
     absent_text("acl-replication-token"),
-    absent_text("node-pool"),
     absent_text("network-speed"),
     absent_text("preferred-address-family"),
     absent_text("alloc-mounts-dir"),
@@ -221,6 +222,7 @@ impl AgentArgs {
             region: text("region"),
             node: text("node"),
             node_class: text("node-class"),
+            node_pool: text("node-pool"),
             meta,
             join: flags.all("join").to_vec(),
             retry_join: flags.all("retry-join").to_vec(),

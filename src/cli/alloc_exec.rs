@@ -27,15 +27,20 @@ pub(super) const FLAGS: &[Flag] = &[
     text("task", "name", "The task. Default: the only one."),
     switch("job", "The argument is a job: one of its running allocations."),
     text("group", "name", "With -job: an allocation of that group."),
-    switch("i", "Pass standard input on. Default: true."),
-    switch("t", "With a terminal. Default: true where input and output are one."),
-    text(
-        "e",
-        "character",
-        "At the beginning of a line, this and a full stop end the session; none: nothing does. Default: ~.",
-    ),
+    STDIN,
+    TTY,
+    ESCAPE,
     REST,
 ];
+
+/// What [`Ends::of`] reads.
+pub(super) const STDIN: Flag = switch("i", "Pass standard input on. Default: true.");
+pub(super) const TTY: Flag = switch("t", "With a terminal. Default: true where input and output are one.");
+pub(super) const ESCAPE: Flag = text(
+    "e",
+    "character",
+    "At the beginning of a line, this and a full stop end the session; none: nothing does. Default: ~.",
+);
 
 /// Says that this side is still there.
 const HEARTBEAT: Duration = Duration::from_secs(10);

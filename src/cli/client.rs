@@ -150,7 +150,7 @@ impl Client {
                 setting("token", "CONSUL_HTTP_TOKEN").map(|token| ("X-Consul-Token", token))
             }
         };
-        let mut builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(10));
+        let mut builder = crate::trust::plain().connect_timeout(Duration::from_secs(10));
         if is_loopback(&base) {
             builder = builder.no_proxy();
         }
@@ -211,6 +211,15 @@ impl Client {
         query: &[(&str, &str)],
     ) -> Result<T, ClientError> {
         self.call(Method::POST, path, query, None::<&()>)
+    }
+
+    /// As [`Self::post`], with a body.
+    pub(super) fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.call(Method::POST, path, &[], Some(body))
     }
 
     pub(super) fn delete<T: DeserializeOwned>(

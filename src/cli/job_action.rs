@@ -4,9 +4,9 @@ use api::{Allocation, JobAction};
 
 use super::{
     Context, Tool,
-    alloc_exec::{Ends, hold},
+    alloc_exec::{ESCAPE, Ends, STDIN, TTY, hold},
     client::{Client, element},
-    flags::{Flag, Flags, switch, text},
+    flags::{Flag, Flags, text},
     job_status,
     lookup::{self, Kind, Match},
     output::{Failure, Outcome},
@@ -17,13 +17,9 @@ pub(super) const FLAGS: &[Flag] = &[
     text("group", "name", "The group whose task has the action."),
     text("task", "name", "The task that has the action."),
     text("alloc", "id", "Where to run it. Default: in the youngest allocation that runs."),
-    switch("i", "Pass standard input on. Default: true."),
-    switch("t", "With a terminal. Default: true where input and output are one."),
-    text(
-        "e",
-        "character",
-        "At the beginning of a line, this and a full stop end the session; none: nothing does. Default: ~.",
-    ),
+    STDIN,
+    TTY,
+    ESCAPE,
 ];
 
 pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {

@@ -145,8 +145,13 @@ fn shown_name(path: &str) -> &str {
 }
 
 fn read_text(ctx: &mut Context<'_>, path: &str) -> Result<String, Failure> {
+    read_file(ctx, path, "getting job struct")
+}
+
+/// The text of a file (`-`: standard input). `doing`: what for, as `Error <doing>: ..` says it.
+pub(super) fn read_file(ctx: &mut Context<'_>, path: &str, doing: &str) -> Result<String, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::message(format!("Error getting job struct: Error opening file {path:?}: {error}"))
+        Failure::message(format!("Error {doing}: Error opening file {path:?}: {error}"))
     };
     let mut bytes = Vec::new();
     if path == "-" {

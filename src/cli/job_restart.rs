@@ -322,10 +322,11 @@ fn reschedule(
     let shown = short(&alloc.id, plan.verbose);
     say(ctx, &format!("    Rescheduling allocation \"{shown}\" for group \"{}\"", alloc.task_group))?;
     let failed = |error: super::client::ClientError| Failure::message(error.to_string());
-    let query: &[(&str, &str)] = if plan.no_shutdown_delay { &[("no_shutdown_delay", "true")] } else { &[] };
+    let mut query = vec![("reschedule", "true")];
+    query.extend(plan.no_shutdown_delay.then_some(("no_shutdown_delay", "true")));
     let path = format!("/v1/allocation/{}", element(&alloc.id));
     let answer: AllocStopResponse =
-        client.put_with(&format!("{path}/stop"), query, &serde_json::json!({})).map_err(failed)?;
+        client.put_with(&format!("{path}/stop"), &query, &serde_json::json!({})).map_err(failed)?;
     loop {
         let eval: Evaluation =
             client.get(&format!("/v1/evaluation/{}", element(&answer.eval_id)), &[]).map_err(failed)?;

@@ -76,7 +76,7 @@ pub(super) fn ambiguous(ctx: &Context<'_>, client: &Client, prefix: &str) -> Fai
     }
 }
 
-fn jobs_table(ctx: &Context<'_>, jobs: &[JobListStub]) -> Table {
+pub(super) fn jobs_table(ctx: &Context<'_>, jobs: &[JobListStub]) -> Table {
     let mut table = Table::new(&["ID", "Type", "Priority", "Status", "Submit Date"]);
     for job in jobs {
         let kind = match (job.periodic, job.parameterized_job) {
@@ -191,6 +191,7 @@ fn job_block(ctx: &Context<'_>, job: &Job) -> Block {
         .row("Type", &job.kind)
         .row("Priority", job.priority.unwrap_or(50))
         .row("Datacenters", list(&job.datacenters))
+        .row("Node Pool", &job.node_pool)
         .row("Status", status_text(&job.status, job.stop))
         .row("Periodic", job.periodic.is_some())
         .row("Parameterized", job_children::waits_for_dispatch(job));

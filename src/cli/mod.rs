@@ -57,6 +57,9 @@ mod job_status; // job status: the list and one job
 mod job_tag; // job tag
 mod job_stop; // job stop, job eval
 mod node_drain; // node drain, node eligibility
+mod node_meta; // node meta
+mod node_pool; // node pool
+mod pool_file; // the file that describes a pool of nodes
 mod node_status; // node status: the list and one node
 mod operator; // operator raft, autopilot
 mod operator_api; // operator api

@@ -26,7 +26,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("quiet", "Print ids alone."),
     switch("json", "Print JSON."),
     TEMPLATE,
-    absent_switch("os"),
+    switch("os", "In the list: show the operating systems."),
     FILTER,
     PER_PAGE,
     PAGE_TOKEN,
@@ -62,7 +62,7 @@ pub(super) fn run(ctx: &mut Context<'_>, flags: &Flags) -> Outcome {
 
 /// The nodes that a prefix may mean.
 pub(super) fn ambiguous(client: &Client, prefix: &str, verbose: bool) -> Result<Failure, Failure> {
-    let table = nodes_table(&read_all(client, prefix)?, verbose, None);
+    let table = nodes_table(&read_all(client, prefix)?, verbose, None, false);
     Ok(Failure::message(format!("Prefix matched multiple nodes\n\n{table}")))
 }
 
@@ -72,9 +72,11 @@ fn read_all(client: &Client, prefix: &str) -> Result<Vec<NodeListStub>, Failure>
 }
 
 fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
-    let (nodes, next): (Vec<NodeListStub>, _) = client
-        .get_page("/v1/nodes", &pages::query(flags))
-        .map_err(|error| error.while_doing("querying node status"))?;
+    let with_os = flags.on("os");
+    let mut query = pages::query(flags);
+    query.extend(with_os.then_some(("os", "true")));
+    let (nodes, next): (Vec<NodeListStub>, _) =
+        client.get_page("/v1/nodes", &query).map_err(|error| error.while_doing("querying node status"))?;
     if flags.on("json") {
         ctx.output.line(json(&nodes))?;
     } else if nodes.is_empty() {
@@ -98,14 +100,23 @@ fn all(ctx: &mut Context<'_>, client: &Client, flags: &Flags) -> Outcome {
         } else {
             None
         };
-        ctx.output.line(nodes_table(&nodes, flags.on("verbose"), running.as_deref()))?;
+        ctx.output.line(nodes_table(&nodes, flags.on("verbose"), running.as_deref(), with_os))?;
         pages::hint(ctx, flags, "node status", next.as_deref())?;
     }
     Ok(0)
 }
 
-fn nodes_table(nodes: &[NodeListStub], verbose: bool, running: Option<&[usize]>) -> Table {
-    let mut head = vec!["ID", "DC", "Name", "Class"];
+/// `running`: how many allocations run on each. `with_os`: the answer holds the operating systems.
+pub(super) fn nodes_table(
+    nodes: &[NodeListStub],
+    verbose: bool,
+    running: Option<&[usize]>,
+    with_os: bool,
+) -> Table {
+    let mut head = vec!["ID", "Node Pool", "DC", "Name", "Class"];
+    if with_os {
+        head.push("OS");
+    }
     if verbose {
         head.extend(["Address", "Version"]);
     }
@@ -117,10 +128,14 @@ fn nodes_table(nodes: &[NodeListStub], verbose: bool, running: Option<&[usize]>)
     for (number, node) in nodes.iter().enumerate() {
         let mut row = vec![
             short(&node.id, verbose),
+            node.node_pool.clone(),
             node.datacenter.clone(),
             node.name.clone(),
             node.node_class.clone(),
         ];
+        if with_os {
+            row.push(node.attributes.get("os.name").cloned().unwrap_or_default());
+        }
         if verbose {
             row.extend([node.address.clone(), node.version.clone()]);
         }
@@ -223,6 +238,7 @@ fn node_block(node: &Node, stats: Option<&HostStats>, short_form: bool) -> Block
     block
         .row("ID", &node.id)
         .row("Name", &node.name)
+        .row("Node Pool", &node.node_pool)
         .row("Class", &node.node_class)
         .row("DC", &node.datacenter)
         .row("Drain", drain(node))

@@ -7,6 +7,9 @@ pub(super) fn reasons(metric: &AllocMetric) -> Vec<String> {
     let mut lines = Vec::new();
     if metric.nodes_evaluated == 0 {
         lines.push(String::from("* No nodes were eligible for evaluation"));
+        if metric.nodes_in_pool == 0 && !matches!(metric.node_pool.as_str(), "" | "default" | "all") {
+            lines.push(format!("* No nodes are available in node pool \"{}\"", metric.node_pool));
+        }
     }
     for (datacenter, count) in &metric.nodes_available {
         if *count == 0 {

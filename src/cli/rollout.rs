@@ -31,6 +31,9 @@ const LINES: usize = 10;
 /// Failing allocations that are shown.
 const SHOWN: usize = 3;
 
+/// Turns of the sign that it goes on, between two looks.
+const TURNS_PER_LOOK: u32 = 8;
+
 /// Looks at the job until the roll-out back has begun: an evaluation away.
 const LOOKS_FOR_ROLLBACK: u32 = 20;
 
@@ -75,7 +78,14 @@ fn until_done(
         if let Some(end) = end {
             return Ok((deployment, end));
         }
-        client.pause(if ctx.output.terminal { ctx.poll / 8 } else { ctx.poll });
+        if !ctx.output.terminal {
+            client.pause(ctx.poll);
+            continue;
+        }
+        for _ in 0..TURNS_PER_LOOK {
+            client.pause(ctx.poll / TURNS_PER_LOOK);
+            screen.turn(ctx, &deployment, verbose)?;
+        }
     }
 }
 
@@ -148,7 +158,6 @@ impl Screen {
         let text = indent(&text);
         let id = short(&deployment.id, verbose);
         if ctx.output.terminal {
-            self.turn += 1;
             let text = format!("  {}\n\n{text}\n", headline(deployment, end, &id, self.turn));
             if self.lines > 0 {
                 ctx.output.bytes(format!("\x1b[{}A\x1b[J", self.lines).as_bytes())?;
@@ -167,6 +176,16 @@ impl Screen {
             ))?;
         }
         Ok(())
+    }
+}
+
+impl Screen {
+    /// Writes the headline anew, and leaves the rest as it stands.
+    fn turn(&mut self, ctx: &mut Context<'_>, deployment: &Deployment, verbose: bool) -> Result<(), Failure> {
+        self.turn += 1;
+        let line = headline(deployment, None, &short(&deployment.id, verbose), self.turn);
+        let up = self.lines;
+        ctx.output.bytes(format!("\x1b[{up}A\r\x1b[2K  {line}\x1b[{up}B\r").as_bytes())
     }
 }
 

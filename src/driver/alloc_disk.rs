@@ -21,15 +21,15 @@ use tokio::runtime::Handle;
 use super::{beneath::Dir, blocking};
 use crate::actors::ports::{AllocDisk, FilePut, TaskDirs};
 
-const ENTER_ONLY: u32 = 0o711;
-const SHARED: u32 = 0o777;
+pub(super) const ENTER_ONLY: u32 = 0o711;
+pub(super) const SHARED: u32 = 0o777;
 const TEMPORARY: u32 = 0o1777;
 
 /// Keeps the directories under one root (`<data_dir>/alloc`).
 #[derive(Debug, Clone)]
 pub struct Disk {
-    root: PathBuf,
-    runtime: Handle,
+    pub(super) root: PathBuf,
+    pub(super) runtime: Handle,
 }
 
 impl Disk {
@@ -37,7 +37,7 @@ impl Disk {
         Self { root: root.into(), runtime }
     }
 
-    fn alloc_root(&self, alloc: AllocId) -> PathBuf {
+    pub(super) fn alloc_root(&self, alloc: AllocId) -> PathBuf {
         self.root.join(alloc.to_string())
     }
 }

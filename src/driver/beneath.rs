@@ -2,10 +2,11 @@
 //! everything touches nothing outside.
 
 use std::{
+    ffi::OsStr,
     fs::{File, Permissions},
     io::{self, Read, Write},
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
         unix::fs::{MetadataExt, PermissionsExt, fchown},
     },
     path::Path,
@@ -13,8 +14,8 @@ use std::{
 
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, open, openat, renameat},
-    sys::stat::{Mode, mkdirat},
+    fcntl::{AtFlags, OFlag, open, openat, renameat},
+    sys::stat::{Mode, fstatat, mkdirat},
     unistd::{UnlinkatFlags, symlinkat, unlinkat},
 };
 
@@ -47,7 +48,7 @@ impl Dir {
         Ok(Self(open(path, flags, Mode::empty())?))
     }
 
-    pub(super) fn enter(&self, name: &str) -> io::Result<Self> {
+    pub(super) fn enter(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> io::Result<Self> {
         let name = plain(name)?;
         openat(self.0.as_fd(), name, DIRECTORY, Mode::empty()).map(Self).map_err(|error| match error {
             Errno::ELOOP | Errno::ENOTDIR => refused(name),
@@ -56,7 +57,7 @@ impl Dir {
     }
 
     /// The mode is that of a directory that is made.
-    pub(super) fn enter_or_make(&self, name: &str, mode: u32) -> io::Result<Self> {
+    pub(super) fn enter_or_make(&self, name: &(impl AsRef<OsStr> + ?Sized), mode: u32) -> io::Result<Self> {
         let name = plain(name)?;
         match mkdirat(self.0.as_fd(), name, Mode::from_bits_truncate(mode)) {
             Ok(()) => {
@@ -90,7 +91,7 @@ impl Dir {
     }
 
     /// Takes a file or link away, if it is there.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+    pub(super) fn remove(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> io::Result<()> {
         match unlinkat(self.0.as_fd(), plain(name)?, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(error) => Err(error.into()),
@@ -98,21 +99,25 @@ impl Dir {
     }
 
     /// Takes away whatever has the name, with all that is in it.
-    pub(super) fn remove_all(&self, name: &str) -> io::Result<()> {
+    pub(super) fn remove_all(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> io::Result<()> {
         match self.remove(name) {
             // Which of the two is said of a directory depends on the system.
             Err(error) if matches!(error.raw_os_error(), Some(code) if code == Errno::EISDIR as i32 || code == Errno::EPERM as i32) =>
             {
-                let at = format!("/proc/self/fd/{}/{}", self.as_raw_fd(), plain(name)?);
-                std::fs::remove_dir_all(at)
+                let here = format!("/proc/self/fd/{}", self.as_raw_fd());
+                std::fs::remove_dir_all(Path::new(&here).join(plain(name)?))
             }
             other => other,
         }
     }
 
     /// A link; where it leads is the caller's to judge.
-    pub(super) fn symlink(&self, target: &str, name: &str) -> io::Result<()> {
-        Ok(symlinkat(target, self.0.as_fd(), plain(name)?)?)
+    pub(super) fn symlink(
+        &self,
+        target: &(impl AsRef<OsStr> + ?Sized),
+        name: &(impl AsRef<OsStr> + ?Sized),
+    ) -> io::Result<()> {
+        Ok(symlinkat(target.as_ref(), self.0.as_fd(), plain(name)?)?)
     }
 
     pub(super) fn move_to(&self, name: &str, other: &Self) -> io::Result<()> {
@@ -120,8 +125,28 @@ impl Dir {
         Ok(renameat(self.0.as_fd(), name, other.0.as_fd(), name)?)
     }
 
+    /// Whether anything has the name.
+    pub(super) fn has(&self, name: &str) -> io::Result<bool> {
+        match fstatat(self.0.as_fd(), plain(name)?, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A regular file, to be read. `None`: it is none, or not there.
+    pub(super) fn open_file(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> io::Result<Option<File>> {
+        // A pipe would keep whoever opens it waiting.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = match openat(self.0.as_fd(), plain(name)?, flags, Mode::empty()) {
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO) => return Ok(None),
+            opened => File::from(opened?),
+        };
+        Ok(file.metadata()?.is_file().then_some(file))
+    }
+
     /// A regular file of at most `limit` bytes.
-    pub(super) fn read(&self, name: &str, limit: usize) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&self, name: &(impl AsRef<OsStr> + ?Sized), limit: usize) -> io::Result<Vec<u8>> {
         let name = plain(name)?;
         // A pipe would keep whoever opens it waiting.
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
@@ -131,19 +156,22 @@ impl Dir {
         })?;
         let file = File::from(opened);
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not a file")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("`{}` is not a file", name.display()),
+            ));
         }
         let mut bytes = Vec::new();
         file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > limit {
-            let text = format!("`{name}` has more than {limit} bytes");
+            let text = format!("`{}` has more than {limit} bytes", name.display());
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
         }
         Ok(bytes)
     }
 
     /// A new file under a name that nothing has.
-    pub(super) fn create(&self, name: &str, mode: u32) -> io::Result<File> {
+    pub(super) fn create(&self, name: &(impl AsRef<OsStr> + ?Sized), mode: u32) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = File::from(openat(self.0.as_fd(), plain(name)?, flags, Mode::from_bits_truncate(0o600))?);
         file.set_permissions(Permissions::from_mode(mode))?;
@@ -179,7 +207,7 @@ impl Dir {
         Ok(true)
     }
 
-    fn is_same(&self, name: &str, bytes: &[u8], mode: u32, uid: Option<u32>, gid: Option<u32>) -> bool {
+    fn is_same(&self, name: &OsStr, bytes: &[u8], mode: u32, uid: Option<u32>, gid: Option<u32>) -> bool {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let Ok(opened) = openat(self.0.as_fd(), name, flags, Mode::empty()) else { return false };
         let meta = File::from(opened).metadata();
@@ -192,6 +220,12 @@ impl Dir {
     }
 }
 
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl AsRawFd for Dir {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
@@ -199,15 +233,18 @@ impl AsRawFd for Dir {
 }
 
 /// A name in a directory, and no way to another one.
-fn plain(name: &str) -> io::Result<&str> {
-    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        let text = format!("`{name}` is not the name of a file");
+pub(super) fn plain(name: &(impl AsRef<OsStr> + ?Sized)) -> io::Result<&OsStr> {
+    let name = name.as_ref();
+    let bytes = name.as_encoded_bytes();
+    if matches!(bytes, b"" | b"." | b"..") || bytes.iter().any(|byte| matches!(byte, b'/' | 0)) {
+        let text = format!("`{}` is not the name of a file", name.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     Ok(name)
 }
 
-fn refused(name: &str) -> io::Error {
+fn refused(name: &OsStr) -> io::Error {
+    let name = name.display();
     io::Error::new(
         io::ErrorKind::InvalidInput,
         format!("`{name}` is a link or no directory; it is not followed"),

@@ -4,6 +4,7 @@
 //! their work there, so that they may be called from an actor's single-threaded arbiter without stopping it.
 
 pub mod alloc_disk; // directories of allocations
+mod alloc_data; // what they leave behind
 mod beneath; // files below a directory, wherever links lead
 pub mod config; // reading a task's `config` block
 pub mod docker; // containers of the Docker Engine

@@ -21,6 +21,8 @@ use crate::actors::ports::{NodeStore, Part, Remembered};
 
 const ROWS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("allocs");
 const PROGRESS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("progress");
+/// One row: metadata that people changed.
+const META: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("meta");
 const DAMAGED: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("damaged");
 
 /// More would only make the first of them wait longer.
@@ -35,6 +37,8 @@ type Reply<T> = oneshot::Sender<io::Result<T>>;
 enum Work {
     Write(Write),
     Load(Reply<Vec<(AllocId, Remembered)>>),
+    PutMeta(Vec<u8>, Reply<()>),
+    LoadMeta(Reply<Option<Vec<u8>>>),
 }
 
 /// Closes its file when the last clone is dropped and the work is done.
@@ -77,18 +81,26 @@ impl NodeStore for RedbNodeStore {
     async fn load(&self) -> io::Result<Vec<(AllocId, Remembered)>> {
         self.ask(Work::Load).await
     }
+
+    async fn put_meta(&self, bytes: Vec<u8>) -> io::Result<()> {
+        self.ask(|reply| Work::PutMeta(bytes, reply)).await
+    }
+
+    async fn load_meta(&self) -> io::Result<Option<Vec<u8>>> {
+        self.ask(Work::LoadMeta).await
+    }
 }
 
 fn serve(database: &Database, inbox: &mpsc::Receiver<Work>) {
     while let Ok(first) = inbox.recv() {
         let mut writes = Vec::new();
-        let mut load = None;
+        let mut other = None;
         for work in std::iter::once(first).chain(inbox.try_iter()).take(BATCH) {
             match work {
                 Work::Write(write) => writes.push(write),
                 // What was asked before it is committed before it.
-                Work::Load(reply) => {
-                    load = Some(reply);
+                work => {
+                    other = Some(work);
                     break;
                 }
             }
@@ -101,8 +113,12 @@ fn serve(database: &Database, inbox: &mpsc::Receiver<Work>) {
                 let _ = reply.send(copy);
             }
         }
-        if let Some(reply) = load {
-            let _ = reply.send(guarded(|| load_all(database)));
+        // Whoever asked may be gone.
+        match other {
+            Some(Work::Load(reply)) => drop(reply.send(guarded(|| load_all(database)))),
+            Some(Work::PutMeta(bytes, reply)) => drop(reply.send(guarded(|| commit_meta(database, &bytes)))),
+            Some(Work::LoadMeta(reply)) => drop(reply.send(guarded(|| load_meta(database)))),
+            Some(Work::Write(_)) | None => {}
         }
     }
 }
@@ -133,6 +149,24 @@ fn commit(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+fn commit_meta(database: &Database, bytes: &[u8]) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(META)?.insert(0, seal(bytes).as_slice())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn load_meta(database: &Database) -> Result<Option<Vec<u8>>, redb::Error> {
+    let rows = read_table(&database.begin_read()?, META)?;
+    Ok(rows.first().and_then(|(_, sealed)| {
+        let bytes = unseal(sealed);
+        if bytes.is_none() {
+            tracing::warn!("the node's dynamic metadata is damaged; it begins anew");
+        }
+        bytes.map(<[u8]>::to_vec)
+    }))
 }
 
 fn load_all(database: &Database) -> Result<Vec<(AllocId, Remembered)>, redb::Error> {
@@ -298,6 +332,34 @@ mod tests {
                 Err(_) => std::thread::yield_now(),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn metadata_outlives_the_agent_and_damage_of_it_is_survived() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("state.redb");
+        let store = RedbNodeStore::open(&path).unwrap();
+        assert_eq!(store.load_meta().await.unwrap(), None);
+        store.put_meta(b"one".to_vec()).await.unwrap();
+        store.put(AllocId(1), Part::Row, b"row".to_vec()).await.unwrap();
+        store.put_meta(b"two".to_vec()).await.unwrap();
+        drop(store);
+        let store = reopen(&path);
+        assert_eq!(store.load_meta().await.unwrap().as_deref(), Some(&b"two"[..]));
+        assert_eq!(store.load().await.unwrap().len(), 1);
+        drop(store);
+        drop(reopen(&path));
+        let database = loop {
+            if let Ok(database) = Database::create(&path) {
+                break database;
+            }
+            std::thread::yield_now();
+        };
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(META).unwrap().insert(0, &b"damaged"[..]).unwrap();
+        transaction.commit().unwrap();
+        drop(database);
+        assert_eq!(reopen(&path).load_meta().await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -14,12 +14,11 @@ use super::{
 };
 use crate::actors::ports::{AccessError, TaskAct};
 
-/// Moves the allocation: another one takes its place, as its job wants it.
+/// Moves the allocation: another one takes its place, as its job wants it. Of jobs that run on every node it only stops;
+/// with `reschedule` another one comes there as well.
 pub(super) async fn stop(ctx: &Context, call: &Call, id: &str) -> Answer {
     call.only_write()?;
-    if call.flag("reschedule")? {
-        return Err(Failure::absent("reschedule is not supported"));
-    }
+    let trigger = if call.flag("reschedule")? { Trigger::AllocReschedule } else { Trigger::AllocStop };
     let at_once = call.flag("no_shutdown_delay")?;
     let missing = || Failure::not_found("allocation not found");
     let id: AllocId = id.parse().map_err(|_| missing())?;
@@ -27,7 +26,7 @@ pub(super) async fn stop(ctx: &Context, call: &Call, id: &str) -> Answer {
     let alloc = root.allocs.get(&id).ok_or_else(missing)?;
     let kind = root.kind_of(alloc);
     let priority = root.jobs.get(&alloc.job).map_or(50, |job| job.priority);
-    let eval = evaluation(ctx, alloc.job.clone(), kind, priority, Trigger::AllocStop);
+    let eval = evaluation(ctx, alloc.job.clone(), kind, priority, trigger);
     let eval_id = eval.id;
     let command = Command::MarkMigrate { allocs: vec![id], evals: vec![eval], now: ctx.clock.now() };
     let hurry = at_once.then(|| Command::SkipShutdownDelay { allocs: vec![id], job: None });

@@ -91,7 +91,12 @@ pub(super) async fn host_stats(ctx: &Context, call: &Call) -> Answer {
 
 /// Who has to answer for the node that is asked about; `None`: this agent.
 pub(super) fn host_of(ctx: &Context, call: &Call) -> Result<Option<Target>, Failure> {
-    let node = match call.text("node_id") {
+    host_named(ctx, call, call.text("node_id"))
+}
+
+/// As [`host_of`], for the node that the request names.
+pub(super) fn host_named(ctx: &Context, call: &Call, node: Option<&str>) -> Result<Option<Target>, Failure> {
+    let node = match node {
         None => ctx.agent.node.ok_or_else(|| Failure::bad("No local Node and node_id not provided"))?,
         Some(id) => id.parse().map_err(|_| unknown_node(id))?,
     };

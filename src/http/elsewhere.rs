@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 
-use super::{Context, call::Call, events, failure::Failure, fs, monitor, passed_on, read::Answer, snapshot};
+use super::{
+    Context, alloc_data, call::Call, events, failure::Failure, fs, monitor, passed_on, read::Answer, snapshot,
+};
 use crate::actors::ports::{Consistency, Target};
 
 /// For an answer that does not wait.
@@ -44,6 +46,7 @@ pub(super) async fn pass_on(ctx: &Context, call: &Call, target: Target) -> Answe
     // Output of tasks may have no end, and a state may be large.
     if passed_on::log_of(call).is_some()
         || fs::content_of(call).is_some()
+        || alloc_data::of(call).is_some()
         || monitor::is_asked_for(call)
         || snapshot::is_asked_for(&call.path)
         || events::is_asked_for(&call.path)

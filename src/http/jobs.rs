@@ -21,7 +21,8 @@ pub(super) fn key(call: &Call, id: &str) -> JobKey {
     JobKey::new(namespace, id)
 }
 
-pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
+/// `covers`: which are asked for, besides what the call says.
+pub(super) async fn list(ctx: &Context, call: &Call, covers: impl Fn(&Job) -> bool) -> Answer {
     let with_meta = call.flag("meta")?;
     let wanted = Wanted::of(call)?;
     read_page(
@@ -33,7 +34,7 @@ pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
             let jobs = root
                 .jobs
                 .values()
-                .filter(|job| call.sees(&job.namespace) && job.id.starts_with(call.prefix()))
+                .filter(|job| call.sees(&job.namespace) && job.id.starts_with(call.prefix()) && covers(job))
                 .map(|job| ((0, format!("{}.{}", job.namespace, job.id)), job))
                 .collect();
             let (jobs, next) = page(call, jobs, |job| wanted.covers(|| api::Job::from(&***job)))?;
@@ -49,7 +50,7 @@ fn stub(root: &Root, job: &Job, with_meta: bool) -> JobListStub {
         name: job.name.clone(),
         namespace: job.namespace.clone(),
         datacenters: job.datacenters.clone(),
-        node_pool: String::from("default"),
+        node_pool: job.pool.to_string(),
         kind: job.kind.as_str().to_owned(),
         priority: i64::from(job.priority),
         stop: job.stop,

@@ -89,6 +89,7 @@ fn collect(ctx: &Context, root: &Root) -> Vec<Gauge> {
         let labels = [
             ("node_id", id.as_str()),
             ("datacenter", node.datacenter.as_str()),
+            ("node_pool", node.pool.as_str()),
             ("host", node.name.as_str()),
         ];
         for status in [ClientStatus::Pending, ClientStatus::Running] {

@@ -3,11 +3,12 @@
 
 mod agent; // the agent itself, members, leader, health
 mod alloc_write; // stop, restart, signal
+mod alloc_data; // what it leaves to those after it
 mod alloc_looks; // checks; files that may go
 mod allocs; // allocations
 mod answers; // long lists that have not changed
 mod autopilot; // how servers are looked after
-mod built_in; // namespaces, pools, policies
+mod built_in; // namespaces
 mod call; // one request, read and bounded
 mod client; // what a node knows: stats
 pub mod consul; // the other API: catalog and health as Consul answers them
@@ -24,6 +25,8 @@ mod list; // prefixes, order and pages of lists
 mod logs; // output of tasks, as frames or plain
 mod metrics; // gauges
 mod monitor; // the agent's own log
+mod node_meta; // metadata of a node, kept by its agent
+mod node_pools; // pools of nodes
 mod node_write; // drain, eligibility, purge
 mod nodes; // nodes
 mod operator; // servers in the log

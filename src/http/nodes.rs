@@ -1,7 +1,7 @@
 //! Reads of nodes.
 
 use api::NodeListStub;
-use model::NodeId;
+use model::{Node, NodeId};
 use state::Root;
 
 use super::{
@@ -12,7 +12,8 @@ use super::{
     read::{Answer, read, read_page},
 };
 
-pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
+/// `covers`: which are asked for, besides what the call says.
+pub(super) async fn list(ctx: &Context, call: &Call, covers: impl Fn(&Node) -> bool) -> Answer {
     let with_resources = call.flag("resources")?;
     let with_os = call.flag("os")?;
     let wanted = Wanted::of(call)?;
@@ -25,6 +26,7 @@ pub(super) async fn list(ctx: &Context, call: &Call) -> Answer {
             let nodes = root
                 .nodes
                 .range(NodeId(from)..=NodeId(to))
+                .filter(|(_, node)| covers(node))
                 .map(|(_, node)| ((0, node.id.to_string()), node))
                 .collect();
             let (nodes, next) = page(call, nodes, |node| wanted.covers(|| api::Node::from(&***node)))?;

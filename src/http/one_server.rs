@@ -17,10 +17,10 @@ use tokio::sync::watch;
 
 use super::{AgentInfo, Context, Ports};
 use crate::actors::ports::{
-    AccessError, CheckSeen, Clock, ClusterError, Committed, Consensus, Consistency, Elsewhere, ExecSession,
-    ExecSpec, Freshness, Health, HostUsage, IdSource, Leadership, LogLevel, LogTap, Members, NodeAccess,
-    Peer, PeerRef, Presence, ProposeError, Proposer, ServerHealth, StateReader, Target, TaskAct, TaskUsage,
-    WebAnswer, WebRequest, WebStream,
+    AccessError, CheckSeen, Clock, ClusterError, Committed, Consensus, Consistency, DataStream, Elsewhere,
+    ExecSession, ExecSpec, Freshness, Health, HostUsage, IdSource, Leadership, LogLevel, LogTap, Members,
+    NodeAccess, Peer, PeerRef, Presence, ProposeError, Proposer, ServerHealth, StateReader, Target, TaskAct,
+    TaskUsage, WebAnswer, WebRequest, WebStream,
 };
 
 pub(super) struct OneServer {
@@ -138,6 +138,10 @@ impl Proposer for Nothing {
 
 #[async_trait]
 impl NodeAccess for Nothing {
+    async fn data(&self, _: AllocId) -> Result<DataStream, AccessError> {
+        Err(AccessError::NoClient)
+    }
+
     async fn host_usage(&self, _: Option<NodeId>) -> Result<HostUsage, AccessError> {
         Err(AccessError::NoClient)
     }

@@ -13,7 +13,7 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Context, call::Call, events, failure::Failure, fs, logs, monitor, routes, snapshot};
+use super::{Context, alloc_data, call::Call, events, failure::Failure, fs, logs, monitor, routes, snapshot};
 use crate::actors::ports::{ClusterError, WebAnswer, WebRequest, WebStream};
 
 /// What an answer in one piece may hold; larger ones have to be streamed.
@@ -49,6 +49,9 @@ async fn flow(ctx: &Context, call: &Call) -> Option<Result<WebStream, Failure>> 
     }
     if monitor::is_asked_for(call) {
         return Some(monitor::open(ctx, call).await);
+    }
+    if let Some(alloc) = alloc_data::of(call) {
+        return Some(alloc_data::open(ctx, call, alloc).await);
     }
     if let Some(alloc) = fs::content_of(call) {
         return Some(fs::open(ctx, call, alloc).await);

@@ -9,7 +9,7 @@ use api::{
     JobValidateResponse, JobsParseRequest,
 };
 use model::{Job, ScalingEvent, Submission, Trigger};
-use state::{Command, Outcome};
+use state::{Command, Outcome, Refusal};
 
 use super::{
     Context,
@@ -73,7 +73,17 @@ pub(super) fn place(
             job.id, job.namespace
         )));
     }
+    in_known_pool(ctx, &job).map_err(Failure::server)?;
     Ok(Place::Here(Box::new(job)))
+}
+
+/// Whether the pool of nodes that the job asks for exists.
+fn in_known_pool(ctx: &Context, job: &Job) -> Result<(), String> {
+    if ctx.state.root().has_pool(&job.pool) {
+        return Ok(());
+    }
+    let (job, pool) = (job.id.clone(), job.pool.clone());
+    Err(format!("{}; `node pool list` shows those that exist", Refusal::JobInUnknownPool { job, pool }))
 }
 
 /// Whether operators let new jobs and versions in.
@@ -265,7 +275,7 @@ pub(super) fn validate(ctx: &Context, call: &Call) -> Answer {
     let request: JobValidateRequest = call.json()?;
     let Some(job) = request.job else { return Err(Failure::bad("Job must be specified")) };
     let (problems, warnings) = match read_job(ctx, call, job, &request.region, &request.namespace) {
-        Ok(job) => (Vec::new(), warnings(ctx, &job)),
+        Ok(job) => (in_known_pool(ctx, &job).err().into_iter().collect(), warnings(ctx, &job)),
         Err(problems) => (problems, String::new()),
     };
     let error = if problems.is_empty() { String::new() } else { Failure::problems(&problems).text };

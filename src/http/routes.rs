@@ -7,10 +7,11 @@ use actix_web::{
 };
 
 use super::{
-    Context, agent, alloc_looks, alloc_write, allocs, autopilot, built_in, call::Call, client,
+    Context, agent, alloc_data, alloc_looks, alloc_write, allocs, autopilot, built_in, call::Call, client,
     deployment_write, deployments, elsewhere, evals, events, failure::Failure, fs, jobs, launch, logs,
-    metrics, monitor, node_write, nodes, operator, passed_on, plan, read::Answer, register, revert, scale,
-    scaling, scheduler, search, search_fuzzy, services, snapshot, statuses, submission, talk,
+    metrics, monitor, node_meta, node_pools, node_write, nodes, operator, passed_on, plan, read::Answer,
+    register, revert, scale, scaling, scheduler, search, search_fuzzy, services, snapshot, statuses,
+    submission, talk,
 };
 
 pub(super) async fn answer(
@@ -61,7 +62,7 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
     elsewhere::be_ready_to_write(ctx, call).await?;
     match path {
         ["jobs"] if call.is_write() => register::register(ctx, call, None).await,
-        ["jobs"] => jobs::list(ctx, call).await,
+        ["jobs"] => jobs::list(ctx, call, |_| true).await,
         ["jobs", "statuses"] => statuses::list(ctx, call).await,
         ["jobs", "parse"] => register::parse(call),
         ["validate", "job"] => register::validate(ctx, call),
@@ -84,9 +85,9 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["deployment", "promote", id] => deployment_write::promote(ctx, call, id).await,
         ["deployment", "allocation-health", id] => deployment_write::health(ctx, call, id).await,
         ["deployment", id] => deployments::one(ctx, call, id).await,
-        ["nodes"] => nodes::list(ctx, call).await,
-        ["node", "pools"] => built_in::node_pools(ctx, call).await,
-        ["node", "pool", rest @ ..] if !rest.is_empty() => built_in::node_pool(ctx, call, rest).await,
+        ["nodes"] => nodes::list(ctx, call, |_| true).await,
+        ["node", "pools"] => node_pools::list(ctx, call).await,
+        ["node", "pool", rest @ ..] if !rest.is_empty() => node_pools::one(ctx, call, rest).await,
         ["namespaces"] => built_in::namespaces(ctx, call).await,
         ["namespace", name] => built_in::one_namespace(ctx, call, name).await,
         ["scaling", "policies"] => scaling::list(ctx, call).await,
@@ -101,11 +102,13 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["node", id, "purge"] => node_write::purge(ctx, call, id).await,
         ["node", id, "evaluate"] => node_write::evaluate(ctx, call, id).await,
 
+        ["client", "metadata"] => node_meta::metadata(ctx, call).await,
         ["client", "stats"] => client::host_stats(ctx, call).await,
         ["client", "allocation", id, "stats"] => client::alloc_stats(ctx, call, id).await,
         ["client", "allocation", id, "restart"] => alloc_write::restart(ctx, call, id).await,
         ["client", "allocation", id, "signal"] => alloc_write::signal(ctx, call, id).await,
         ["client", "allocation", id, "checks"] => alloc_looks::checks(ctx, call, id).await,
+        ["client", "allocation", id, "snapshot"] => alloc_data::answer(ctx, call, id).await,
         ["client", "allocation", id, "gc"] => alloc_looks::collect_one(ctx, call, id).await,
         ["client", "gc"] => alloc_looks::collect_all(ctx, call).await,
         ["client", "fs", "ls", id] => fs::list(ctx, call, id).await,

@@ -70,8 +70,8 @@ pub(super) fn find(root: &Root, call: &Call, context: &str, prefix: &str) -> Vec
             if name.starts_with(prefix) { vec![name] } else { Vec::new() }
         }
         ("node_pools", _) => {
-            let names = built_in::pools().into_iter().map(|pool| pool.name);
-            names.filter(|name| name.starts_with(prefix)).collect()
+            let names = root.pools().into_iter().map(|pool| pool.name.to_string());
+            names.filter(|name| name.starts_with(prefix)).take(MOST + 1).collect()
         }
         ("scaling_policy", _) => {
             let policies = scaling::policies(root, |namespace| call.sees(namespace)).into_iter();

@@ -112,7 +112,7 @@ fn named(root: &Root, call: &Call, context: &str, text: &str) -> Vec<FuzzyMatch>
             }
         }
         "namespaces" => names.look(&built_in::namespace().name, &[]),
-        "node_pools" => built_in::pools().iter().for_each(|pool| names.look(&pool.name, &[])),
+        "node_pools" => root.pools().iter().for_each(|pool| names.look(pool.name.as_str(), &[])),
         _ => {
             let jobs = root.jobs.values().filter(|job| !job.stop && call.sees(&job.namespace));
             jobs.for_each(|job| in_job(job, context, &mut names));

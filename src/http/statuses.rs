@@ -72,7 +72,7 @@ fn status(root: &Root, job: &Job) -> JobStatusesJob {
         namespace: job.namespace.clone(),
         name: job.name.clone(),
         kind: job.kind.as_str().to_owned(),
-        node_pool: String::from("default"),
+        node_pool: job.pool.to_string(),
         datacenters: job.datacenters.clone(),
         priority: i64::from(job.priority),
         version: job.version,

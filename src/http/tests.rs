@@ -13,6 +13,8 @@ mod history; // texts, names and counts of versions
 mod jobs; // register, versions, stop
 mod logs; // frames, rotation, following
 mod names; // answers against the table of names
+mod node_meta; // metadata of a node
+mod node_pools; // pools of nodes
 mod passed_on; // what other agents have to answer
 mod plan; // dry runs; differences of versions, and the way back
 mod reads; // lists, objects, blocking queries

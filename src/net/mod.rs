@@ -7,4 +7,5 @@ pub mod remote; // calls to whoever leads, serves or runs something
 pub mod proposals; // writes to the log from any server
 pub mod contacts; // the servers, told by one of them
 pub mod web; // HTTP requests for other agents
+pub mod data_of_others; // data of allocations on other nodes
 pub mod node_link; // a node's way to the servers, over calls

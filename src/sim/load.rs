@@ -46,8 +46,7 @@ pub(super) struct User {
 
 impl User {
     pub(super) fn new(servers: Vec<String>) -> Result<Self, Problem> {
-        let http =
-            reqwest::Client::builder().no_proxy().build().map_err(|error| Problem(error.to_string()))?;
+        let http = crate::trust::plain().no_proxy().build().map_err(|error| Problem(error.to_string()))?;
         Ok(Self { http, servers })
     }
 

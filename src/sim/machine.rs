@@ -8,8 +8,8 @@ use state::Root;
 use tokio::sync::watch;
 
 use crate::actors::ports::{
-    AllocDisk, FetchError, FetchOrder, Fetcher, FilePut, HostFacts, HostProbe, HostUsage, NodeStore, Part,
-    Probe, Prober, Remembered, StateReader, TaskDirs,
+    AllocData, AllocDisk, DataElsewhere, DataStream, FetchError, FetchOrder, Fetcher, FilePut, HostFacts,
+    HostProbe, HostUsage, NoData, NodeStore, Part, Probe, Prober, Remembered, StateReader, TaskDirs,
 };
 
 /// Values of `meta.rack`.
@@ -94,6 +94,28 @@ impl AllocDisk for NoMachine {
 }
 
 #[async_trait]
+impl AllocData for NoMachine {
+    async fn hand_over(&self, _: AllocId, _: AllocId, _: &[String]) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    async fn pack(&self, _: AllocId) -> io::Result<DataStream> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    async fn unpack(&self, _: AllocId, _: &[String], _: DataStream) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl DataElsewhere for NoMachine {
+    async fn fetch(&self, _: AllocId) -> Result<DataStream, NoData> {
+        Err(NoData::Gone)
+    }
+}
+
+#[async_trait]
 impl Fetcher for NoMachine {
     async fn fetch(&self, _: FetchOrder) -> Result<(), FetchError> {
         Ok(())
@@ -123,6 +145,14 @@ impl NodeStore for NoMachine {
 
     async fn load(&self) -> io::Result<Vec<(AllocId, Remembered)>> {
         Ok(Vec::new())
+    }
+
+    async fn put_meta(&self, _: Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn load_meta(&self) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use actix::{Arbiter, ArbiterHandle};
 use async_trait::async_trait;
+use logic::node_meta::NodeMeta;
 use model::{AllocUpdate, Allocation, ClientStatus, DesiredStatus, Node, NodeId};
 use tokio::runtime::Handle;
 
@@ -200,8 +201,11 @@ fn start_one(
         servers: Arc::new(link),
         drivers: drivers.clone(),
         disk: machine.clone(),
+        data: machine.clone(),
+        elsewhere: machine.clone(),
         fetcher: machine.clone(),
         store: machine.clone(),
+        meta: NodeMeta::new(node.meta.clone(), Default::default()),
         prober: machine.clone(),
         host: machine.clone(),
         catalog: machine,

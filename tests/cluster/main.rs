@@ -17,6 +17,7 @@ mod ran; // what a command did
 mod web; // a small HTTP client
 
 mod clients; // cut off, killed
+mod moving_data; // from node to node
 mod network; // the harness itself: cuts and losses do what they say
 mod servers; // killed, cut off, moved, without disk or data
 mod strangers; // other keys, other regions

@@ -129,9 +129,16 @@ async fn pulls_that_fail_keep_the_registrys_words() {
                 (404, String::from(r#"{"message":"no such image"}"#))
             }
         });
-        let error = start_redis(&driver(&socket)).await;
-        let DriverError::Recoverable(why) = &error else { panic!("{error}") };
-        assert_eq!(*why, format!("Failed to pull `redis:3.2`: {words}"));
+        let driver = driver(&socket);
+        let mut spec = battery::spec(temp.path(), Default::default()).await;
+        spec.task.config = [("image".to_owned(), text("redis:3.2"))].into();
+        for error in [start_redis(&driver).await, driver.prepare(&spec).await.unwrap_err()] {
+            let DriverError::Recoverable(why) = &error else { panic!("{error}") };
+            assert_eq!(*why, format!("Failed to pull `redis:3.2`: {words}"));
+        }
+        // What comes as a file comes with the task.
+        spec.task.config.insert("load".to_owned(), text("redis.tar"));
+        driver.prepare(&spec).await.unwrap();
     }
 }
 

@@ -168,6 +168,11 @@ fn launch(program: &Path, dir: &Path, flags: &[String], start: u32) -> Result<Ch
     for port in ["http", "consul", "rpc", "gossip", "dns"] {
         command.arg(format!("-{port}-port=0"));
     }
+    // Whom it believes over TLS, if not those that the machine does.
+    let authorities = dir.join("authorities.pem");
+    if authorities.exists() {
+        command.env("SSL_CERT_FILE", authorities);
+    }
     command
         .current_dir(dir)
         .env("TMPDIR", dir)

@@ -17,8 +17,12 @@ mod deploying; // the tutorial of the microservice: an image that is not there, 
 mod files; // templates, artifacts
 mod exec; // commands inside tasks, files that are followed
 mod every_node; // system and sysbatch jobs, and a drain of their node
+mod over_tls; // artifacts and checks of servers that speak TLS
+mod keeping_data; // what goes from one allocation to the next
 mod launching; // calendar, dispatch, one allocation
 mod first_steps; // the tutorial of redis, and raw processes
+mod node_meta; // metadata of a node, changed while it runs
+mod pools; // pools of nodes
 mod refusals; // bad job files, bad bodies, garbage
 mod simulating; // troupe sim
 mod sharing_ports; // the training: http-echo, static ports

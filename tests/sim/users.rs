@@ -9,7 +9,7 @@ use model::{
     UpdateStrategy,
 };
 use rand::RngExt;
-use state::Command;
+use state::{Command, Refusal, Steering};
 
 use crate::{
     nodes::Machine,
@@ -46,7 +46,7 @@ impl World {
 
     fn act(&mut self) -> Result<(), String> {
         let node = NodeId(self.rng.random_range(1..=NODES));
-        match self.rng.random_range(0..120) {
+        match self.rng.random_range(0..129) {
             0..30 => {
                 let job = self.any_job();
                 self.register(job);
@@ -64,6 +64,8 @@ impl World {
             110..112 => self.purge(node),
             112..115 => self.change_leader()?,
             115..117 => self.set_preemption(),
+            117..123 => self.steer(Steering::Promote { groups: None }),
+            123..126 => self.steer(Steering::Fail),
             _ => {
                 let before = model::Timestamp(self.now.as_nanos() - 60_000_000_000);
                 self.propose(vec![Command::Collect { before }], After::Nothing);
@@ -100,7 +102,7 @@ impl World {
             count: if kind.is_per_node() { most } else { self.rng.random_range(0..7) },
             network: Some(NetworkAsk { ports, ..NetworkAsk::default() }),
             reschedule: (!kind.is_per_node()).then(|| ReschedulePolicy::for_type(kind)),
-            ephemeral_disk: EphemeralDisk { size_mb: 10 },
+            ephemeral_disk: EphemeralDisk { size_mb: 10, ..EphemeralDisk::default() },
             tasks: vec![Task {
                 name: "task".into(),
                 driver: "mock_driver".into(),
@@ -117,7 +119,13 @@ impl World {
         ask_for_more(&mut group.tasks[0].resources);
         if kind.rolls_out() && !self.one_in(3) {
             let max_parallel = self.rng.random_range(1..4);
-            group.update = Some(UpdateStrategy { max_parallel, ..UpdateStrategy::default() });
+            // A percentage for those on every node.
+            let most = if kind.is_per_node() { 100 } else { 4 };
+            let canary = if self.one_in(2) { self.rng.random_range(1..=most) } else { 0 };
+            let (auto_promote, auto_revert) = (canary > 0 && self.one_in(2), self.one_in(2));
+            let strategy = UpdateStrategy::default();
+            group.update =
+                Some(UpdateStrategy { max_parallel, canary, auto_promote, auto_revert, ..strategy });
         }
         if self.one_in(3) {
             group.disconnect = Some(Disconnect {
@@ -161,6 +169,20 @@ impl World {
         eval.priority = job.priority;
         let now = self.now;
         let command = Command::RegisterJob { job: Box::new(job), enforce_index: None, eval: Some(eval), now };
+        self.propose(vec![command], After::Nothing);
+    }
+
+    /// Somebody decides about a roll-out; whether that is possible, the state says.
+    fn steer(&mut self, steering: Steering) {
+        let active: Vec<_> = self.root.active_deployments().cloned().collect();
+        if active.is_empty() {
+            return;
+        }
+        let deployment = active[self.rng.random_range(0..active.len())].clone();
+        let Some(job) = self.root.jobs.get(&deployment.job).cloned() else { return };
+        let eval = self.eval(job.key(), job.kind, Trigger::DeploymentWatcher);
+        let (deployment, now) = (deployment.id, self.now);
+        let command = Command::SteerDeployment { deployment, steering, evals: vec![eval], now };
         self.propose(vec![command], After::Nothing);
     }
 
@@ -262,4 +284,15 @@ fn gpus() -> DeviceGroup {
         devices: vec![device("a"), device("b")],
         ..DeviceGroup::default()
     }
+}
+
+/// Somebody decided about a roll-out too early or too late.
+pub(crate) fn is_untimely(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::UnknownDeployment(_)
+            | Refusal::DeploymentEnded(_)
+            | Refusal::NoCanaries
+            | Refusal::CanariesNotHealthy { .. }
+    )
 }

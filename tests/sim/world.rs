@@ -225,6 +225,7 @@ impl World {
         let index = self.root.index + 1;
         for command in commands {
             let words = format!("{command:?}");
+            let steers = matches!(command, Command::SteerDeployment { .. });
             self.trace.push(format!(
                 "{} {index} {}",
                 self.now.as_nanos() / 1_000_000,
@@ -234,6 +235,7 @@ impl World {
             match self.root.apply(index, command) {
                 // The node was purged, or a drain began, while it was on its way.
                 Outcome::Refused(Refusal::UnknownNode(_) | Refusal::Draining(_)) => {}
+                Outcome::Refused(reason) if steers && crate::users::is_untimely(&reason) => {}
                 Outcome::Refused(reason) => return Err(format!("refused: {reason}: {words}")),
                 _ => {}
             }

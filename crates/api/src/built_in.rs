@@ -1,4 +1,4 @@
-//! What there is one of: namespaces, pools of nodes.
+//! What there is one of: namespaces.
 
 use crate::wire::{Absent, Map, nil, wire};
 
@@ -16,19 +16,6 @@ wire! {
         pub hash: Absent,
         pub required_extra_claims: Absent,
         pub optional_extra_claims: Absent,
-        pub create_index: u64,
-        pub modify_index: u64,
-    }
-
-    pub struct NodePool {
-        pub name: String,
-        pub description: String,
-        #[serde(with = "nil")]
-        pub meta: Map<String>,
-        pub scheduler_configuration: Absent,
-        #[serde(rename = "NodeIdentityTTL")]
-        pub node_identity_ttl: u64,
-        pub hash: Absent,
         pub create_index: u64,
         pub modify_index: u64,
     }

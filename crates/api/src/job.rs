@@ -14,6 +14,20 @@ use crate::scale::ScalingPolicy;
 use crate::wire::{Absent, Map, base64_text, is_default, nil, wire};
 
 wire! {
+    /// What pages about a job say besides.
+    pub struct JobUIConfig {
+        /// Markdown.
+        pub description: String,
+        #[serde(with = "nil")]
+        pub links: Vec<JobUILink>,
+    }
+
+    pub struct JobUILink {
+        pub label: String,
+        #[serde(rename = "URL")]
+        pub url: String,
+    }
+
     pub struct Job {
         #[serde(rename = "ID")]
         pub id: String,
@@ -74,7 +88,7 @@ wire! {
         pub modify_index: u64,
         pub job_modify_index: u64,
         #[serde(rename = "UI")]
-        pub ui: Absent,
+        pub ui: Option<JobUIConfig>,
         /// A name that somebody gave to this version.
         pub version_tag: Option<JobVersionTag>,
     }
@@ -121,6 +135,7 @@ wire! {
         pub stop_after_client_disconnect: Option<i64>,
         /// The old form of `Disconnect.LostAfter`; nanoseconds, input only.
         pub max_client_disconnect: Option<i64>,
+        /// The old form of `Disconnect.Replace`, the other way round; input only.
         pub prevent_reschedule_on_lost: bool,
     }
 

@@ -5,16 +5,14 @@ use serde_json::Value as Json;
 use crate::{
     job::{
         Action, Affinity, CheckRestart, Constraint, DisconnectStrategy, DispatchPayloadConfig, EphemeralDisk,
-        Job, JobVersionTag, LogConfig, MigrateStrategy, NetworkResource, ParameterizedJobConfig,
-        PeriodicConfig, Port, RequestedDevice, ReschedulePolicy, Resources, RestartPolicy, Service,
-        ServiceCheck, ServiceWeights, Spread, SpreadTarget, Task, TaskGroup, UpdateStrategy,
+        Job, JobUIConfig, JobUILink, JobVersionTag, LogConfig, MigrateStrategy, NetworkResource,
+        ParameterizedJobConfig, PeriodicConfig, Port, RequestedDevice, ReschedulePolicy, Resources,
+        RestartPolicy, Service, ServiceCheck, ServiceWeights, Spread, SpreadTarget, Task, TaskGroup,
+        UpdateStrategy,
     },
     scale::ScalingPolicy,
     wire::nanos,
 };
-
-/// The only pool of nodes there is.
-pub(crate) const NODE_POOL: &str = "default";
 
 impl From<&model::Job> for Job {
     fn from(job: &model::Job) -> Self {
@@ -27,12 +25,20 @@ impl From<&model::Job> for Job {
             priority: Some(i64::from(job.priority)),
             all_at_once: job.all_at_once,
             datacenters: job.datacenters.clone(),
-            node_pool: String::from(NODE_POOL),
+            node_pool: job.pool.to_string(),
             constraints: constraints(&job.constraints),
             affinities: job.affinities.iter().map(Into::into).collect(),
             spreads: job.spreads.iter().map(Into::into).collect(),
             task_groups: job.groups.iter().map(|group| task_group(group, job)).collect(),
             meta: job.meta.clone(),
+            ui: job.ui.as_ref().map(|ui| JobUIConfig {
+                description: ui.description.clone(),
+                links: ui
+                    .links
+                    .iter()
+                    .map(|link| JobUILink { label: link.label.clone(), url: link.url.clone() })
+                    .collect(),
+            }),
             periodic: job.periodic.as_ref().map(Into::into),
             parameterized_job: job.parameterized.as_ref().map(Into::into),
             version_tag: job.version_tag.as_ref().map(Into::into),
@@ -126,8 +132,9 @@ fn task_group(group: &model::TaskGroup, job: &model::Job) -> TaskGroup {
         restart_policy: Some((&group.restart).into()),
         tasks: group.tasks.iter().map(task).collect(),
         ephemeral_disk: Some(EphemeralDisk {
+            sticky: group.ephemeral_disk.sticky,
             size_mb: Some(i64::from(group.ephemeral_disk.size_mb)),
-            ..EphemeralDisk::default()
+            migrate: group.ephemeral_disk.migrate,
         }),
         meta: group.meta.clone(),
         reschedule_policy: Some(group.reschedule.as_ref().map_or_else(ReschedulePolicy::never, Into::into)),
@@ -263,6 +270,7 @@ fn service(service: &model::Service, holder: &str) -> Service {
         name: service.name.clone(),
         task_name: if service.task.is_empty() { holder.to_owned() } else { service.task.clone() },
         port_label: service.port_label.clone(),
+        address: service.address.clone(),
         address_mode: String::from("auto"),
         tags: service.tags.clone(),
         checks: service.checks.iter().map(Into::into).collect(),
@@ -270,7 +278,7 @@ fn service(service: &model::Service, holder: &str) -> Service {
         canary_tags: service.canary_tags.clone(),
         canary_meta: service.canary_meta.clone(),
         namespace: String::from("default"),
-        on_update: String::from("require_healthy"),
+        on_update: service.on_update.as_str().to_owned(),
         provider: service.provider.as_str().to_owned(),
         cluster: String::from("default"),
         weights: Some(ServiceWeights { passing: 1, warning: 1 }),
@@ -282,11 +290,7 @@ impl From<&model::Check> for ServiceCheck {
     fn from(check: &model::Check) -> Self {
         Self {
             name: check.name.clone(),
-            kind: String::from(match check.kind {
-                model::CheckKind::Tcp => "tcp",
-                model::CheckKind::Http => "http",
-                model::CheckKind::Script => "script",
-            }),
+            kind: check.kind.as_str().to_owned(),
             command: check.command.clone(),
             args: check.args.clone(),
             path: check.path.clone(),
@@ -304,7 +308,14 @@ impl From<&model::Check> for ServiceCheck {
             success_before_passing: i64::from(check.success_before_passing),
             failures_before_critical: i64::from(check.failures_before_critical),
             body: check.body.clone(),
-            on_update: String::from("require_healthy"),
+            on_update: check.on_update.as_str().to_owned(),
+            failures_before_warning: i64::from(check.failures_before_warning),
+            protocol: String::from(if check.https { "https" } else { "" }),
+            grpc_use_tls: check.grpc_use_tls,
+            grpc_service: check.grpc_service.clone(),
+            tls_skip_verify: check.tls_skip_verify,
+            tls_server_name: check.tls_server_name.clone(),
+            notes: check.notes.clone(),
             ..Self::default()
         }
     }

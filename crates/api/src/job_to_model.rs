@@ -11,7 +11,7 @@ use crate::{
     job::{
         EphemeralDisk, Job, LogConfig, NetworkResource, Port, RequestedDevice, Resources, Task, TaskGroup,
     },
-    job_from_model::{NODE_POOL, config_from_json},
+    job_from_model::config_from_json,
     wire::{Absent, says_nothing},
 };
 
@@ -161,11 +161,9 @@ impl Reader {
                 JobType::Service
             }),
         };
-        self.only("NodePool", &job.node_pool, &[NODE_POOL]);
         self.absent("Multiregion", &job.multiregion);
         self.only("ConsulNamespace", &job.consul_namespace, &[]);
         self.only("VaultNamespace", &job.vault_namespace, &[]);
-        self.absent("UI", &job.ui);
         if !kind.rolls_out() && job.update.as_ref().is_some_and(|update| !update.says_nothing()) {
             self.not_for("Update", kind, "an update strategy");
         }
@@ -174,6 +172,14 @@ impl Reader {
         }
 
         let defaults = model::Job::default();
+        let ui = job.ui.map(|ui| model::JobUi {
+            description: ui.description,
+            links: ui
+                .links
+                .into_iter()
+                .map(|link| model::JobLink { label: link.label, url: link.url })
+                .collect(),
+        });
         let periodic = job.periodic.map(Into::into);
         let parameterized = job.parameterized_job.map(|config| self.parameterized(config));
         let launched = (!job.parent_id.is_empty()).then_some(model::Launched {
@@ -197,7 +203,9 @@ impl Reader {
             kind,
             priority: self.number_or("Priority", job.priority, defaults.priority),
             datacenters: if job.datacenters.is_empty() { defaults.datacenters } else { job.datacenters },
+            pool: model::PoolName::new(job.node_pool),
             all_at_once: job.all_at_once,
+            ui,
             meta: job.meta,
             constraints,
             affinities,
@@ -233,7 +241,6 @@ impl Reader {
     fn group_inside(&mut self, group: TaskGroup, upper: &policies::FromJob) -> model::TaskGroup {
         self.absent("Consul", &group.consul);
         self.absent("Volumes", &group.volumes);
-        self.never("PreventRescheduleOnLost", group.prevent_reschedule_on_lost);
 
         let restart = self.restart(group.restart_policy, model::RestartPolicy::for_type(upper.kind));
         let most = (0, i64::from(model::TaskGroup::MAX_COUNT));
@@ -258,6 +265,7 @@ impl Reader {
                 group.disconnect,
                 group.max_client_disconnect,
                 group.stop_after_client_disconnect,
+                group.prevent_reschedule_on_lost,
             ),
             ephemeral_disk: self.ephemeral_disk(group.ephemeral_disk),
             network: self.networks(group.networks),
@@ -402,10 +410,12 @@ impl Reader {
 
     fn ephemeral_disk(&mut self, disk: Option<EphemeralDisk>) -> model::EphemeralDisk {
         let disk = disk.unwrap_or_default();
-        self.never("EphemeralDisk.Sticky", disk.sticky);
-        self.never("EphemeralDisk.Migrate", disk.migrate);
         let default = model::EphemeralDisk::default().size_mb;
-        model::EphemeralDisk { size_mb: self.number_or("EphemeralDisk.SizeMB", disk.size_mb, default) }
+        model::EphemeralDisk {
+            size_mb: self.number_or("EphemeralDisk.SizeMB", disk.size_mb, default),
+            sticky: disk.sticky,
+            migrate: disk.migrate,
+        }
     }
 
     fn logs(&mut self, logs: LogConfig) -> model::LogConfig {

@@ -28,7 +28,9 @@ pub mod node; // Node, its stub, drivers and events
 mod node_resources; // what a node has
 pub mod files; // templates, artifacts
 pub mod launch; // periodic, parameterized, dispatch, lifecycle
-pub mod built_in; // namespaces, pools of nodes
+pub mod built_in; // namespaces
+pub mod node_pool; // pools of nodes
+pub mod node_meta; // metadata that people change while the node runs
 pub mod scale; // counts of groups
 pub mod checks; // checks of one allocation
 pub mod service; // services of allocations
@@ -51,7 +53,7 @@ pub use agent::{
 };
 pub use alloc::{AllocDeploymentStatus, AllocListStub, AllocatedResources, Allocation, RescheduleTracker};
 pub use alloc_act::{AllocFileInfo, AllocRestartRequest, AllocSignalRequest, AllocStopResponse, NodeAnswer};
-pub use built_in::{Namespace, NodePool};
+pub use built_in::Namespace;
 pub use checks::CheckResult;
 pub use decode::{DecodeError, decode, decode_value};
 pub use deployment::{
@@ -75,6 +77,8 @@ pub use node::{
     DrainSpec, DriverInfo, Node, NodeDrainRequest, NodeEligibilityRequest, NodeEvent, NodeListStub,
     NodeModifyResponse, NodeUpdateResponse,
 };
+pub use node_meta::{NodeMetaApplyRequest, NodeMetaResponse};
+pub use node_pool::NodePool;
 pub use operator::{
     AutopilotConfiguration, AutopilotHealth, LeadershipTransfer, RaftConfiguration, RaftPeer, RaftServer,
     SchedulerConfiguration, SchedulerConfigurationResponse, SchedulerConfigurationUpdate, ServerHealth,

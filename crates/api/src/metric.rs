@@ -1,9 +1,6 @@
 //! Why a placement went as it did.
 
-use crate::{
-    job_from_model::NODE_POOL,
-    wire::{Absent, Map, nanos, nil, wire},
-};
+use crate::wire::{Absent, Map, nanos, nil, wire};
 
 wire! {
     pub struct AllocMetric {
@@ -51,8 +48,8 @@ impl From<&model::AllocMetric> for AllocMetric {
         Self {
             nodes_evaluated: i64::from(metric.nodes_evaluated),
             nodes_filtered: i64::from(metric.nodes_filtered),
-            nodes_in_pool: metric.nodes_available.values().copied().map(i64::from).sum(),
-            node_pool: String::from(NODE_POOL),
+            nodes_in_pool: i64::from(metric.nodes_in_pool.max(metric.nodes_available.values().sum())),
+            node_pool: metric.pool.to_string(),
             nodes_available: counts(&metric.nodes_available),
             class_filtered: counts(&metric.class_filtered),
             constraint_filtered: counts(&metric.constraint_filtered),

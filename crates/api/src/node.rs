@@ -8,7 +8,6 @@ pub use crate::node_resources::{
     NodeReservedResources, NodeResources, NodeTopology,
 };
 use crate::{
-    job_from_model::NODE_POOL,
     time::Time,
     wire::{Absent, Map, is_default, nanos, nil, wire},
 };
@@ -278,7 +277,7 @@ impl From<&model::Node> for Node {
             reserved_resources: Some(node.into()),
             meta: node.meta.clone(),
             node_class: node.class.clone(),
-            node_pool: String::from(NODE_POOL),
+            node_pool: node.pool.to_string(),
             computed_class: node.computed_class.clone(),
             drain: node.drain.is_some(),
             drain_strategy: node.drain.as_ref().map(Into::into),
@@ -302,7 +301,7 @@ impl From<&model::Node> for NodeListStub {
             id: node.id.to_string(),
             datacenter: node.datacenter.clone(),
             name: node.name.clone(),
-            node_pool: String::from(NODE_POOL),
+            node_pool: node.pool.to_string(),
             node_class: node.class.clone(),
             version: node.attributes.get("nomad.version").cloned().unwrap_or_default(),
             drain: node.drain.is_some(),

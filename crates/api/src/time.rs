@@ -1,6 +1,6 @@
 //! Timestamps as RFC 3339 text; `null` stands for "never".
 
-use model::Timestamp;
+use model::{Timestamp, civil};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment on the wire.
@@ -15,7 +15,7 @@ impl Time {
         let nanos = self.0.as_nanos();
         let (secs, fraction) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
         let (days, second) = (secs.div_euclid(DAY), secs.rem_euclid(DAY));
-        let (year, month, day) = civil(days);
+        let (year, month, day) = civil::date(days);
         let fraction = match fraction {
             0 => String::new(),
             _ => format!(".{fraction:09}").trim_end_matches('0').to_owned(),
@@ -61,33 +61,10 @@ impl Time {
                 sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60)
             }
         };
-        let secs = days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
+        let days = civil::days(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?);
+        let secs = days * DAY + hour * 3600 + minute * 60 + second - offset;
         Some(Self(Timestamp(secs.checked_mul(1_000_000_000)?.checked_add(fraction)?)))
     }
-}
-
-/// Year, month and day of a number of days since 1970-01-01 (proleptic Gregorian calendar).
-///
-/// Counts in years that begin in March, so that the leap day is the last one.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let month = (month + 9) % 12;
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 impl From<Timestamp> for Time {

@@ -13,7 +13,7 @@ mod services; // services, checks
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Job, Task, TaskGroup};
+use model::{Job, JobUi, PoolName, Task, TaskGroup};
 
 use self::pattern::Patterns;
 use crate::{
@@ -85,6 +85,33 @@ impl Checker {
                 self.report(codes::NAME, field, message, "use letters, digits, `-`, `_` and `.`");
             }
         }
+        if let Some(ui) = &job.ui {
+            self.enter("ui", 0, "");
+            let found = ui.description.chars().count();
+            if found > JobUi::LONGEST {
+                let message = format!("`description` may have {} characters, found {found}", JobUi::LONGEST);
+                self.report(
+                    codes::OUT_OF_RANGE,
+                    "description",
+                    message,
+                    "write less, and a link to the rest",
+                );
+            }
+            for (index, link) in ui.links.iter().enumerate() {
+                self.enter("link", index, "");
+                if link.label.is_empty() || link.url.is_empty() {
+                    let message = "a link needs a `label` and a `url`";
+                    self.report(
+                        codes::MISSING,
+                        "",
+                        message,
+                        "write `label = \"Runbook\"` and `url = \"https://..\"`",
+                    );
+                }
+                self.leave();
+            }
+            self.leave();
+        }
         if job.region.is_empty() {
             self.report(codes::NAME, "region", "missing job region", "write `region = \"global\"`");
         }
@@ -99,6 +126,16 @@ impl Checker {
                 "job datacenter must be non-empty string",
                 "write `datacenters = [\"dc1\"]`, or leave it out for all of them",
             );
+        }
+        if !job.pool.is_valid() {
+            let message = format!(
+                "`node_pool` must be 1 to {} letters, digits, `-` and `_`, found \"{}\"",
+                PoolName::LONGEST,
+                job.pool
+            );
+            let help =
+                "write the name of a pool that `node pool list` shows, or leave it out for \"default\"";
+            self.report(codes::NAME, "node_pool", message, help);
         }
         self.constraints(&job.constraints);
         self.affinities(&job.affinities);

@@ -71,9 +71,21 @@ fn job(job: &Job) -> Block {
     out.set("type", job.kind.as_str());
     out.set_if(job.priority != 50, "priority", job.priority);
     out.set("datacenters", texts(&job.datacenters));
+    out.set_if(!job.pool.is_default(), "node_pool", quoted(job.pool.as_str()));
     out.set_if(job.all_at_once, "all_at_once", true);
     out.set_if(!job.meta.is_empty(), "meta", map(&job.meta));
     places(&mut out, &job.constraints, &job.affinities, &job.spreads);
+    if let Some(ui) = &job.ui {
+        let mut block = Writer::new("ui");
+        block.text("description", &ui.description);
+        for link in &ui.links {
+            let mut inner = Writer::new("link");
+            inner.text("label", &link.label);
+            inner.text("url", &link.url);
+            block.block(inner);
+        }
+        out.block(block);
+    }
     if let Some(periodic) = &job.periodic {
         out.block(self::periodic(periodic));
     }
@@ -127,10 +139,12 @@ fn group(group: &TaskGroup, kind: JobType) -> Writer {
     out.set_if(!group.meta.is_empty(), "meta", map(&group.meta));
     places(&mut out, &group.constraints, &group.affinities, &group.spreads);
     policies::of_group(&mut out, group, kind);
-    let size = group.ephemeral_disk.size_mb;
+    let model::EphemeralDisk { size_mb, sticky, migrate } = group.ephemeral_disk;
     if group.ephemeral_disk != model::EphemeralDisk::default() {
         let mut disk = Writer::new("ephemeral_disk");
-        disk.set("size", size);
+        disk.set("size", size_mb);
+        disk.set_if(sticky, "sticky", true);
+        disk.set_if(migrate, "migrate", true);
         out.block(disk);
     }
     if let Some(network) = &group.network {

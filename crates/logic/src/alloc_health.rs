@@ -1,7 +1,7 @@
 //! When a deployment may count on an allocation: tasks run and checks pass for long enough, before a deadline.
 
 use model::{
-    CheckStatus, HealthCheck, ServiceState, SmallMap, TaskPhase, TaskState, Timestamp, UpdateStrategy,
+    HealthCheck, ServiceState, SmallMap, TaskPhase, TaskState, Timestamp, UpdateStrategy,
     time::format_duration,
 };
 
@@ -47,7 +47,7 @@ impl AllocHealth {
                 && services
                     .iter()
                     .flat_map(|service| &service.checks)
-                    .all(|check| check.status == CheckStatus::Passing));
+                    .all(|check| check.on_update.accepts(check.status)));
         if running && passing {
             // A restart starts the time anew even when no look fell between exit and start.
             let started = tasks.values().map(|state| state.started_at).max().unwrap_or(now);

@@ -9,6 +9,7 @@ use model::{Check, CheckStatus, Timestamp};
 pub struct CheckLife {
     success_before_passing: u32,
     failures_before_critical: u32,
+    failures_before_warning: u32,
     restart_limit: u32,
     restart_grace: Duration,
     ignore_warnings: bool,
@@ -39,6 +40,10 @@ impl CheckLife {
         Self {
             success_before_passing: check.success_before_passing.max(1),
             failures_before_critical: check.failures_before_critical,
+            failures_before_warning: match check.failures_before_warning {
+                0 => check.failures_before_critical,
+                failures => failures,
+            },
             restart_limit: restart.limit,
             restart_grace: restart.grace,
             ignore_warnings: restart.ignore_warnings,
@@ -61,6 +66,8 @@ impl CheckLife {
                 self.failures += 1;
                 if self.status == CheckStatus::Critical || self.failures > self.failures_before_critical {
                     self.status = CheckStatus::Critical;
+                } else if self.failures > self.failures_before_warning {
+                    self.status = CheckStatus::Warning;
                 }
             }
             good => {
@@ -115,6 +122,8 @@ mod tests {
         check(&Check::default(), "pcwp", "pcwp", 0);
         check(&Check { success_before_passing: 2, ..Check::default() }, "pppcpp", "cppccp", 0);
         check(&Check { failures_before_critical: 2, ..Check::default() }, "pcccp", "pppcp", 0);
+        let warned = Check { failures_before_critical: 2, failures_before_warning: 1, ..Check::default() };
+        check(&warned, "pcccp", "ppwcp", 0);
         let restart = Some(CheckRestart { limit: 2, grace: Duration::from_secs(11), ignore_warnings: true });
         // The first result falls into the grace time; warnings are ignored.
         check(&Check { restart, ..Check::default() }, "cccwcc", "cccwcc", 2);

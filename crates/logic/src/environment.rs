@@ -102,6 +102,7 @@ fn of_node(node: &Node, name: &str) -> Option<String> {
         "node.unique.name" => Some(node.name.clone()),
         "node.datacenter" => Some(node.datacenter.clone()),
         "node.class" => Some(node.class.clone()),
+        "node.pool" => Some(node.pool.to_string()),
         "node.region" => Some("global".to_owned()),
         _ => None,
     }
@@ -252,6 +253,7 @@ impl Scope {
             name: self.interpolate(&name),
             tags: tags.iter().map(|tag| self.interpolate(tag)).collect(),
             meta: meta.iter().map(|(key, value)| (key.clone(), self.interpolate(value))).collect(),
+            address: self.interpolate(&service.address),
             checks: service
                 .checks
                 .iter()
@@ -261,6 +263,8 @@ impl Scope {
                     command: self.interpolate(&check.command),
                     args: check.args.iter().map(|arg| self.interpolate(arg)).collect(),
                     body: self.interpolate(&check.body),
+                    tls_server_name: self.interpolate(&check.tls_server_name),
+                    grpc_service: self.interpolate(&check.grpc_service),
                     ..check.clone()
                 })
                 .collect(),

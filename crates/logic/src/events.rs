@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use model::{Allocation, Deployment, DesiredStatus, Evaluation, Job, Node};
+use model::{Allocation, Deployment, DesiredStatus, Evaluation, Job, Node, NodePool};
 use state::{Pair, Root, ServiceInstance};
 
 /// What an event is about.
@@ -16,12 +16,20 @@ pub enum Topic {
     Allocation,
     Deployment,
     Node,
+    NodePool,
     Service,
 }
 
 impl Topic {
-    pub const ALL: [Self; 6] =
-        [Self::Job, Self::Evaluation, Self::Allocation, Self::Deployment, Self::Node, Self::Service];
+    pub const ALL: [Self; 7] = [
+        Self::Job,
+        Self::Evaluation,
+        Self::Allocation,
+        Self::Deployment,
+        Self::Node,
+        Self::NodePool,
+        Self::Service,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +38,7 @@ impl Topic {
             Self::Allocation => "Allocation",
             Self::Deployment => "Deployment",
             Self::Node => "Node",
+            Self::NodePool => "NodePool",
             Self::Service => "Service",
         }
     }
@@ -45,6 +54,7 @@ pub enum Payload {
     Allocation(Arc<Allocation>, Option<Arc<Job>>, Option<Arc<Node>>),
     Deployment(Arc<Deployment>),
     Node(Arc<Node>),
+    NodePool(Arc<NodePool>),
     Service(Arc<ServiceInstance>),
 }
 
@@ -74,6 +84,7 @@ pub fn between(old: &Root, new: &Root) -> Vec<Event> {
     events.extend(changes.allocs.into_iter().filter_map(|pair| allocation(pair, new)));
     events.extend(changes.deployments.into_iter().filter_map(deployment));
     events.extend(changes.nodes.into_iter().filter_map(|pair| node(pair, new.index)));
+    events.extend(changes.pools.into_iter().filter_map(|pair| node_pool(pair, new.index)));
     events.extend(changes.services.into_iter().filter_map(|pair| service(pair, new.index)));
     events.sort_by_key(|event| event.index);
     events
@@ -192,6 +203,20 @@ fn node(pair: Pair<Node>, now: u64) -> Option<Event> {
     })
 }
 
+fn node_pool(pair: Pair<NodePool>, now: u64) -> Option<Event> {
+    let is_gone = pair.after.is_none();
+    let row = pair.after.or(pair.before)?;
+    Some(Event {
+        topic: Topic::NodePool,
+        kind: if is_gone { "NodePoolDeleted" } else { "NodePoolUpserted" },
+        key: row.name.to_string(),
+        namespace: String::new(),
+        filter_keys: Vec::new(),
+        index: if is_gone { now } else { row.modify_index },
+        payload: Payload::NodePool(row),
+    })
+}
+
 /// Of allocations; agents' own services are not told of.
 fn service(pair: Pair<ServiceInstance>, now: u64) -> Option<Event> {
     let is_gone = pair.after.is_none();
@@ -220,7 +245,6 @@ pub struct Interest {
 
 /// Topics that exist elsewhere, and of which nothing can happen here.
 const SILENT: &[&str] = &[
-    "NodePool",
     "ACLToken",
     "ACLPolicy",
     "ACLRole",
@@ -354,6 +378,19 @@ mod tests {
         let before = root.clone();
         root.apply(3, Command::PurgeNode { node: NodeId(1), evals: Vec::new(), now: Timestamp(1) });
         assert_eq!(told(&before, &root)[0].2, "NodeDeregistration");
+    }
+
+    #[test]
+    fn pools_come_and_go() {
+        let mut root = Root::default();
+        let before = root.clone();
+        let pool = NodePool { name: "gpu".into(), ..NodePool::default() };
+        root.apply(1, Command::PutPools { pools: vec![pool] });
+        let gpu = String::from("gpu");
+        assert_eq!(told(&before, &root), [(1, "NodePool", "NodePoolUpserted", gpu.clone())]);
+        let before = root.clone();
+        root.apply(2, Command::DeletePool { name: "gpu".into() });
+        assert_eq!(told(&before, &root), [(2, "NodePool", "NodePoolDeleted", gpu)]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub mod drainer; // empties nodes, group by group
 pub mod launcher; // periodic jobs, slot by slot
 pub mod node_gateway; // which evaluations a node's report or loss calls for
 pub mod node_agent; // desired against running
+pub mod heritage; // what an allocation takes over of the one before it
+pub mod node_meta; // metadata that people change while the node runs
 pub mod alloc_runner; // the status of an allocation from its tasks
 pub mod alloc_health; // when a deployment may count on it
 pub mod task_runner; // start, exit, restart, kill

@@ -110,14 +110,14 @@ fn is_waited_for(root: &Root, alloc: &Allocation, now: Timestamp) -> bool {
 
 /// Until when the allocation may stay unknown; `None` if its group has no patience at all.
 fn patience_until(root: &Root, node: &Node, alloc: &Allocation, now: Timestamp) -> Option<Timestamp> {
-    let policy = root.group_of(alloc)?.disconnect.as_ref().filter(|policy| !policy.lost_after.is_zero())?;
+    let patience = root.group_of(alloc)?.disconnect.as_ref()?.patience()?;
     let since = match alloc.client {
         ClientStatus::Unknown => alloc.unknown_since.unwrap_or(now),
         ClientStatus::Running if node.status == NodeStatus::Disconnected => node.status_updated_at,
         ClientStatus::Running => now,
         _ => return None,
     };
-    Some(since.plus(policy.lost_after))
+    Some(since.plus(patience))
 }
 
 /// The status of a node that nobody hears of.

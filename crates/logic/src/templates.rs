@@ -14,7 +14,7 @@ use std::{
 
 use gotemplate::{Delimiters, Functions, Limits, Value, helpers};
 use model::{
-    Node, Timestamp, Wait,
+    Node, Timestamp, Wait, civil,
     files::{TEMPLATE_FUNCTIONS, absent_template_function},
 };
 use state::{Epoch, Root};
@@ -308,16 +308,7 @@ impl Functions for Host<'_> {
 fn rfc3339(now: Timestamp) -> String {
     let seconds = now.0.div_euclid(1_000_000_000);
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days are counted in years that begin in March, so that leap days come last.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = civil::date(days);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

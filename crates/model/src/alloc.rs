@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     claims::Claims,
     ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId},
+    service::OnUpdate,
     small_map::SmallMap,
     time::Timestamp,
 };
@@ -245,6 +246,8 @@ pub mod event_type {
     pub const TEMPLATE: &str = "Template";
     pub const DOWNLOADING_ARTIFACTS: &str = "Downloading Artifacts";
     pub const ARTIFACT_FAILED: &str = "Failed Artifact Download";
+    /// Says what was taken over of the allocation before, or why nothing was.
+    pub const EPHEMERAL_DISK: &str = "Ephemeral Disk";
     pub const DRIVER: &str = "Driver";
     pub const DRIVER_FAILURE: &str = "Driver Failure";
     pub const STARTED: &str = "Started";
@@ -350,6 +353,8 @@ pub struct CheckState {
     /// What the check said, at most 4 KiB.
     pub output: String,
     pub updated_at: Timestamp,
+    #[serde(default, skip_serializing_if = "OnUpdate::is_default")]
+    pub on_update: OnUpdate,
 }
 
 /// One earlier attempt in a chain of replacements.

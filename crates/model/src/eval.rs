@@ -21,6 +21,8 @@ pub enum Trigger {
     PeriodicJob,
     /// Somebody stopped an allocation.
     AllocStop,
+    /// Somebody stopped an allocation and wants another one in its place, also where jobs run on every node.
+    AllocReschedule,
     NodeUpdate,
     AllocFailure,
     DeploymentWatcher,
@@ -35,11 +37,12 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::JobRegister,
         Self::JobDeregister,
         Self::PeriodicJob,
         Self::AllocStop,
+        Self::AllocReschedule,
         Self::NodeUpdate,
         Self::AllocFailure,
         Self::DeploymentWatcher,
@@ -58,6 +61,7 @@ impl Trigger {
             Self::JobDeregister => "job-deregister",
             Self::PeriodicJob => "periodic-job",
             Self::AllocStop => "alloc-stop",
+            Self::AllocReschedule => "alloc-reschedule",
             Self::NodeUpdate => "node-update",
             Self::AllocFailure => "alloc-failure",
             Self::DeploymentWatcher => "deployment-watcher",

@@ -11,7 +11,7 @@ pub struct Fetch {
     /// Only this part of an archive or a repository. Empty: all of it.
     pub subdir: String,
     pub archive: Option<Archive>,
-    pub checksum: Option<Checksum>,
+    pub checksum: Option<Proof>,
     /// What the file is called. Empty: as in the URL.
     pub filename: String,
 }
@@ -80,6 +80,32 @@ impl Archive {
     }
 }
 
+/// Where it is said what a file has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    Said(Checksum),
+    /// In the file at this address, as `sha256sum` and its kin write it.
+    File(String),
+}
+
+impl Proof {
+    /// A checksum, or `file:<address>`.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some((word, address)) if word.eq_ignore_ascii_case("file") => match address.split_once("://") {
+                Some(("http" | "https", _)) => Ok(Self::File(address.to_owned())),
+                _ => Err(format!(
+                    "the checksums in \"{address}\" cannot be fetched; write file:https://host/SHA256SUMS, or the digits"
+                )),
+            },
+            _ => Checksum::parse(text).map(Self::Said),
+        }
+    }
+}
+
 /// What a file has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checksum {
@@ -119,9 +145,6 @@ impl Checksum {
             Some((name, digits)) => (Some(name.to_ascii_lowercase()), digits),
             None => (None, text),
         };
-        if name.as_deref() == Some("file") {
-            return Err(String::from("checksums in files are not supported; write the digits here"));
-        }
         if !digits.bytes().all(|c| c.is_ascii_hexdigit()) {
             return Err(format!("the checksum \"{text}\" is not written in hexadecimal digits"));
         }
@@ -138,6 +161,36 @@ impl Checksum {
             }
         }
     }
+}
+
+impl Checksum {
+    /// What a list of checksums says of a file: lines such as `<hex>  <name>`, `<hex> *<name>` or `SHA256 (<name>) =
+    /// <hex>`; or nothing but the digits.
+    pub fn in_list(list: &str, name: &str) -> Option<Self> {
+        let lines = || list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let of_line = |line: &str| -> Option<Self> {
+            if let Some((head, digits)) = line.split_once(" = ") {
+                let (kind, rest) = head.split_once(" (")?;
+                let is_it = rest.strip_suffix(')').is_some_and(|file| is_called(file, name));
+                return is_it.then(|| Self::parse(&format!("{kind}:{digits}")).ok()).flatten();
+            }
+            let (digits, file) = line.split_once(char::is_whitespace)?;
+            let file = file.trim_start();
+            is_called(file.strip_prefix('*').unwrap_or(file), name)
+                .then(|| Self::parse(digits).ok())
+                .flatten()
+        };
+        let mut all = lines();
+        match (all.next(), all.next()) {
+            (Some(digits), None) if !digits.contains(char::is_whitespace) => Self::parse(digits).ok(),
+            _ => lines().find_map(of_line),
+        }
+    }
+}
+
+/// Lists may name files with their directories.
+fn is_called(path: &str, name: &str) -> bool {
+    path.rsplit('/').next() == Some(name)
 }
 
 /// Reads a source and the options beside it.
@@ -177,7 +230,7 @@ pub fn parse(source: &str, options: &BTreeMap<String, String>) -> Result<Fetch, 
     if filename.contains('/') || matches!(filename.as_str(), "." | "..") {
         return Err(format!("\"{filename}\" is not the name of a file"));
     }
-    let checksum = if checksum.is_empty() { None } else { Some(Checksum::parse(&checksum)?) };
+    let checksum = if checksum.is_empty() { None } else { Some(Proof::parse(&checksum)?) };
     let (way, url) = if is_git {
         let depth = take("depth");
         let depth = if depth.is_empty() { Ok(0) } else { depth.parse() };
@@ -214,18 +267,17 @@ pub fn parse(source: &str, options: &BTreeMap<String, String>) -> Result<Fetch, 
 
 fn over_http(forced: Option<&str>, scheme: Option<&str>, address: &str) -> Result<String, String> {
     match (forced, scheme) {
-        (None | Some("http"), Some("http")) => Ok(address.to_owned()),
-        (None | Some("http" | "https"), Some("https")) => Err(String::from(
-            "https cannot be fetched: there is no TLS in this release; offer the file over http, with a checksum",
-        )),
+        (None | Some("http" | "https"), Some("http" | "https")) => Ok(address.to_owned()),
         (Some("s3" | "gcs" | "hg"), _) | (None, Some("s3" | "gcs" | "gs" | "hg")) => {
             let word = forced.or(scheme).unwrap_or_default();
-            Err(format!("{word} is not supported; offer the file over http, with a checksum"))
+            Err(format!("{word} is not supported; offer the file over https"))
         }
         (None, None) | (Some("file"), _) | (None, Some("file")) => Err(String::from(
-            "files of the node are not fetched; write an address such as http://host/file.tar.gz, or mount the file",
+            "files of the node are not fetched; write an address such as https://host/file.tar.gz, or mount the file",
         )),
-        _ => Err(format!("{} is not supported; use http or git", forced.or(scheme).unwrap_or_default())),
+        _ => {
+            Err(format!("{} is not supported; use http, https or git", forced.or(scheme).unwrap_or_default()))
+        }
     }
 }
 
@@ -278,6 +330,7 @@ mod tests {
             "sub/dir",
             Some(Archive::Zip),
         );
+        check("https://h/a.zip", "https://h/a.zip", "", Some(Archive::Zip));
         check("http://h/A.TGZ", "http://h/A.TGZ", "", Some(Archive::Tar(Packing::Gzip)));
         check("http://h/a.gz", "http://h/a.gz", "", Some(Archive::File(Packing::Gzip)));
         check("http://h/a.zip?archive=false", "http://h/a.zip", "", None);
@@ -305,8 +358,7 @@ mod tests {
     #[test]
     fn what_cannot_be_fetched_says_why() {
         for (source, options, words) in [
-            ("https://h/a.zip", &[][..], "no TLS"),
-            ("s3::http://h/b/k", &[], "s3 is not supported"),
+            ("s3::http://h/b/k", &[][..], "s3 is not supported"),
             ("gcs::https://h/b", &[], "gcs is not supported"),
             ("hg::http://h/b", &[], "hg is not supported"),
             ("/etc/passwd", &[], "files of the node"),
@@ -319,6 +371,7 @@ mod tests {
             ("http://h/a", &[("checksum", "md5:12")], "length of its kind"),
             ("http://h/a", &[("checksum", "crc:12")], "none of md5"),
             ("http://h/a", &[("checksum", "sha256:xyz")], "hexadecimal"),
+            ("http://h/a", &[("checksum", "file:/etc/sums")], "cannot be fetched"),
             ("http://h/a", &[("archive", "rar")], "\"rar\" cannot be unpacked"),
             ("http://h/a", &[("filename", "../x")], "not the name of a file"),
             ("git::https://h/p", &[("ref", "--upload-pack=x")], "not the name of a branch"),
@@ -327,6 +380,22 @@ mod tests {
             let error = read(source, options).unwrap_err();
             assert!(error.contains(words), "{source}: {error}");
         }
+    }
+
+    #[test]
+    fn lists_of_checksums() {
+        let (one, other) = ("a".repeat(64), "b".repeat(64));
+        let found =
+            |list: String| Checksum::in_list(&list, "app.tgz").map(|sum| (sum.kind.as_str(), sum.hex));
+        let wanted = || Some(("sha256", one.clone()));
+        assert_eq!(found(format!("{other}  app.tgz.asc\n{one}  dist/app.tgz\n")), wanted());
+        assert_eq!(found(format!("# sums\n{one} *app.tgz\n{other} *b\n")), wanted());
+        assert_eq!(found(format!("SHA256 (b) = {other}\nSHA256 (app.tgz) = {one}\n")), wanted());
+        assert_eq!(found(format!("{one}\n")), wanted());
+        assert_eq!(found(format!("{other}  b\n{one}  c\n")), None);
+        assert_eq!(found(String::from("<html>not found</html>")), None);
+        let proof = Proof::parse("file:https://h/SHA256SUMS");
+        assert_eq!(proof, Ok(Proof::File(String::from("https://h/SHA256SUMS"))));
     }
 
     #[test]

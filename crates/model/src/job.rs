@@ -9,11 +9,13 @@ use crate::{
     ids::JobKey,
     launch::{Launched, Parameterized, Periodic},
     location::{Affinity, Constraint, Spread},
+    node_pool::PoolName,
     policy::{Disconnect, MigratePolicy, ReschedulePolicy, RestartPolicy, UpdateStrategy},
     resources::{Capacity, NetworkAsk, Port, Resources},
     scaling::Scaling,
     service::Service,
     time::Timestamp,
+    ui::JobUi,
     version::VersionTag,
 };
 
@@ -98,6 +100,8 @@ pub struct Job {
     pub priority: u16,
     /// Glob patterns. Default: `["*"]`.
     pub datacenters: Vec<String>,
+    /// Whose nodes it may use.
+    pub pool: PoolName,
     /// A plan of this job commits whole or not at all.
     pub all_at_once: bool,
     pub meta: BTreeMap<String, String>,
@@ -105,6 +109,9 @@ pub struct Job {
     pub affinities: Vec<Affinity>,
     pub spreads: Vec<Spread>,
     pub groups: Vec<TaskGroup>,
+    /// For those who look at it in a browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ui: Option<JobUi>,
     /// It launches copies of itself by the calendar, and runs nothing itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub periodic: Option<Periodic>,
@@ -144,12 +151,14 @@ impl Default for Job {
             kind: JobType::Service,
             priority: 50,
             datacenters: vec![String::from("*")],
+            pool: PoolName::default(),
             all_at_once: false,
             meta: BTreeMap::new(),
             constraints: Vec::new(),
             affinities: Vec::new(),
             spreads: Vec::new(),
             groups: Vec::new(),
+            ui: None,
             periodic: None,
             parameterized: None,
             launched: None,
@@ -434,11 +443,24 @@ impl Value {
 pub struct EphemeralDisk {
     /// Default: 300.
     pub size_mb: u32,
+    /// What takes the place of an allocation goes to its node, if it can, and takes over its data. Default: no.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sticky: bool,
+    /// As `sticky`; and where the place is on another node, the data move there. Default: no.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub migrate: bool,
 }
 
 impl Default for EphemeralDisk {
     fn default() -> Self {
-        Self { size_mb: 300 }
+        Self { size_mb: 300, sticky: false, migrate: false }
+    }
+}
+
+impl EphemeralDisk {
+    /// Data outlive their allocation: `migrate` means `sticky`, too.
+    pub fn is_sticky(&self) -> bool {
+        self.sticky || self.migrate
     }
 }
 

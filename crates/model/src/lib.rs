@@ -6,11 +6,13 @@
 pub mod ids; // typed identifiers
 pub mod small_map; // a map of few keys
 mod words; // texts that are not kept twice
+pub mod civil; // days and dates
 pub mod time; // Timestamp: nanoseconds since the epoch, always passed in
 pub mod resources; // what tasks ask for and nodes offer
 pub mod claims; // whole cores and devices
 pub mod service; // services and their checks
 pub mod job; // job, task group, task
+mod ui; // what pages about a job say besides
 pub mod fetch; // what the source of an artifact says
 pub mod files; // what a task finds when it starts: templates, artifacts
 pub mod scaling; // bounds of counts
@@ -18,6 +20,7 @@ pub mod version; // what is kept with a version of a job
 pub mod location; // where it may run and where it would rather
 pub mod launch; // jobs that launch jobs: calendar, dispatch
 pub mod policy; // restart, reschedule, update, migrate
+pub mod node_pool; // nodes that a job can ask for by one name
 pub mod node; // a machine and its drivers
 pub mod agent; // a member of the cluster, as the catalog shows it
 pub mod alloc; // an instance of a task group on a node
@@ -48,6 +51,7 @@ pub use metric::AllocMetric;
 pub use node::{
     Drain, DrainDeadline, DrainStatus, DriverInfo, Eligibility, LastDrain, Node, NodeEvent, NodeStatus,
 };
+pub use node_pool::{NodePool, PoolName};
 pub use plan::{AllocStop, Eviction, GroupAnnotation, Placement, Plan};
 pub use policy::{
     DelayFunction, Disconnect, HealthCheck, MigratePolicy, Reconcile, ReschedulePolicy, RestartMode,
@@ -56,7 +60,8 @@ pub use policy::{
 pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
 pub use scaling::{Scaling, ScalingEvent};
 pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
-pub use service::{Check, CheckKind, CheckRestart, Provider, Service};
+pub use service::{Check, CheckKind, CheckRestart, OnUpdate, Provider, Service};
 pub use small_map::SmallMap;
 pub use time::Timestamp;
+pub use ui::{JobLink, JobUi};
 pub use version::{Submission, VersionTag};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::NodeId;
+use crate::{ids::NodeId, node_pool::PoolName};
 
 /// The scheduler's report on one placement (or on one group that could not be placed).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -13,6 +13,10 @@ pub struct AllocMetric {
     pub nodes_evaluated: u32,
     pub nodes_filtered: u32,
     pub nodes_exhausted: u32,
+    /// Whose nodes the job may use.
+    pub pool: PoolName,
+    /// Ready nodes of that pool, in whatever datacenter. Not counted where one node alone was looked at.
+    pub nodes_in_pool: u32,
     /// Ready nodes per datacenter the job asks for.
     pub nodes_available: BTreeMap<String, u32>,
     pub class_filtered: BTreeMap<String, u32>,

@@ -9,6 +9,7 @@ use crate::{
     claims::DeviceGroup,
     ids::NodeId,
     job::JobType,
+    node_pool::PoolName,
     resources::{Capacity, is_zero},
     time::Timestamp,
 };
@@ -124,6 +125,8 @@ pub struct Node {
     pub name: String,
     pub datacenter: String,
     pub class: String,
+    /// Only jobs that ask for this pool, or for all of them, run here.
+    pub pool: PoolName,
     /// `ip:port` of the node's own HTTP API.
     pub http_addr: String,
     /// The address on which tasks' ports are published.
@@ -202,6 +205,7 @@ impl Node {
         self.name == other.name
             && self.datacenter == other.datacenter
             && self.class == other.class
+            && self.pool == other.pool
             && self.attributes == other.attributes
             && self.meta == other.meta
             && usable(self) == usable(other)

@@ -209,13 +209,27 @@ impl Reconcile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Disconnect {
-    /// How long they are `unknown` before they count as lost. Zero: lost at once.
+    /// How long they are `unknown` before they count as lost. Zero: lost at once, or never where nothing replaces them.
     pub lost_after: Duration,
     /// A replacement runs meanwhile. Default: true.
     pub replace: bool,
     /// The node itself stops them after being without servers for this long.
     pub stop_on_client_after: Option<Duration>,
     pub reconcile: Reconcile,
+}
+
+impl Disconnect {
+    /// A hundred years: whoever is not replaced is not given up either, unless it is said when.
+    pub const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+    /// How long allocations on a node that cannot be reached stay `unknown`; `None`: they are lost at once.
+    pub fn patience(&self) -> Option<Duration> {
+        match (self.lost_after.is_zero(), self.replace) {
+            (false, _) => Some(self.lost_after),
+            (true, true) => None,
+            (true, false) => Some(Self::FOR_EVER),
+        }
+    }
 }
 
 impl Default for Disconnect {

@@ -94,7 +94,9 @@ fn place_group(
     plan: &mut Plan,
     failed: &mut Failed,
 ) -> Placed {
-    let mut placed = Placed::default();
+    let live = group.held.iter().filter(|alloc| alloc.canary && rollout.includes(alloc)).count();
+    let canaries = rollout.canaries_of(job, group.group, group.updates.len()).min(live + group.updates.len());
+    let mut placed = Placed { canaries, ..Placed::default() };
     if group.fresh.is_empty() && group.updates.is_empty() {
         return placed;
     }
@@ -147,12 +149,9 @@ fn place_group(
     for want in &group.fresh {
         placed.fresh += usize::from(attempt(want, false));
     }
-    placed.canaries = rollout.canaries_of(job, group.group, group.updates.len());
-    let proving = placed.canaries > 0;
+    let proving = canaries > 0;
     let limit = if proving {
-        let live = group.held.iter().filter(|alloc| alloc.canary && rollout.includes(alloc)).count();
-        placed.canaries = placed.canaries.min(live + group.updates.len());
-        if rollout.is_paused() { 0 } else { placed.canaries - live.min(placed.canaries) }
+        if rollout.is_paused() { 0 } else { canaries - live.min(canaries) }
     } else {
         rollout.limit(job, group.group, &group.held, placed.fresh)
     };

@@ -1,6 +1,6 @@
 //! Second phase: which nodes could run a group at all?
 //!
-//! The problem. A group asks for a datacenter, for drivers and for whatever its constraints say. Asking every node
+//! The problem. A group asks for a pool, a datacenter, for drivers and for whatever its constraints say. Asking every node
 //! costs nodes × constraints, and in a cluster of thousands most nodes are alike. So the question is put once per
 //! *class* (nodes that agree in everything that constraints look at) and its answer counts for every node of the
 //! class. Only constraints on what is `unique.` to a node are asked per node.
@@ -33,7 +33,7 @@ pub(crate) use property::Property;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Eligible,
-    /// The job does not ask for the class's datacenter; such nodes are not even counted as looked at.
+    /// The job does not ask for the class's pool or datacenter; such nodes are not even counted as looked at.
     Elsewhere,
     /// The words say which requirement failed.
     Filtered(String),
@@ -262,6 +262,9 @@ impl<'a> GroupTests<'a> {
     }
 
     fn verdict(&self, job: &Job, node: &Node) -> Verdict {
+        if !job.pool.takes(&node.pool) {
+            return Verdict::Elsewhere;
+        }
         if !job.datacenters.iter().any(|pattern| glob(pattern, &node.datacenter)) {
             return Verdict::Elsewhere;
         }

@@ -148,7 +148,8 @@ impl Placing<'_> {
                 search.free(old);
             }
             let penalty = want.penalty_nodes();
-            let Some(choice) = search.pick(&penalty) else {
+            let kept = want.keeps_node(group.group).and_then(|node| search.take_on(node));
+            let Some(choice) = kept.or_else(|| search.pick(&penalty)) else {
                 // What would have been replaced stays as it is.
                 if let Some(old) = stops {
                     search.unfree(old);

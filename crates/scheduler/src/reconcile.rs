@@ -94,6 +94,11 @@ impl<'a> Want<'a> {
         failed.reschedules.iter().map(|event| event.previous_node).chain([failed.node]).collect()
     }
 
+    /// The node of what it replaces, where the data are that it shall take over.
+    pub(crate) fn keeps_node(&self, group: &TaskGroup) -> Option<NodeId> {
+        self.replaces.filter(|_| group.ephemeral_disk.is_sticky()).map(|old| old.node)
+    }
+
     /// The earlier attempts of the new allocation.
     pub(crate) fn history(&self, group: &TaskGroup, now: Timestamp) -> Vec<RescheduleEvent> {
         let Some(old) = self.replaces else { return Vec::new() };

@@ -18,7 +18,7 @@ pub(crate) fn job(id: &str, kind: JobType, count: u32) -> Job {
             name: "group".into(),
             count,
             reschedule: (!kind.is_per_node()).then(|| ReschedulePolicy::for_type(kind)),
-            ephemeral_disk: model::EphemeralDisk { size_mb: 10 },
+            ephemeral_disk: model::EphemeralDisk { size_mb: 10, ..model::EphemeralDisk::default() },
             tasks: vec![Task {
                 name: "task".into(),
                 driver: "mock_driver".into(),

@@ -242,6 +242,7 @@ fn agent_check(agent: &Agent, name: &str, kind: &str) -> CheckState {
         status,
         output: output.into(),
         updated_at: agent.status_updated_at,
+        on_update: model::OnUpdate::default(),
     }
 }
 

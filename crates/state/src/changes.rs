@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, ordmap::DiffItem};
-use model::{Allocation, Deployment, Evaluation, Job, Node};
+use model::{Allocation, Deployment, Evaluation, Job, Node, NodePool};
 
 use crate::{catalog::ServiceInstance, root::Root};
 
@@ -23,6 +23,7 @@ pub struct Changes {
     pub allocs: Vec<Pair<Allocation>>,
     pub deployments: Vec<Pair<Deployment>>,
     pub nodes: Vec<Pair<Node>>,
+    pub pools: Vec<Pair<NodePool>>,
     pub services: Vec<Pair<ServiceInstance>>,
 }
 
@@ -35,6 +36,7 @@ impl Root {
             allocs: pairs(&old.allocs, &self.allocs),
             deployments: pairs(&old.deployments, &self.deployments),
             nodes: pairs(&old.nodes, &self.nodes),
+            pools: pairs(&old.made_pools, &self.made_pools),
             services: pairs(&old.services, &self.services),
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model::{
     Agent, AllocId, AllocUpdate, AutopilotSettings, Deployment, DeploymentId, DeploymentStatus, Drain,
-    Eligibility, EvalId, Evaluation, Job, JobKey, Node, NodeEvent, NodeId, NodeStatus, Plan, ScalingEvent,
-    SchedulerSettings, Submission, Timestamp,
+    Eligibility, EvalId, Evaluation, Job, JobKey, Node, NodeEvent, NodeId, NodePool, NodeStatus, Plan,
+    PoolName, ScalingEvent, SchedulerSettings, Submission, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -189,6 +189,14 @@ pub enum Command {
     DeleteEvals {
         evals: Vec<EvalId>,
     },
+    /// Makes pools of nodes or replaces what is known of them, all or none. The indexes inside do not count.
+    PutPools {
+        pools: Vec<NodePool>,
+    },
+    /// Forgets a pool in which there is no node and that no job asks for.
+    DeletePool {
+        name: PoolName,
+    },
 }
 
 /// Which version gets a name.
@@ -326,6 +334,16 @@ pub enum Refusal {
     UnknownEval(EvalId),
     #[error("the autopilot settings were changed meanwhile: their index is {found}, not {wanted}")]
     AutopilotChanged { wanted: u64, found: u64 },
+    #[error("modifying node pool {:?} is not allowed: it is built in", .0.as_str())]
+    BuiltInPool(PoolName),
+    #[error("node pool not found: {0}")]
+    UnknownPool(PoolName),
+    #[error("node pool {:?} has nodes: move them to other pools or purge them first", .0.as_str())]
+    PoolHasNodes(PoolName),
+    #[error("node pool {:?} has non-terminal jobs: stop them first", .0.as_str())]
+    PoolHasJobs(PoolName),
+    #[error("job {job:?} is in nonexistent node pool {:?}", .pool.as_str())]
+    JobInUnknownPool { job: String, pool: PoolName },
     #[error("the scheduler settings were changed meanwhile: their index is {found}, not {wanted}")]
     SchedulerChanged { wanted: u64, found: u64 },
 }
@@ -412,13 +430,19 @@ impl Command {
             Self::TagVersion { .. } => 51,
             Self::NoteScaling { .. } => 52,
             Self::DeleteEvals { .. } => 53,
+            Self::PutPools { .. } => 70,
+            Self::DeletePool { .. } => 71,
         }
     }
 
     /// The highest type number this version knows.
-    pub const NEWEST_TYPE: u16 = 53;
+    pub const NEWEST_TYPE: u16 = 71;
 
     pub fn encode(&self) -> Vec<u8> {
+        debug_assert!(
+            self.type_number() <= Self::NEWEST_TYPE,
+            "raise NEWEST_TYPE: no server would read this"
+        );
         let body =
             rmp_serde::to_vec_named(self).expect("commands hold no type that MessagePack cannot encode");
         rmp_serde::to_vec(&Envelope { kind: self.type_number(), body })

@@ -104,10 +104,11 @@ pub fn placements_never_exceed_count(root: &Root) -> Result<(), String> {
         }
         for ((group, _), live) in live {
             let count = job.group(group).map_or(0, |group| group.count);
-            // More canaries than that may have been promoted, and the next evaluation makes them fewer.
+            // Promoted canaries fill places from now on, beside those that were filled anew meanwhile; the next evaluation
+            // makes them fewer.
             let promoted = root.latest_deployment(key).and_then(|latest| latest.groups.get(group));
             let canaries = promoted.filter(|group| group.promoted).map_or(0, |group| group.desired_canaries);
-            if live > count.max(canaries) {
+            if live > count + canaries {
                 return Err(format!(
                     "group {group} of {key} has {live} live allocations and a count of {count}"
                 ));

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use imbl::{OrdMap, OrdSet};
 use model::{
     Agent, AllocId, Allocation, AutopilotSettings, Deployment, DeploymentId, EvalId, Evaluation, Job, JobKey,
-    JobStatus, JobType, Node, NodeId, ScalingEvent, SchedulerSettings, Submission, TaskGroup, Timestamp,
+    JobStatus, JobType, Node, NodeId, NodePool, PoolName, ScalingEvent, SchedulerSettings, Submission,
+    TaskGroup, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,7 @@ pub struct TableIndexes {
     pub agents: u64,
     /// Events of counts.
     pub scaling: u64,
+    pub pools: u64,
 }
 
 /// How many allocations of a group are in which state, over the life of the job.
@@ -116,6 +118,8 @@ pub struct Root {
     pub usage: Usage,
     pub autopilot: Arc<AutopilotSettings>,
     pub scheduler: Arc<SchedulerSettings>,
+    /// Pools of nodes that are not built in. See [`Root::pools`].
+    pub made_pools: OrdMap<PoolName, Arc<NodePool>>,
 
     /// Allocations whose room [`Root::reserve`] counts as free already, while their rows say that they run. None in a
     /// state that comes from the log.
@@ -148,6 +152,23 @@ pub struct Root {
 }
 
 impl Root {
+    /// All pools of nodes, in the order of their names.
+    pub fn pools(&self) -> Vec<Arc<NodePool>> {
+        let mut pools: Vec<_> = NodePool::built_in().into_iter().map(Arc::new).collect();
+        pools.extend(self.made_pools.values().cloned());
+        pools.sort_by(|one, other| one.name.cmp(&other.name));
+        pools
+    }
+
+    pub fn pool(&self, name: &PoolName) -> Option<Arc<NodePool>> {
+        let built_in = || NodePool::built_in().into_iter().find(|pool| pool.name == *name).map(Arc::new);
+        self.made_pools.get(name).cloned().or_else(built_in)
+    }
+
+    pub fn has_pool(&self, name: &PoolName) -> bool {
+        name.is_built_in() || self.made_pools.contains_key(name)
+    }
+
     pub fn allocs_of_node(&self, node: NodeId) -> impl Iterator<Item = &Arc<Allocation>> {
         self.allocs_by_node
             .range((node, AllocId(0))..=(node, AllocId(u128::MAX)))

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use model::{
     Agent, AllocMetric, Allocation, AutopilotSettings, Deployment, EvalId, Evaluation, Job, JobKey, Node,
-    SchedulerSettings, Submission,
+    NodePool, SchedulerSettings, Submission,
 };
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,8 @@ pub enum Row {
     Autopilot(Arc<AutopilotSettings>),
     /// The same.
     Scheduler(Arc<SchedulerSettings>),
+    /// Not those that are built in.
+    Pool(Arc<NodePool>),
     /// Last of all rows: a snapshot without it is torn.
     End {
         rows: u64,
@@ -120,7 +122,8 @@ impl Root {
                     .map(|(name, &index)| Row::ServiceIndex { name: name.to_string(), index }),
             )
             .chain(self.set_autopilot().map(|settings| Row::Autopilot(settings.clone())))
-            .chain(self.set_scheduler().map(|settings| Row::Scheduler(settings.clone())));
+            .chain(self.set_scheduler().map(|settings| Row::Scheduler(settings.clone())))
+            .chain(self.made_pools.values().map(|pool| Row::Pool(pool.clone())));
         let count = self.nodes.len()
             + self.agents.len()
             + self.job_versions.len()
@@ -133,7 +136,8 @@ impl Root {
             + self.services.len()
             + self.service_indexes.len()
             + self.set_autopilot().into_iter().count()
-            + self.set_scheduler().into_iter().count();
+            + self.set_scheduler().into_iter().count()
+            + self.made_pools.len();
         std::iter::once(Row::Head { index: self.index, indexes: self.indexes, epoch: self.epoch })
             .chain(body)
             .chain(std::iter::once(Row::End { rows: count as u64 }))
@@ -213,6 +217,9 @@ pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Root, Error> {
             }
             Row::Autopilot(settings) => root.autopilot = settings,
             Row::Scheduler(settings) => root.scheduler = settings,
+            Row::Pool(pool) => {
+                root.made_pools.insert(pool.name.clone(), pool);
+            }
             Row::ServiceIndex { name, index } => service_indexes.push((name, index)),
             Row::End { rows } => {
                 if rows != found {

@@ -274,12 +274,17 @@ fn exceeds(now: Option<&Claimable>, before: Option<&Claimable>) -> bool {
     })
 }
 
-/// Hash over all that feasibility may look at and that nodes can share: datacenter, class, attributes and meta whose
+/// Hash over all that feasibility may look at and that nodes can share: datacenter, class, pool, attributes and meta whose
 /// keys do not start with `unique.`, which drivers are healthy, and of which devices there are how many healthy ones.
 pub fn computed_class(node: &Node) -> String {
     let mut hash = Fnv::default();
     hash.text(&node.datacenter);
     hash.text(&node.class);
+    // The default one is left out: classes of states from before there were pools stay what they are.
+    if !node.pool.is_default() {
+        hash.text("pool");
+        hash.text(node.pool.as_str());
+    }
     for (kind, map) in [("attr", &node.attributes), ("meta", &node.meta)] {
         for (key, value) in map.iter().filter(|(key, _)| !key.starts_with("unique.")) {
             hash.text(kind);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use logic::alloc_runner::is_over;
+use logic::{alloc_runner::is_over, heritage::TakeOver};
 use model::{AllocHealth, Allocation, Job, SmallMap, TaskGroup, TaskState, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub struct Progress {
     pub killed: bool,
     /// When the first task ran; zero: none has.
     pub began: Timestamp,
+    /// What is taken over of the allocation before, until that is done.
+    pub takes_over: Option<TakeOver>,
 }
 
 impl Record {

@@ -85,7 +85,10 @@ impl AllocRunner {
                 name: service.name,
                 tags: service.tags,
                 meta: service.meta,
-                address: self.node.address.clone(),
+                address: match service.address.as_str() {
+                    "" => self.node.address.clone(),
+                    other => other.to_owned(),
+                },
                 port_label: service.port_label,
                 checks,
             });

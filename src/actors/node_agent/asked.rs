@@ -111,6 +111,12 @@ impl Handler<CollectAllocs> for NodeAgent {
             let text = String::from("the allocation is not over: its files are in use");
             return Box::pin(std::future::ready(Some(Err(text))));
         }
+        let (inherited, over): (Vec<AllocId>, Vec<AllocId>) =
+            over.into_iter().partition(|id| self.brain.is_inherited(*id));
+        if id.is_some() && !inherited.is_empty() {
+            let text = String::from("another allocation takes its files over");
+            return Box::pin(std::future::ready(Some(Err(text))));
+        }
         let disk = self.kit.disk.clone();
         Box::pin(async move {
             for id in over {

@@ -101,6 +101,7 @@ impl Handler<Describe> for NodeAgent {
     type Result = MessageResult<Describe>;
 
     fn handle(&mut self, _: Describe, _: &mut Self::Context) -> Self::Result {
+        self.described = true;
         MessageResult(Node::clone(&self.node))
     }
 }
@@ -135,6 +136,10 @@ impl Handler<Synced> for NodeAgent {
     fn handle(&mut self, Synced(told): Synced, context: &mut Self::Context) {
         self.contact = Instant::now();
         self.synced = true;
+        if !self.described {
+            // It changed between the registration and this.
+            self.register_again(context);
+        }
         for update in told {
             if self.unreported.get(&update.id) == Some(&update) {
                 self.unreported.remove(&update.id);

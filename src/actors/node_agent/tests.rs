@@ -17,9 +17,9 @@ use super::*;
 use crate::actors::{
     kit::supervise_here,
     ports::{
-        DriverError, DriverNotes, ExecResult, ExecSession, ExecSpec, FetchError, FetchOrder, Fetcher,
-        FilePut, Heartbeat, HostFacts, HostUsage, LinkError, Part, Probe, Registered, Remembered,
-        StateReader, TaskDirs, TaskExit, TaskHandle, TaskSpec, TaskUsage,
+        DataStream, DriverError, DriverNotes, ExecResult, ExecSession, ExecSpec, FetchError, FetchOrder,
+        Fetcher, FilePut, Heartbeat, HostFacts, HostUsage, LinkError, NoData, Part, Probe, Registered,
+        Remembered, StateReader, TaskDirs, TaskExit, TaskHandle, TaskSpec, TaskUsage,
     },
     testing::{Log, TestClock, node, paused, place, until, web},
 };
@@ -125,6 +125,16 @@ struct Machine {
     running: Mutex<BTreeMap<AllocId, Arc<Notify>>>,
     records: Mutex<BTreeMap<AllocId, Remembered>>,
     destroyed: Mutex<Vec<AllocId>>,
+    /// What was moved, from whom to whom.
+    moved: Mutex<Vec<(AllocId, AllocId)>>,
+    /// What came from other nodes, for whom.
+    unpacked: Mutex<Vec<AllocId>>,
+    /// Of whom data were asked for; they come when the gate is open.
+    fetched: Mutex<Vec<AllocId>>,
+    gate: Notify,
+    /// Drivers take so long to prepare.
+    preparation: Mutex<Duration>,
+    meta: Mutex<Option<Vec<u8>>>,
 }
 
 impl Machine {
@@ -148,6 +158,12 @@ impl TaskDriver for Machine {
 
     async fn fingerprint(&self) -> DriverInfo {
         DriverInfo::default()
+    }
+
+    async fn prepare(&self, _: &TaskSpec) -> Result<(), DriverError> {
+        let pause = *self.preparation.lock().unwrap();
+        tokio::time::sleep(pause).await;
+        Err(DriverError::Recoverable("nobody has it".into()))
     }
 
     async fn start(&self, spec: &TaskSpec, _: DriverNotes) -> Result<TaskHandle, DriverError> {
@@ -232,6 +248,35 @@ impl AllocDisk for Machine {
 }
 
 #[async_trait]
+impl AllocData for Machine {
+    async fn hand_over(&self, from: AllocId, to: AllocId, _: &[String]) -> std::io::Result<bool> {
+        assert!(!self.destroyed.lock().unwrap().contains(&from), "the data are gone before they are taken");
+        assert!(!self.running.lock().unwrap().contains_key(&to), "it runs before it has its data");
+        self.moved.lock().unwrap().push((from, to));
+        Ok(true)
+    }
+
+    async fn pack(&self, _: AllocId) -> std::io::Result<DataStream> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    async fn unpack(&self, alloc: AllocId, _: &[String], _: DataStream) -> std::io::Result<()> {
+        assert!(!self.running.lock().unwrap().contains_key(&alloc), "it runs before it has its data");
+        self.unpacked.lock().unwrap().push(alloc);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl DataElsewhere for Machine {
+    async fn fetch(&self, alloc: AllocId) -> Result<DataStream, NoData> {
+        self.fetched.lock().unwrap().push(alloc);
+        self.gate.notified().await;
+        Ok(Box::pin(futures::stream::empty()))
+    }
+}
+
+#[async_trait]
 impl Fetcher for Machine {
     async fn fetch(&self, _: FetchOrder) -> Result<(), FetchError> {
         Ok(())
@@ -257,6 +302,15 @@ impl NodeStore for Machine {
 
     async fn load(&self) -> std::io::Result<Vec<(AllocId, Remembered)>> {
         Ok(self.records.lock().unwrap().clone().into_iter().collect())
+    }
+
+    async fn put_meta(&self, bytes: Vec<u8>) -> std::io::Result<()> {
+        *self.meta.lock().unwrap() = Some(bytes);
+        Ok(())
+    }
+
+    async fn load_meta(&self) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(self.meta.lock().unwrap().clone())
     }
 }
 
@@ -305,8 +359,11 @@ impl World {
                 [("mock_driver".to_owned(), self.machine.clone() as Arc<dyn TaskDriver>)].into(),
             ),
             disk: self.machine.clone(),
+            data: self.machine.clone(),
+            elsewhere: self.machine.clone(),
             fetcher: self.machine.clone(),
             store: self.machine.clone(),
+            meta: Default::default(),
             prober: self.machine.clone(),
             host: self.machine.clone(),
             catalog: self.log.state.clone(),
@@ -353,6 +410,22 @@ impl World {
         self.servers.answer(Ok(self.assignments(100, vec![row], &[alloc])));
         until("it runs", || self.servers.status(alloc) == Some(ClientStatus::Running)).await;
     }
+}
+
+/// The servers place what ended anew; who is about to go has no use for it.
+#[test]
+fn a_node_that_stops_everything_starts_nothing() {
+    paused(async {
+        let world = World::new();
+        world.run(web(), 10).await;
+        world.agent.ask(StopAllTasks).await.unwrap();
+        until("it is over", || world.servers.status(10) == Some(ClientStatus::Complete)).await;
+        let instead = world.row(web(), 11);
+        world.servers.answer(Ok(world.assignments(101, vec![instead], &[10, 11])));
+        until("it was told", || world.servers.asked.lock().unwrap().contains(&101)).await;
+        let seen = world.agent.ask(Observe).await.unwrap();
+        assert_eq!(seen["runners"], 1, "{seen}");
+    });
 }
 
 #[test]
@@ -527,6 +600,124 @@ fn after_a_goodbye_the_node_is_silent() {
             (1, beats)
         );
         assert!(world.machine.runs(10));
+    });
+}
+
+fn sticky(migrate: bool) -> Job {
+    let mut job = web();
+    job.groups[0].ephemeral_disk.sticky = true;
+    job.groups[0].ephemeral_disk.migrate = migrate;
+    job
+}
+
+impl World {
+    /// The row of what comes after another allocation.
+    fn heir(&self, job: Job, previous: u128, alloc: u128) -> Allocation {
+        Allocation { previous: Some(AllocId(previous)), ..self.row(job, alloc) }
+    }
+
+    fn events(&self, alloc: u128) -> Vec<String> {
+        let Some(known) = self.servers.known(alloc) else { return Vec::new() };
+        let events = known.tasks["task"].events.iter();
+        let of_disk = events.filter(|event| event.kind == event_type::EPHEMERAL_DISK);
+        of_disk.map(|event| event.message.clone().into_owned()).collect()
+    }
+}
+
+#[test]
+fn data_move_from_one_to_the_next_before_it_runs() {
+    paused(async {
+        let world = World::new();
+        let old = world.row(sticky(false), 10);
+        world.servers.answer(Ok(world.assignments(100, vec![old.clone()], &[10])));
+        until("it runs", || world.servers.status(10) == Some(ClientStatus::Running)).await;
+        let heir = world.heir(sticky(false), 10, 11);
+        let stopped = Allocation { desired: model::DesiredStatus::Stop, ..old };
+        world.servers.answer(Ok(world.assignments(110, vec![stopped, heir], &[10, 11])));
+        until("the next runs", || world.servers.status(11) == Some(ClientStatus::Running)).await;
+        assert_eq!(*world.machine.moved.lock().unwrap(), [(AllocId(10), AllocId(11))]);
+        assert_eq!(world.events(11).len(), 1, "{:?}", world.events(11));
+        world.servers.answer(Ok(world.assignments(120, vec![], &[11])));
+        until("the first is forgotten", || *world.machine.destroyed.lock().unwrap() == [AllocId(10)]).await;
+    });
+}
+
+#[test]
+fn data_from_another_node_are_waited_for_also_by_the_next_agent() {
+    paused(async {
+        let mut world = World::new();
+        let heir = world.heir(sticky(true), 9, 11);
+        world.servers.answer(Ok(world.assignments(100, vec![heir], &[11])));
+        until("they are asked for", || world.machine.fetched.lock().unwrap().len() == 1).await;
+        until("it waits", || !world.events(11).is_empty()).await;
+        assert!(!world.machine.runs(11));
+        world.restart().await;
+        until("they are asked for again", || world.machine.fetched.lock().unwrap().len() == 2).await;
+        assert!(!world.machine.runs(11));
+        world.machine.gate.notify_waiters();
+        until("it runs", || world.machine.runs(11)).await;
+        // Runners of the agent that was killed live on in this process, and have theirs, too.
+        assert!(world.machine.unpacked.lock().unwrap().iter().all(|id| *id == AllocId(11)));
+        // It has them: nothing is taken from the one that runs.
+        world.servers.reports.lock().unwrap().clear();
+        world.restart().await;
+        until("it runs on", || world.servers.status(11) == Some(ClientStatus::Running)).await;
+        assert_eq!(world.machine.fetched.lock().unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn what_is_stopped_does_not_wait_for_data() {
+    paused(async {
+        let world = World::new();
+        let heir = world.heir(sticky(true), 9, 11);
+        world.servers.answer(Ok(world.assignments(100, vec![heir.clone()], &[11])));
+        until("they are asked for", || world.machine.fetched.lock().unwrap().len() == 1).await;
+        let stopped = Allocation { desired: model::DesiredStatus::Stop, ..heir };
+        // Those it waited for are fetched for the next one.
+        let next = world.heir(sticky(true), 11, 12);
+        world.servers.answer(Ok(world.assignments(110, vec![stopped, next], &[11, 12])));
+        until("it is over", || world.servers.status(11) == Some(ClientStatus::Complete)).await;
+        until("the next asks", || *world.machine.fetched.lock().unwrap() == [AllocId(9), AllocId(9)]).await;
+        world.machine.gate.notify_waiters();
+        until("the next runs", || world.servers.status(12) == Some(ClientStatus::Running)).await;
+        assert_eq!(*world.machine.unpacked.lock().unwrap(), [AllocId(12)]);
+        assert!(world.machine.moved.lock().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn the_old_one_runs_while_the_new_one_is_prepared() {
+    paused(async {
+        let world = World::new();
+        *world.machine.preparation.lock().unwrap() = Duration::from_secs(100);
+        let old = world.row(web(), 10);
+        world.servers.answer(Ok(world.assignments(100, vec![old.clone()], &[10])));
+        until("it runs", || world.servers.status(10) == Some(ClientStatus::Running)).await;
+        let (heir, desired) = (world.heir(web(), 10, 11), model::DesiredStatus::Stop);
+        world.servers.answer(Ok(world.assignments(
+            110,
+            vec![Allocation { desired, ..old }, heir],
+            &[10, 11],
+        )));
+        tokio::time::sleep(Duration::from_secs(95)).await;
+        assert!(world.machine.runs(10) && !world.machine.runs(11));
+        // Also when it cannot be had: the new one says so itself.
+        until("the new one runs", || world.servers.status(11) == Some(ClientStatus::Running)).await;
+        assert!(!world.machine.runs(10));
+    });
+}
+
+#[test]
+fn data_that_stay_behind_are_named() {
+    paused(async {
+        let world = World::new();
+        let heir = world.heir(sticky(false), 9, 11);
+        world.servers.answer(Ok(world.assignments(100, vec![heir], &[11])));
+        until("it runs", || world.servers.status(11) == Some(ClientStatus::Running)).await;
+        until("it says so", || world.events(11).iter().any(|text| text.contains("`migrate` is not set")))
+            .await;
+        assert!(world.machine.fetched.lock().unwrap().is_empty());
     });
 }
 

@@ -34,6 +34,11 @@ pub(in crate::actors) fn words_of(seed: &Seed, kit: &NodeKit, action: &str) -> O
     Some(words.map(|word| scope.interpolate(word)).collect())
 }
 
+/// As far as it is known before anything of the task was made.
+pub(in crate::actors) fn before_start(seed: &Seed, kit: &NodeKit) -> TaskSpec {
+    prepare(seed, kit, &BTreeMap::new())
+}
+
 /// Interpolates everything the driver reads. Made anew for each start: of a million tasks nobody keeps it.
 /// `rendered` is what templates add to the environment.
 pub(super) fn prepare(seed: &Seed, kit: &NodeKit, rendered: &BTreeMap<String, String>) -> TaskSpec {

@@ -190,7 +190,6 @@ const TABLE: &[(&str, Harmless, &str)] = &[
     ("client.host_volume_plugin_dir", When(&[]), "host volumes are not in this release; leave it out"),
     ("client.host_volume", Never, "host volumes are not in this release; leave it out"),
     ("client.common_plugin_dir", When(&[]), "there are no external plugins in this release; leave it out"),
-    ("client.node_pool", When(&["default"]), "node pools are not in this release; use node_class or meta"),
     ("client.preferred_address_family", When(&["ipv4"]), "set bind_addr or advertise instead"),
     ("client.cpu_disable_dmidecode", Always, ""),
     ("client.disk_free_mb", When(&[]), "set disk_total_mb and reserved.disk instead"),

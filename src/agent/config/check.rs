@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::PoolName;
+
 use super::{
     draft::Draft,
     keys_server::{join_problem, join_problems},
@@ -56,6 +58,17 @@ pub(super) fn problems(draft: &Draft) -> Vec<String> {
             "Must specify either server, client or dev mode for the agent: set `server { enabled = true }` or \
              `client { enabled = true }` in its configuration file, or start it with -dev"
                 .into(),
+        );
+    }
+    let pool = &config.node_pool;
+    if pool.is_all() || !pool.is_valid() {
+        wrong(
+            "client.node_pool",
+            format!(
+                "client.node_pool must be 1 to {} letters, digits, `-` and `_`, and not \"all\", which every node is in \
+                 anyway; found \"{pool}\"",
+                PoolName::LONGEST
+            ),
         );
     }
     if config.data_dir.as_os_str().is_empty() {

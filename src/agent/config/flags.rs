@@ -1,5 +1,7 @@
 //! Flags over what files said. Lists are added to, everything else is replaced.
 
+use model::PoolName;
+
 use super::{consul_agent, consul_keys, draft::Draft, keys_server::key, parts::Face};
 use crate::cli::AgentArgs;
 
@@ -16,6 +18,7 @@ pub(super) fn apply(draft: &mut Draft, args: &AgentArgs, problems: &mut Vec<Stri
     set(&mut config.region, &args.region);
     set(&mut config.name, &args.node);
     set(&mut config.node_class, &args.node_class);
+    set(&mut config.node_pool, &args.node_pool.as_deref().map(PoolName::new));
     set(&mut config.log_level, &args.log_level.as_deref().map(consul_agent::log_level));
     set(&mut config.http_port, &args.http_port);
     set(&mut config.rpc_port, &args.rpc_port);

@@ -1,5 +1,7 @@
 //! Settings of `client`: one line each.
 
+use model::PoolName;
+
 use super::{
     draft::{Draft, Outcome, Taken},
     keys_server::directory,
@@ -42,6 +44,7 @@ pub(super) fn set(draft: &mut Draft, setting: &Typed<'_>) -> Outcome {
         "state_dir" => directory(&mut config.state_dir, setting)?,
         "alloc_dir" => directory(&mut config.alloc_dir, setting)?,
         "node_class" => keep(&mut config.node_class, setting.name()?),
+        "node_pool" => keep(&mut config.node_pool, PoolName::new(setting.name()?)),
         "network_interface" => draft.written.interface = setting.text()?,
         "cpu_total_compute" => keep(&mut config.cpu_total_mhz, setting.amount()?),
         "memory_total_mb" => keep(&mut config.memory_total_mb, setting.amount()?),

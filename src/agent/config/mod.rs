@@ -27,7 +27,7 @@ mod tests;
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
-use model::Capacity;
+use model::{Capacity, PoolName};
 
 pub use self::parts::{
     Advertise, Autopilot, ConsulSettings, DrainOnShutdown, Face, Gc, Heartbeats, Join, Listen, NodeGc,
@@ -66,6 +66,8 @@ pub struct Config {
     /// Domain of our own names. Default: `consul`.
     pub domain: String,
     pub node_class: String,
+    /// Default: `default`.
+    pub node_pool: PoolName,
     pub meta: BTreeMap<String, String>,
     pub reserved: Capacity,
     /// Cores that are kept back from tasks.
@@ -166,6 +168,7 @@ impl Config {
             recursors: Vec::new(),
             domain: "consul".into(),
             node_class: String::new(),
+            node_pool: PoolName::default(),
             meta: BTreeMap::new(),
             reserved: Capacity::default(),
             reserved_cores: Vec::new(),

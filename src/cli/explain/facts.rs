@@ -43,6 +43,9 @@ pub(super) struct Elsewhere {
     /// Datacenters of the job; empty where it is forgotten.
     pub(super) asked: Vec<String>,
     pub(super) datacenters: Vec<String>,
+    /// Pool of nodes of the job; empty where it is forgotten.
+    pub(super) pool: String,
+    pub(super) pools: Vec<String>,
     pub(super) nodes: i64,
     pub(super) not_ready: i64,
     pub(super) draining: i64,

@@ -154,9 +154,12 @@ fn only<'a>(nodes: &[NodeListStub], wanted: impl Iterator<Item = &'a String>) ->
 
 fn elsewhere(nodes: &[NodeListStub], job: Option<&Job>) -> Elsewhere {
     let datacenters: BTreeSet<&String> = nodes.iter().map(|node| &node.datacenter).collect();
+    let pools: BTreeSet<&String> = nodes.iter().map(|node| &node.node_pool).collect();
     let mut counts = Elsewhere {
         asked: job.map(|job| job.datacenters.clone()).unwrap_or_default(),
         datacenters: datacenters.into_iter().cloned().collect(),
+        pool: job.map(|job| job.node_pool.clone()).unwrap_or_default(),
+        pools: pools.into_iter().cloned().collect(),
         ..Elsewhere::default()
     };
     for node in nodes {

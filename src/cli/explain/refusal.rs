@@ -41,6 +41,10 @@ fn looked_at(metric: &AllocMetric) -> String {
 
 /// Not one node was looked at.
 fn nobody(metric: &AllocMetric, elsewhere: &Elsewhere) -> String {
+    let no_pool = metric.nodes_in_pool == 0 && !matches!(metric.node_pool.as_str(), "" | "default" | "all");
+    if no_pool {
+        return format!("No node of the node pool \"{}\" takes allocations.", metric.node_pool);
+    }
     let asked: Vec<String> = match elsewhere.asked.is_empty() {
         true => metric.nodes_available.keys().cloned().collect(),
         false => elsewhere.asked.clone(),
@@ -64,6 +68,10 @@ fn cluster(elsewhere: &Elsewhere) -> String {
     .collect();
     let there =
         format!("The cluster has {}, in {}", count(elsewhere.nodes, "node"), and(&elsewhere.datacenters));
+    let there = match elsewhere.pools.iter().any(|pool| !matches!(pool.as_str(), "" | "default")) {
+        true => format!("{there}, of the node pools {}", and(&elsewhere.pools)),
+        false => there,
+    };
     match (elsewhere.nodes, apart.is_empty()) {
         (0, _) => String::from("The cluster has no nodes at all: start an agent with the client enabled."),
         (_, true) => format!("{there}; all are ready."),

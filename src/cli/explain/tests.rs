@@ -53,6 +53,8 @@ fn some_elsewhere() -> Elsewhere {
     Elsewhere {
         asked: vec!["dc9".into()],
         datacenters: vec!["dc1".into(), "dc2".into()],
+        pool: "default".into(),
+        pools: vec!["default".into()],
         nodes: 4,
         not_ready: 1,
         draining: 1,

@@ -70,7 +70,7 @@ fn each_name_has_its_commands() {
 fn what_is_not_there_yet_says_so() {
     for (line, name) in [
         (&["alloc", "pause", "bc"][..], "alloc pause"),
-        (&["node", "pool", "list"], "node pool"),
+        (&["node", "identity", "get"], "node identity"),
         (&["operator", "metrics"], "operator metrics"),
         (&["operator", "snapshot", "restore", "x"], "operator snapshot restore"),
         (&["deployment", "unblock", "x"], "deployment unblock"),

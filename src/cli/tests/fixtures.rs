@@ -21,7 +21,7 @@ fn of<T: DeserializeOwned>(value: Value) -> T {
 
 pub(super) fn job() -> Job {
     of(json!({
-        "ID": "redis", "Name": "redis", "Type": "service", "Priority": 50, "Datacenters": ["dc1"],
+        "ID": "redis", "Name": "redis", "Type": "service", "Priority": 50, "Datacenters": ["dc1"], "NodePool": "default",
         "Status": "running", "Version": 1, "SubmitTime": SUBMITTED, "JobModifyIndex": 63,
         "TaskGroups": [{
             "Name": "cache", "Count": 1,

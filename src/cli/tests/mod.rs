@@ -9,6 +9,7 @@ mod files; // job files: example, mistakes, what is sent
 mod fixtures; // the redis job of the tutorials as the API shows it
 mod lists; // filters, pages, services, policies, texts and names of versions, fmt
 mod jobs; // run, stop, status, monitor
+mod pools; // node pool
 mod plans; // plan, history, revert, deployments by hand
 mod nodes; // nodes, servers, Consul's commands
 mod tasks; // alloc status, logs

@@ -30,7 +30,7 @@ fn one_node() -> Fake {
 fn the_list_of_nodes() {
     let fake = Fake::start();
     let stub = json!({
-        "ID": NODE, "Datacenter": "dc1", "Name": "laptop", "NodeClass": "", "Drain": false, "Address": "127.0.0.1",
+        "ID": NODE, "NodePool": "default", "Datacenter": "dc1", "Name": "laptop", "NodeClass": "", "Drain": false, "Address": "127.0.0.1",
         "Version": "0.1.0", "SchedulingEligibility": "eligible", "Status": "ready",
     });
     fake.on("GET /v1/nodes", &json!([stub]))

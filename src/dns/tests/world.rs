@@ -169,6 +169,7 @@ impl World {
                 status: instance.status,
                 output: "TCP connect: Success".into(),
                 updated_at: Timestamp(4),
+                on_update: model::OnUpdate::default(),
             }],
         });
         let update = AllocUpdate {

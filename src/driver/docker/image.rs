@@ -45,6 +45,15 @@ impl Reference {
     }
 }
 
+/// Pulls the image before anybody asks for the task. One that comes as a file comes with the task.
+pub(super) async fn prepare(engine: &Engine, config: Config<'_>) -> Result<(), DriverError> {
+    if config.text("load")?.is_none() {
+        let (notes, _) = tokio::sync::mpsc::unbounded_channel();
+        ensure(engine, config, Path::new(""), &notes).await?;
+    }
+    Ok(())
+}
+
 /// Returns the full name of the image, which is there now.
 pub(super) async fn ensure(
     engine: &Engine,

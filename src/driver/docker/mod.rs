@@ -7,6 +7,7 @@
 mod attach; // commands inside a container, with somebody at their ends
 mod create; // a task in the engine's terms
 mod engine; // the connection, and errors in words
+mod exits; // how containers ended
 mod exec; // commands inside a container
 mod image; // having the image there
 mod logs; // copying output, each byte once
@@ -26,7 +27,7 @@ use std::{
 use async_trait::async_trait;
 use bollard::{
     errors::Error,
-    models::{ContainerInspectResponse, ContainerStateStatusEnum},
+    models::ContainerInspectResponse,
     query_parameters::{
         CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
         StatsOptionsBuilder, WaitContainerOptions,
@@ -38,7 +39,10 @@ use serde::{Deserialize, Serialize};
 use tokio::{runtime::Handle, sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::engine::{Engine, is_away, status};
+use self::{
+    engine::{Engine, is_away, status},
+    exits::{exit_of, removed},
+};
 use super::{config::Config, now, signals};
 use crate::actors::ports::{
     DriverError, DriverNotes, ExecResult, ExecSession, ExecSpec, TaskDriver, TaskExit, TaskHandle, TaskSpec,
@@ -161,6 +165,11 @@ impl TaskDriver for Docker {
             }))
         };
         self.there(look).await.unwrap_or_default()
+    }
+
+    async fn prepare(&self, spec: &TaskSpec) -> Result<()> {
+        let config = spec.task.config.clone();
+        self.there(|inner| async move { image::prepare(&inner.engine, Config(&config)).await }).await
     }
 
     async fn start(&self, spec: &TaskSpec, notes: DriverNotes) -> Result<TaskHandle> {
@@ -469,30 +478,4 @@ fn bridge_ip(bridge: bollard::models::NetworkInspect) -> Option<String> {
         let network: std::net::Ipv4Addr = subnet.split('/').next()?.parse().ok()?;
         Some(std::net::Ipv4Addr::from_bits(network.to_bits() + 1).to_string())
     })
-}
-
-/// `None` while it runs.
-fn exit_of(answer: &ContainerInspectResponse) -> Option<TaskExit> {
-    let state = answer.state.as_ref()?;
-    if state.running == Some(true) || state.restarting == Some(true) {
-        return None;
-    }
-    if state.status == Some(ContainerStateStatusEnum::CREATED) {
-        let message = String::from("the container was created but never started");
-        return Some(TaskExit { exit_code: 128, message, ..TaskExit::default() });
-    }
-    let exit_code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
-    let oom_killed = state.oom_killed == Some(true);
-    let message = match state.error.as_deref() {
-        _ if oom_killed => String::from("OOM Killed"),
-        Some(error) if !error.is_empty() => error.to_owned(),
-        _ if exit_code != 0 => format!("Docker container exited with non-zero exit code: {exit_code}"),
-        _ => String::new(),
-    };
-    Some(TaskExit { exit_code, signal: 0, oom_killed, message })
-}
-
-fn removed() -> TaskExit {
-    let message = String::from("the container was removed from outside");
-    TaskExit { exit_code: 137, message, ..TaskExit::default() }
 }

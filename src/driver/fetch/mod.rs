@@ -20,7 +20,7 @@ use futures::StreamExt;
 use md5::Digest;
 use model::{
     ArtifactMode,
-    fetch::{Archive, Checksum, ChecksumKind, Fetch, Way},
+    fetch::{Archive, Checksum, ChecksumKind, Fetch, Proof, Way},
 };
 use tokio::{io::AsyncWriteExt, runtime::Handle};
 
@@ -29,7 +29,10 @@ use super::{
     beneath::{Dir, Owner},
     blocking, on_runtime,
 };
-use crate::actors::ports::{FetchError, FetchOrder, Fetcher};
+use crate::{
+    actors::ports::{FetchError, FetchOrder, Fetcher},
+    trust,
+};
 
 /// How long one artifact may take.
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -37,6 +40,8 @@ const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const CONNECT: Duration = Duration::from_secs(30);
 /// Bytes of what is fetched, and again of what is unpacked.
 const MAX_BYTES: u64 = 100 << 30;
+/// Of a list of checksums, in bytes.
+const MAX_LIST: usize = 1 << 20;
 /// Files and directories of one archive.
 const MAX_FILES: usize = 4096;
 
@@ -115,24 +120,16 @@ fn owner_of(user: &str) -> Result<Owner, FetchError> {
 }
 
 async fn download(fetch: &Fetch, headers: &BTreeMap<String, String>, room: File) -> Result<File, FetchError> {
-    let client = reqwest::Client::builder().connect_timeout(CONNECT).build();
+    let client = trust::verified().connect_timeout(CONNECT).build();
     let client = client.map_err(|error| passing(error.to_string()))?;
-    let mut request = client.get(&fetch.url);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    let answer = request.send().await.map_err(|error| {
-        let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        let message = format!("{}: {reason}", fetch.url);
-        if error.is_builder() { fatal(message) } else { passing(message) }
-    })?;
-    let status = answer.status();
-    if !status.is_success() {
-        let message = format!("{} answers with {status}", fetch.url);
-        return Err(if status.is_client_error() { fatal(message) } else { passing(message) });
-    }
+    let checksum = match &fetch.checksum {
+        Some(Proof::File(address)) => Some(listed(&client, address, headers, &fetch.url).await?),
+        Some(Proof::Said(checksum)) => Some(checksum.clone()),
+        None => None,
+    };
+    let answer = ask(&client, &fetch.url, headers).await?;
     let mut file = tokio::fs::File::from_std(room);
-    let mut hasher = fetch.checksum.as_ref().map(|checksum| Hasher::new(checksum.kind));
+    let mut hasher = checksum.as_ref().map(|checksum| Hasher::new(checksum.kind));
     let mut size = 0u64;
     let mut body = answer.bytes_stream();
     while let Some(chunk) = body.next().await {
@@ -147,12 +144,57 @@ async fn download(fetch: &Fetch, headers: &BTreeMap<String, String>, room: File)
         file.write_all(&chunk).await?;
     }
     file.flush().await?;
-    if let (Some(hasher), Some(checksum)) = (hasher, &fetch.checksum) {
+    if let (Some(hasher), Some(checksum)) = (hasher, &checksum) {
         compare(&fetch.url, &hasher.hex(), checksum)?;
     }
     let mut file = file.into_std().await;
     file.rewind()?;
     Ok(file)
+}
+
+async fn ask(
+    client: &reqwest::Client,
+    url: &str,
+    headers: &BTreeMap<String, String>,
+) -> Result<reqwest::Response, FetchError> {
+    let mut request = client.get(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let answer = request.send().await.map_err(|error| {
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        let message = format!("{url}: {cause}");
+        if error.is_builder() { fatal(message) } else { passing(message) }
+    })?;
+    let status = answer.status();
+    if !status.is_success() {
+        let message = format!("{url} answers with {status}");
+        return Err(if status.is_client_error() { fatal(message) } else { passing(message) });
+    }
+    Ok(answer)
+}
+
+/// What the list at an address says of the file at another.
+async fn listed(
+    client: &reqwest::Client,
+    address: &str,
+    headers: &BTreeMap<String, String>,
+    url: &str,
+) -> Result<Checksum, FetchError> {
+    let mut list = Vec::new();
+    let mut body = ask(client, address, headers).await?.bytes_stream();
+    while let Some(chunk) = body.next().await {
+        list.extend_from_slice(&chunk.map_err(|error| passing(format!("{address} broke off: {error}")))?);
+        if list.len() > MAX_LIST {
+            return Err(fatal(format!("{address} is longer than a list of checksums (1 MiB)")));
+        }
+    }
+    let name = last_part(url);
+    Checksum::in_list(&String::from_utf8_lossy(&list), name)
+        .ok_or_else(|| fatal(format!("{address} has no checksum for {name}")))
 }
 
 fn compare(url: &str, found: &str, wanted: &Checksum) -> Result<(), FetchError> {

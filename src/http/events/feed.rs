@@ -190,6 +190,7 @@ fn payload(payload: &Payload) -> Value {
         }
         Payload::Deployment(deployment) => json!({ "Deployment": api::Deployment::from(&**deployment) }),
         Payload::Node(node) => json!({ "Node": api::Node::from(&**node) }),
+        Payload::NodePool(pool) => json!({ "NodePool": api::NodePool::from(&**pool) }),
         Payload::Service(service) => json!({ "Service": services::registration(service) }),
     }
 }

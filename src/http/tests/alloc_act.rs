@@ -37,6 +37,34 @@ async fn tasks_need_not_wait_before_they_are_stopped() {
 }
 
 #[actix_web::test]
+async fn a_stop_may_ask_for_another_one_everywhere() {
+    let world = World::new().with_alloc();
+    let reply = world.put(&format!("/v1/allocation/{ALLOC}/stop?reschedule=true"), &json!({})).await.json();
+    let id: model::EvalId = reply["EvalID"].as_str().unwrap().parse().unwrap();
+    let root = world.log.root();
+    assert_eq!(root.evals[&id].trigger, model::Trigger::AllocReschedule);
+    assert!(root.allocs[&ALLOC].migrate);
+    let reply = world.put(&format!("/v1/allocation/{ALLOC}/stop?reschedule=maybe"), &json!({})).await;
+    assert_eq!(reply.status.as_u16(), 400);
+}
+
+#[actix_web::test]
+async fn data_are_an_archive_in_pieces() {
+    let world = World::new().with_alloc();
+    let path = format!("/v1/client/allocation/{ALLOC}/snapshot");
+    let reply = world.get(&path).await;
+    assert_eq!((reply.status.as_u16(), reply.text()), (200, "an archive"));
+    assert_eq!(reply.header("content-type"), "application/x-tar");
+    assert_eq!(world.put(&path, &json!({})).await.status.as_u16(), 405);
+    let unknown = path.replace(&ALLOC.to_string(), "11111111-2222-3333-4444-555555555555");
+    assert_eq!(world.get(&unknown).await.status.as_u16(), 404);
+    world.node.forget();
+    let reply = world.get(&path).await;
+    assert_eq!(reply.status.as_u16(), 404);
+    assert!(reply.text().contains("not found on client"), "{}", reply.text());
+}
+
+#[actix_web::test]
 async fn checks_and_files_that_may_go() {
     let world = World::new().with_alloc();
     for uri in [format!("/v1/allocation/{ALLOC}/checks"), format!("/v1/client/allocation/{ALLOC}/checks")] {

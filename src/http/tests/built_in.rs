@@ -1,7 +1,6 @@
 use actix_web::http::Method;
-use serde_json::json;
 
-use super::world::{World, request};
+use super::world::World;
 
 fn names(reply: &super::world::Reply) -> Vec<String> {
     reply.json().as_array().unwrap().iter().map(|row| row["Name"].as_str().unwrap().to_owned()).collect()
@@ -19,23 +18,6 @@ async fn there_is_one_namespace() {
     for (method, path) in [(Method::POST, "/v1/namespace/x"), (Method::DELETE, "/v1/namespace/default")] {
         assert_eq!(world.call(method, path, "{}").await.status, 501, "{path}");
     }
-}
-
-#[actix_web::test]
-async fn all_nodes_and_jobs_are_in_the_built_in_pools() {
-    let world = World::new().with_alloc();
-    world.put("/v1/jobs", &request()).await.json();
-    assert_eq!(names(&world.get("/v1/node/pools").await), ["all", "default"]);
-    for pool in ["all", "default"] {
-        assert_eq!(world.get(&format!("/v1/node/pool/{pool}")).await.json()["Name"], pool);
-        let nodes = world.get(&format!("/v1/node/pool/{pool}/nodes")).await.json();
-        assert_eq!(nodes, world.get("/v1/nodes").await.json());
-        let jobs = world.get(&format!("/v1/node/pool/{pool}/jobs")).await.json();
-        assert_eq!(jobs[0]["ID"], "web");
-    }
-    let reply = world.get("/v1/node/pool/gpu").await;
-    assert_eq!((reply.status.as_u16(), reply.text()), (404, "node pool not found"));
-    assert_eq!(world.put("/v1/node/pools", &json!({"Name": "gpu"})).await.status, 501);
 }
 
 #[actix_web::test]

@@ -88,13 +88,13 @@ async fn the_index_of_a_job_is_enforced() {
 async fn all_problems_are_told_at_once() {
     let world = World::new();
     let mut bad = request();
-    bad["Job"]["UI"] = json!({"Description": "x"});
+    bad["Job"]["Multiregion"] = json!({"Regions": [{"Name": "west"}]});
     bad["Job"]["TaskGroups"][0]["Tasks"][0]["Vault"] = json!({"Role": "r"});
     let reply = world.put("/v1/jobs", &bad).await;
     assert_eq!(reply.status, 500);
     assert_eq!(
         reply.text(),
-        "2 errors occurred:\n\t* UI is not supported; remove it from the job\n\t* group \"front\", task \
+        "2 errors occurred:\n\t* Multiregion is not supported; remove it from the job\n\t* group \"front\", task \
          \"nginx\": Vault is not supported; remove it from the job\n\n"
     );
     assert!(world.log.root().jobs.is_empty());

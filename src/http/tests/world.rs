@@ -18,6 +18,7 @@ use actix_web::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use logic::node_meta::{Changes, NodeMeta};
 use model::{
     AllocId, AllocUpdate, Capacity, CheckState, CheckStatus, ClientStatus, DeploymentId, EvalId, Job, JobKey,
     JobType, Node, NodeId, NodeStatus, Placement, Plan, TaskPhase, TaskState, Timestamp,
@@ -28,7 +29,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     actors::ports::{
-        AccessError, CheckSeen, Clock, ClusterError, Committed, Elsewhere, ExecInput, ExecOutput,
+        AccessError, CheckSeen, Clock, ClusterError, Committed, DataStream, Elsewhere, ExecInput, ExecOutput,
         ExecSession, ExecSpec, HostUsage, IdSource, Joined, Leadership, LogLevel, LogTap, Member, Members,
         NodeAccess, ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage, WebAnswer, WebRequest,
         WebStream,
@@ -112,6 +113,7 @@ pub(super) struct OneNode {
     pub(super) phase: Mutex<Option<TaskPhase>>,
     /// What was done to its tasks.
     pub(super) acts: Mutex<Vec<TaskAct>>,
+    meta: Mutex<NodeMeta>,
 }
 
 impl OneNode {
@@ -127,11 +129,29 @@ impl OneNode {
 
 #[async_trait]
 impl NodeAccess for OneNode {
+    async fn data(&self, alloc: AllocId) -> Result<DataStream, AccessError> {
+        if !self.has(alloc) {
+            return Err(AccessError::NotFound);
+        }
+        let pieces = ["an ", "archive"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
+        Ok(Box::pin(futures::stream::iter(pieces)))
+    }
+
     async fn host_usage(&self, node: Option<NodeId>) -> Result<HostUsage, AccessError> {
         match node {
             None | Some(NODE) => Ok(HostUsage { uptime_secs: 7, memory_total: 64, ..HostUsage::default() }),
             Some(_) => Err(AccessError::Elsewhere),
         }
+    }
+
+    async fn metadata(&self) -> Result<NodeMeta, AccessError> {
+        Ok(self.meta.lock().unwrap().clone())
+    }
+
+    async fn change_metadata(&self, changes: Changes) -> Result<NodeMeta, AccessError> {
+        let mut meta = self.meta.lock().unwrap();
+        *meta = meta.changed(changes).map_err(AccessError::Failed)?;
+        Ok(meta.clone())
     }
 
     async fn alloc_usage(&self, alloc: AllocId) -> Result<BTreeMap<String, TaskUsage>, AccessError> {
@@ -183,6 +203,7 @@ impl NodeAccess for OneNode {
             status: CheckStatus::Critical,
             output: String::from("HTTP GET http://x/: 503 Service Unavailable Output: late"),
             updated_at: NOW,
+            on_update: model::OnUpdate::default(),
         };
         Ok(vec![CheckSeen { task: String::from("nginx"), service: String::from("web"), state }])
     }
@@ -398,6 +419,7 @@ impl World {
             logs: logs.path().to_owned(),
             has_none: AtomicBool::new(false),
             phase: Mutex::default(),
+            meta: Mutex::default(),
         });
         let others = Arc::<Others>::default();
         let gossip = Arc::<Gossip>::default();

@@ -142,8 +142,8 @@ fn part_1(lab: &mut Lab) {
     }
     lab.laptop.export("NOMAD_ADDR", "http://node-01.local:4646");
     let nodes = nodes_ready(&lab.laptop, 2);
-    assert_eq!(nodes[0], ["ID", "DC", "Name", "Class", "Drain", "Eligibility", "Status"]);
-    let mut names: Vec<&str> = nodes[1..].iter().map(|row| row[2].as_str()).collect();
+    assert_eq!(nodes[0], ["ID", "Node Pool", "DC", "Name", "Class", "Drain", "Eligibility", "Status"]);
+    let mut names: Vec<&str> = nodes[1..].iter().map(|row| row[3].as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["node-02", "node-03"]);
     eventually("consul shows both clients", || {

@@ -128,11 +128,11 @@ fn nomad_cluster(lab: &mut Lab) {
     lab.client.background("nomad agent -config client.hcl");
     lab.client2.background("nomad agent -config client.hcl");
     let nodes = nodes_ready(&lab.server, 2);
-    assert_eq!(nodes[0], ["ID", "DC", "Name", "Class", "Drain", "Eligibility", "Status"]);
+    assert_eq!(nodes[0], ["ID", "Node Pool", "DC", "Name", "Class", "Drain", "Eligibility", "Status"]);
     let mut others: Vec<&[String]> = nodes[1..].iter().map(|row| &row[1..]).collect();
     others.sort_unstable();
     for (row, name) in others.iter().zip(["client", "client2"]) {
-        assert_eq!(*row, ["dc1", name, "<none>", "false", "eligible", "ready"]);
+        assert_eq!(*row, ["default", "dc1", name, "<none>", "false", "eligible", "ready"]);
     }
     // A node is ready before a busy engine has answered it.
     for node in &nodes[1..] {
@@ -320,7 +320,7 @@ fn a_machine_is_switched_off(lab: &mut Lab) {
     eventually("nomad sees that the machine is down", || {
         let table: Ran = lab.server.run("nomad node status").ok();
         let mut rows = rows(&table.stdout).into_iter();
-        rows.find(|row| row[2] == lost.name && row[6] == "down").map(drop)
+        rows.find(|row| row[3] == lost.name && row[7] == "down").map(drop)
     });
     eventually("consul sees it, too", || {
         let shown = rows(&lab.server.run("consul members").ok().stdout);

@@ -187,22 +187,27 @@ impl Reader {
         block: Option<DisconnectStrategy>,
         lost_after: Option<i64>,
         stop_after: Option<i64>,
+        stays: bool,
     ) -> Option<model::Disconnect> {
         let lost_after = lost_after.filter(|time| *time != 0);
         let stop_after = stop_after.filter(|time| *time != 0);
         let default = model::Disconnect::default();
         let Some(block) = block else {
-            lost_after.or(stop_after)?;
+            if lost_after.or(stop_after).is_none() && !stays {
+                return None;
+            }
             return Some(model::Disconnect {
+                replace: !stays,
                 lost_after: self.duration_or("MaxClientDisconnect", lost_after, Duration::ZERO),
                 stop_on_client_after: stop_after.map(|time| self.duration("StopAfterClientDisconnect", time)),
                 ..default
             });
         };
-        if lost_after.or(stop_after).is_some() {
+        if lost_after.or(stop_after).is_some() || stays {
             self.problem(
-                "Disconnect cannot be used with MaxClientDisconnect or StopAfterClientDisconnect; set \
-                 Disconnect.LostAfter or Disconnect.StopOnClientAfter instead",
+                "Disconnect cannot be used with MaxClientDisconnect, StopAfterClientDisconnect or \
+                 PreventRescheduleOnLost; set Disconnect.LostAfter, Disconnect.StopOnClientAfter or \
+                 Disconnect.Replace instead",
             );
         }
         let reconcile = match block.reconcile.as_deref() {

@@ -14,12 +14,11 @@ impl Reader {
 
     fn service_inside(&mut self, service: Service, holder: Option<&str>) -> model::Service {
         self.only("AddressMode", &service.address_mode, &["auto", "host"]);
-        self.only("Address", &service.address, &[]);
         self.never("EnableTagOverride", service.enable_tag_override);
         self.absent("Connect", &service.connect);
         self.absent("TaggedAddresses", &service.tagged_addresses);
         self.only("Namespace", &service.namespace, &["default"]);
-        self.only("OnUpdate", &service.on_update, &["require_healthy"]);
+        let on_update = self.on_update(&service.on_update, model::OnUpdate::default());
         self.only("Provider", &service.provider, &["consul", "nomad"]);
         self.only("Cluster", &service.cluster, &["default"]);
         self.absent("Identity", &service.identity);
@@ -35,7 +34,10 @@ impl Reader {
         let checks = service
             .checks
             .into_iter()
-            .map(|check| self.check(check, &runs_in, service.check_restart.as_ref()))
+            .map(|check| {
+                let (place, restart) = (format!("check {:?}", check.name), service.check_restart.as_ref());
+                self.inside(place, |reader| reader.check(check, &runs_in, on_update, restart))
+            })
             .collect();
         model::Service {
             name: service.name,
@@ -44,7 +46,9 @@ impl Reader {
             canary_tags: service.canary_tags,
             canary_meta: service.canary_meta,
             port_label: service.port_label,
+            address: service.address,
             checks,
+            on_update,
             provider: match service.provider.as_str() {
                 "nomad" => model::Provider::Nomad,
                 _ => model::Provider::Consul,
@@ -53,38 +57,31 @@ impl Reader {
         }
     }
 
-    fn check(&mut self, check: ServiceCheck, task: &str, restart: Option<&CheckRestart>) -> model::Check {
-        self.inside(format!("check {:?}", check.name), |reader| reader.check_inside(check, task, restart))
+    fn on_update(&mut self, word: &str, default: model::OnUpdate) -> model::OnUpdate {
+        let words = model::OnUpdate::ALL.map(model::OnUpdate::as_str);
+        self.only("OnUpdate", word, &words);
+        model::OnUpdate::ALL.into_iter().find(|one| one.as_str() == word).unwrap_or(default)
     }
 
-    fn check_inside(
+    fn check(
         &mut self,
         check: ServiceCheck,
         task: &str,
+        on_update: model::OnUpdate,
         restart: Option<&CheckRestart>,
     ) -> model::Check {
-        let kind = match check.kind.as_str() {
-            "tcp" => model::CheckKind::Tcp,
-            "http" => model::CheckKind::Http,
-            "script" => model::CheckKind::Script,
-            other => {
-                self.problem(format_args!(
-                    "Type {other:?} is not supported; use \"tcp\", \"http\" or \"script\""
-                ));
-                model::CheckKind::Tcp
-            }
-        };
-        self.only("Protocol", &check.protocol, &["http"]);
+        let known = model::CheckKind::ALL.into_iter().find(|kind| kind.as_str() == check.kind);
+        let kind = known.unwrap_or_else(|| {
+            let other = &check.kind;
+            self.problem(format_args!(
+                "Type {other:?} is not supported; use \"tcp\", \"http\", \"grpc\" or \"script\""
+            ));
+            model::CheckKind::Tcp
+        });
+        self.only("Protocol", &check.protocol, &["http", "https"]);
         self.never("Expose", check.expose);
         self.only("AddressMode", &check.address_mode, &["auto", "host"]);
-        self.only("Notes", &check.notes, &[]);
-        self.only("TLSServerName", &check.tls_server_name, &[]);
-        self.never("TLSSkipVerify", check.tls_skip_verify);
-        self.only("GRPCService", &check.grpc_service, &[]);
-        self.never("GRPCUseTLS", check.grpc_use_tls);
         self.only("TaskName", &check.task_name, &[task]);
-        self.never("FailuresBeforeWarning", check.failures_before_warning != 0);
-        self.only("OnUpdate", &check.on_update, &["require_healthy"]);
         let restart = check.check_restart.as_ref().or(restart);
         model::Check {
             name: check.name,
@@ -101,6 +98,14 @@ impl Reader {
             initial_status: check.initial_status,
             success_before_passing: self.number("SuccessBeforePassing", check.success_before_passing),
             failures_before_critical: self.number("FailuresBeforeCritical", check.failures_before_critical),
+            failures_before_warning: self.number("FailuresBeforeWarning", check.failures_before_warning),
+            https: check.protocol == "https",
+            grpc_use_tls: check.grpc_use_tls,
+            grpc_service: check.grpc_service,
+            tls_skip_verify: check.tls_skip_verify,
+            tls_server_name: check.tls_server_name,
+            notes: check.notes,
+            on_update: self.on_update(&check.on_update, on_update),
             restart: restart.map(|restart| model::CheckRestart {
                 limit: self.number("CheckRestart.Limit", restart.limit),
                 grace: self.duration_or("CheckRestart.Grace", restart.grace, Duration::from_secs(1)),

@@ -85,7 +85,8 @@ fn every_twin_has_the_keys_of_the_table() {
     };
     let mut twins = twins();
     check_all! { twins:
-        "Job" job::Job, "JobVersionTag" job::JobVersionTag, "TaskGroup" job::TaskGroup, "Task" job::Task,
+        "Job" job::Job, "JobUIConfig" job::JobUIConfig,
+        "JobUILink" job::JobUILink, "JobVersionTag" job::JobVersionTag, "TaskGroup" job::TaskGroup, "Task" job::Task,
         "Template" api::files::Template, "ChangeScript" api::files::ChangeScript,
         "WaitConfig" api::files::WaitConfig, "TaskArtifact" api::files::TaskArtifact, "Action" job::Action,
         "JobAction" job::JobAction, "CheckResult" api::checks::CheckResult,

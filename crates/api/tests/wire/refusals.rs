@@ -33,7 +33,12 @@ const SERVICE: &str = "/TaskGroups/0/Tasks/0/Services/0";
 
 #[test]
 fn unsupported_fields_are_refused_by_name() {
-    check("", "UI", json!({"Description": "x"}), "UI is not supported; remove it from the job");
+    check(
+        "",
+        "Multiregion",
+        json!({"Regions": [{"Name": "west"}]}),
+        "Multiregion is not supported; remove it from the job",
+    );
     check(
         "",
         "ParameterizedJob",
@@ -65,7 +70,6 @@ fn unsupported_fields_are_refused_by_name() {
         json!("sytem"),
         "Type \"sytem\" is not supported; use \"service\", \"batch\", \"system\" or \"sysbatch\"",
     );
-    check("", "NodePool", json!("gpu"), "NodePool \"gpu\" is not supported; use \"default\"");
     check("", "Priority", json!(-1), "Priority is out of range: -1");
     check(
         "",

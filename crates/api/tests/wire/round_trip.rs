@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use model::{
     Action, Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, DeviceAsk, Disconnect,
-    EphemeralDisk, HealthCheck, Hook, Job, JobStatus, JobType, Launched, Lifecycle, LogConfig, MemoryMax,
-    MigratePolicy, NetworkAsk, Operand, Parameterized, PayloadRule, Periodic, Port, Provider, Reconcile,
-    ReschedulePolicy, Resources, RestartMode, RestartPolicy, Scaling, Service, Spread, SpreadTarget, Task,
-    TaskGroup, Timestamp, UpdateStrategy, Value, VersionTag,
+    EphemeralDisk, HealthCheck, Hook, Job, JobLink, JobStatus, JobType, JobUi, Launched, Lifecycle,
+    LogConfig, MemoryMax, MigratePolicy, NetworkAsk, OnUpdate, Operand, Parameterized, PayloadRule, Periodic,
+    Port, Provider, Reconcile, ReschedulePolicy, Resources, RestartMode, RestartPolicy, Scaling, Service,
+    Spread, SpreadTarget, Task, TaskGroup, Timestamp, UpdateStrategy, Value, VersionTag,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -99,14 +99,17 @@ fn check() -> impl Strategy<Value = Check> {
     let restart = (any::<u16>(), duration(), any::<bool>()).prop_map(|(limit, grace, ignore_warnings)| {
         CheckRestart { limit: u32::from(limit), grace, ignore_warnings }
     });
-    let kinds = vec![CheckKind::Tcp, CheckKind::Http, CheckKind::Script];
+    let over_tls = (any::<bool>(), any::<bool>(), any::<bool>(), word(), word());
     (
-        (word(), select(kinds), duration(), duration(), word(), word(), word()),
+        (word(), select(CheckKind::ALL.to_vec()), duration(), duration(), word(), word(), word()),
         (btree_map(word(), vec(word(), 0..2), 0..2), word(), word(), vec(word(), 0..2), 0_u32..9, 0_u32..9),
+        (over_tls, 0_u32..9, word(), select(OnUpdate::ALL.to_vec())),
         option::of(restart),
     )
-        .prop_map(|((name, kind, interval, timeout, port_label, path, method), rest, restart)| {
+        .prop_map(|((name, kind, interval, timeout, port_label, path, method), rest, more, restart)| {
             let (headers, body, command, args, success_before_passing, failures_before_critical) = rest;
+            let (over_tls, failures_before_warning, notes, on_update) = more;
+            let (https, grpc_use_tls, tls_skip_verify, tls_server_name, grpc_service) = over_tls;
             Check {
                 name,
                 kind,
@@ -122,15 +125,24 @@ fn check() -> impl Strategy<Value = Check> {
                 initial_status: String::new(),
                 success_before_passing,
                 failures_before_critical,
+                failures_before_warning,
                 restart,
+                https,
+                grpc_use_tls,
+                grpc_service,
+                tls_skip_verify,
+                tls_server_name,
+                notes,
+                on_update,
             }
         })
 }
 
 fn service(of_group: bool) -> impl Strategy<Value = Service> {
     let task = if of_group { word().boxed() } else { Just(String::new()).boxed() };
-    (word(), vec(word(), 0..2), texts(), word(), vec(check(), 0..2), task).prop_map(
-        |(name, tags, meta, port_label, checks, task)| {
+    let on_update = select(OnUpdate::ALL.to_vec());
+    (word(), vec(word(), 0..2), texts(), word(), vec(check(), 0..2), task, word(), on_update).prop_map(
+        |(name, tags, meta, port_label, checks, task, address, on_update)| {
             let provider = if tags.is_empty() { Provider::Consul } else { Provider::Nomad };
             Service {
                 name,
@@ -139,7 +151,9 @@ fn service(of_group: bool) -> impl Strategy<Value = Service> {
                 canary_meta: meta.clone(),
                 meta,
                 port_label,
+                address,
                 checks,
+                on_update,
                 provider,
                 task,
             }
@@ -373,7 +387,11 @@ fn group(kind: JobType) -> impl Strategy<Value = TaskGroup> {
                 update,
                 migrate,
                 disconnect,
-                ephemeral_disk: EphemeralDisk { size_mb: u32::from(size_mb) },
+                ephemeral_disk: EphemeralDisk {
+                    size_mb: u32::from(size_mb),
+                    sticky: size_mb % 3 == 1,
+                    migrate: size_mb % 5 == 2,
+                },
                 network,
                 services,
                 max_run_duration: kind.completes().then_some(std::time::Duration::from_secs(9)),
@@ -404,6 +422,8 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
                 let ((constraints, affinities, spreads), groups, (stop, stable), launching) = second;
                 let (periodic, parameterized, launched) = launching;
                 let [version, create_index, modify_index, job_modify_index] = indexes;
+                let links = vec![JobLink { label: id.clone(), url: name.clone() }];
+                let ui = stop.then(|| JobUi { description: id.clone(), links });
                 Job {
                     region,
                     namespace,
@@ -413,11 +433,13 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
                     priority,
                     datacenters,
                     all_at_once,
+                    pool: if stop { "gpu".into() } else { Default::default() },
                     meta,
                     constraints,
                     affinities,
                     spreads,
                     groups,
+                    ui,
                     periodic,
                     parameterized,
                     launched,

@@ -4,7 +4,7 @@ job "artifacts" {
       driver = "mock_driver"
 
       artifact {
-        source = "https://example.com/app.tar.gz"
+        source = "gcs::https://example.com/app.tar.gz"
       }
 
       artifact {

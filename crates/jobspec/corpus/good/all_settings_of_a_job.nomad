@@ -6,7 +6,7 @@ job "j" {
   type        = "service"
   priority    = 1
   datacenters = ["dc1", "dc2"]
-  node_pool   = "default"
+  node_pool   = "gpu"
   all_at_once = true
 
   group "g" {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use model::{EphemeralDisk, Job, JobType, NetworkAsk, ReschedulePolicy, RestartPolicy, Task, TaskGroup};
+use model::{
+    EphemeralDisk, Job, JobLink, JobType, JobUi, NetworkAsk, PoolName, ReschedulePolicy, RestartPolicy, Task,
+    TaskGroup,
+};
 
 use super::{
     Decoder,
@@ -52,6 +55,9 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
     if let Some(datacenters) = fields.texts(d, "datacenters") {
         job.datacenters = datacenters;
     }
+    if let Some(pool) = fields.text(d, "node_pool") {
+        job.pool = PoolName::new(pool);
+    }
     job.all_at_once = fields.bool(d, "all_at_once").unwrap_or(false);
     job.meta = fields.map(d, "meta");
     job.constraints = location::constraints(&mut fields, d, true);
@@ -69,12 +75,11 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
         job.parameterized = Some(launch::parameterized(&section, d));
         d.leave();
     }
-    fields.refuse(
-        d,
-        "node_pool",
-        Noop::Text(&["", "default"]),
-        "leave it out: every node is in the pool \"default\"",
-    );
+    if let Some(section) = fields.block(d, "ui") {
+        d.enter("ui", 0, "", section.span);
+        job.ui = Some(ui(&section, d));
+        d.leave();
+    }
     fields.refuse_all(
         d,
         &[
@@ -84,7 +89,6 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
             ("consul_token", "leave it out"),
             ("consul", "leave it out: services are registered in the built-in catalog"),
             ("secret", "pass secrets in another way, for example with `env`"),
-            ("ui", "leave it out"),
         ],
     );
     for (name, section) in fields.named_blocks(d, "group") {
@@ -108,6 +112,24 @@ pub(super) fn job(block: &Block, d: &mut Decoder) -> Job {
     fields.finish(d);
     d.leave();
     job
+}
+
+fn ui(section: &Section<'_>, d: &mut Decoder) -> JobUi {
+    let mut fields = Fields::new(&section.body, "ui");
+    let mut ui = JobUi { description: fields.text(d, "description").unwrap_or_default(), links: Vec::new() };
+    for section in fields.blocks(d, "link") {
+        d.enter("link", ui.links.len(), "", section.span);
+        let mut fields = Fields::new(&section.body, "link");
+        let link = JobLink {
+            label: fields.text(d, "label").unwrap_or_default(),
+            url: fields.text(d, "url").unwrap_or_default(),
+        };
+        fields.finish(d);
+        d.leave();
+        ui.links.push(link);
+    }
+    fields.finish(d);
+    ui
 }
 
 fn job_type(fields: &mut Fields<'_>, d: &mut Decoder) -> JobType {
@@ -178,7 +200,6 @@ fn group(name: String, section: &Section<'_>, rules: &JobRules, d: &mut Decoder)
     }
     group.services = service::services(&mut fields, d);
     group.disconnect = policy::disconnect(&mut fields, d);
-    fields.refuse(d, "prevent_reschedule_on_lost", Noop::Bool(false), "leave it out");
     fields.refuse_all(
         d,
         &[
@@ -230,9 +251,8 @@ fn ephemeral_disk(section: &Section<'_>, d: &mut Decoder) -> EphemeralDisk {
     if let Some(size) = fields.u32(d, "size", 10) {
         disk.size_mb = size;
     }
-    let help = "leave it out: data does not move to the next node; use a `volumes` entry to keep it";
-    fields.refuse(d, "sticky", Noop::Bool(false), help);
-    fields.refuse(d, "migrate", Noop::Bool(false), help);
+    disk.sticky = fields.bool(d, "sticky").unwrap_or(false);
+    disk.migrate = fields.bool(d, "migrate").unwrap_or(false);
     fields.finish(d);
     d.leave();
     disk

@@ -192,24 +192,30 @@ fn migrate(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Migrate> {
     Some(migrate)
 }
 
-/// The `disconnect` block, or the two older arguments of the group that stand for parts of it.
+/// The `disconnect` block, or the three older arguments of the group that stand for parts of it.
 pub(super) fn disconnect(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<Disconnect> {
     let lost_after = fields.duration(d, "max_client_disconnect");
     let stop_after = fields.duration(d, "stop_after_client_disconnect");
-    let old = [("max_client_disconnect", lost_after), ("stop_after_client_disconnect", stop_after)];
+    let stays = fields.bool(d, "prevent_reschedule_on_lost").filter(|stays| *stays);
+    let old = [
+        ("max_client_disconnect", lost_after.is_some()),
+        ("stop_after_client_disconnect", stop_after.is_some()),
+        ("prevent_reschedule_on_lost", stays.is_some()),
+    ];
     let mut policy = Disconnect::default();
     let Some(section) = fields.block(d, "disconnect") else {
-        lost_after.or(stop_after)?;
+        old.iter().find(|(_, is_there)| *is_there)?;
         set(&mut policy.lost_after, lost_after);
+        policy.replace = stays.is_none();
         policy.stop_on_client_after = stop_after;
         return Some(policy);
     };
-    for (name, _) in old.iter().filter(|(_, value)| value.is_some()) {
+    for (name, _) in old.iter().filter(|(_, is_there)| *is_there) {
         d.report(
             codes::DISCONNECT,
             fields.span(name),
             format!("`{name}` and the block `disconnect` are both there"),
-            "write it into the block: `lost_after` or `stop_on_client_after`",
+            "write it into the block: `lost_after`, `stop_on_client_after` or `replace = false`",
         );
     }
     d.enter("disconnect", 0, "", section.span);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{Check, CheckKind, CheckRestart, Provider, Service};
+use model::{Check, CheckKind, CheckRestart, OnUpdate, Provider, Service};
 
 use super::{
     Decoder,
@@ -37,6 +37,8 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
             .choice(d, "provider", &Provider::ALL.map(|provider| (provider.as_str(), provider)))
             .unwrap_or_default(),
         task: fields.text(d, "task").unwrap_or_default(),
+        address: fields.text(d, "address").unwrap_or_default(),
+        on_update: on_update(&mut fields, d).unwrap_or_default(),
     };
     let restart = check_restart(&mut fields, d);
     for section in fields.blocks(d, "check") {
@@ -44,7 +46,7 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
         let named = section.body.attributes.iter().find(|attribute| attribute.name.text == "name");
         let name = named.and_then(|attribute| attribute.value.to_text()).unwrap_or_default();
         d.enter("check", index, &name, section.span);
-        let (mut check, task) = check(&section, d);
+        let (mut check, task) = check(&section, service.on_update, d);
         if check.restart.is_none() {
             check.restart.clone_from(&restart);
         }
@@ -68,17 +70,15 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
         d,
         "address_mode",
         Noop::Text(&["", "auto", "host"]),
-        "leave it out: services have the node's address",
+        "leave it out: services have the node's address, or write `address`",
     );
     fields.refuse(d, "enable_tag_override", Noop::Bool(false), "leave it out");
-    fields.refuse(d, "on_update", Noop::Text(&["", "require_healthy"]), "leave it out");
     fields.refuse(d, "cluster", Noop::Text(&["", "default"]), "leave it out");
     fields.refuse(d, "kind", Noop::Text(&[""]), "leave it out");
     fields.refuse_all(
         d,
         &[
             ("tagged_addresses", "leave it out"),
-            ("address", "leave it out: services have the node's address"),
             ("connect", "let clients connect to the service's address and port"),
             ("identity", "leave it out"),
             ("weights", "leave it out"),
@@ -86,6 +86,10 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
     );
     fields.finish(d);
     service
+}
+
+fn on_update(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<OnUpdate> {
+    fields.choice(d, "on_update", &OnUpdate::ALL.map(|word| (word.as_str(), word)))
 }
 
 fn check_restart(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<CheckRestart> {
@@ -103,20 +107,19 @@ fn check_restart(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<CheckRestar
 }
 
 /// The check, and the task it shall run in if it names one.
-fn check(section: &Section<'_>, d: &mut Decoder) -> (Check, Option<String>) {
+fn check(section: &Section<'_>, on_update: OnUpdate, d: &mut Decoder) -> (Check, Option<String>) {
     let mut fields = Fields::new(&section.body, "check");
     let mut check = Check { name: fields.text(d, "name").unwrap_or_default(), ..Check::default() };
     match fields.raw("type").and_then(|value| value.to_text()).as_deref() {
-        Some("grpc") => fields.refuse(d, "type", Noop::Never, "use \"tcp\", \"http\" or \"script\""),
         Some(_) => {
-            let kinds = [("tcp", CheckKind::Tcp), ("http", CheckKind::Http), ("script", CheckKind::Script)];
+            let kinds = CheckKind::ALL.map(|kind| (kind.as_str(), kind));
             if let Some(kind) = fields.choice(d, "type", &kinds) {
                 check.kind = kind;
             }
         }
         None => {
             fields.text(d, "type");
-            missing(d, section, "type", "write `type = \"tcp\"`, \"http\" or \"script\"");
+            missing(d, section, "type", "write `type = \"tcp\"`, \"http\", \"grpc\" or \"script\"");
         }
     }
     for (name, target, example) in
@@ -143,7 +146,15 @@ fn check(section: &Section<'_>, d: &mut Decoder) -> (Check, Option<String>) {
     check.initial_status = fields.choice(d, "initial_status", &statuses).unwrap_or_default().to_string();
     check.restart = check_restart(&mut fields, d);
     let task = fields.text(d, "task").filter(|task| !task.is_empty());
-    fields.refuse(d, "protocol", Noop::Text(&["", "http"]), "leave it out: http checks speak plain HTTP");
+    let protocols = [("", false), ("http", false), ("https", true)];
+    check.https = fields.choice(d, "protocol", &protocols).unwrap_or_default();
+    check.tls_skip_verify = fields.bool(d, "tls_skip_verify").unwrap_or_default();
+    check.tls_server_name = fields.text(d, "tls_server_name").unwrap_or_default();
+    check.grpc_service = fields.text(d, "grpc_service").unwrap_or_default();
+    check.grpc_use_tls = fields.bool(d, "grpc_use_tls").unwrap_or_default();
+    check.notes = fields.text(d, "notes").unwrap_or_default();
+    check.failures_before_warning = fields.u32(d, "failures_before_warning", 0).unwrap_or(0);
+    check.on_update = self::on_update(&mut fields, d).unwrap_or(on_update);
     fields.refuse(
         d,
         "address_mode",
@@ -151,23 +162,6 @@ fn check(section: &Section<'_>, d: &mut Decoder) -> (Check, Option<String>) {
         "leave it out: checks go to the node's address",
     );
     fields.refuse(d, "expose", Noop::Bool(false), "leave it out");
-    fields.refuse(d, "tls_skip_verify", Noop::Bool(false), "leave it out: http checks speak plain HTTP");
-    fields.refuse(d, "on_update", Noop::Text(&["", "require_healthy"]), "leave it out");
-    fields.refuse(
-        d,
-        "failures_before_warning",
-        Noop::Zero,
-        "leave it out, or use `failures_before_critical`",
-    );
-    fields.refuse_all(
-        d,
-        &[
-            ("grpc_service", "use an \"http\" or \"tcp\" check"),
-            ("grpc_use_tls", "use an \"http\" or \"tcp\" check"),
-            ("tls_server_name", "leave it out: http checks speak plain HTTP"),
-            ("notes", "write it as a comment"),
-        ],
-    );
     fields.finish(d);
     (check, task)
 }

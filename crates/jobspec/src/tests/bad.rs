@@ -136,7 +136,6 @@ fn unsupported() {
             )
         ),
         ("bridge", in_group("network {\n  mode = \"bridge\"\n}")),
-        ("sticky disk", in_group("ephemeral_disk {\n  sticky = true\n}")),
         ("old disk", in_task("resources {\n  disk = 300\n}")),
         ("service", in_task("service {\n  provider = \"etcd\"\n  connect { }\n}")),
         ("driver", in_task("").replace("raw_exec", "exec")),

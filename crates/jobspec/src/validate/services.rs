@@ -96,7 +96,7 @@ impl Checker {
             }
         }
         match check.kind {
-            CheckKind::Tcp | CheckKind::Http
+            CheckKind::Tcp | CheckKind::Http | CheckKind::Grpc
                 if service.port_label.is_empty() && check.port_label.is_empty() =>
             {
                 let message = format!("{} has no port to connect to", title(check));
@@ -107,6 +107,10 @@ impl Checker {
                 self.report(codes::CHECK, "command", message, "write `command = \"/bin/sh\"` and its `args`");
             }
             _ => {}
+        }
+        if check.notes.len() > 255 {
+            let message = format!("`notes` may have 255 bytes, found {}", check.notes.len());
+            self.report(codes::CHECK, "notes", message, "write less, or a comment");
         }
         if check.kind == CheckKind::Http {
             if check.path.is_empty() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hcl::Expression;
-use model::{Check, CheckKind, LogConfig, NetworkAsk, Resources, Service, Task, TaskGroup, Value};
+use model::{Check, LogConfig, NetworkAsk, OnUpdate, Resources, Service, Task, TaskGroup, Value};
 
 use super::{
     Writer, files, places, policies,
@@ -129,21 +129,18 @@ pub(super) fn service(service: &Service) -> Writer {
     out.set_if(!service.meta.is_empty(), "meta", map(&service.meta));
     out.set_if(!service.canary_tags.is_empty(), "canary_tags", texts(&service.canary_tags));
     out.set_if(!service.canary_meta.is_empty(), "canary_meta", map(&service.canary_meta));
+    out.text("address", &service.address);
+    out.set_if(!service.on_update.is_default(), "on_update", service.on_update.as_str());
     for check in &service.checks {
-        out.block(self::check(check));
+        out.block(self::check(check, service.on_update));
     }
     out
 }
 
-fn check(check: &Check) -> Writer {
+fn check(check: &Check, on_update: OnUpdate) -> Writer {
     let mut out = Writer::new("check");
-    let kind = match check.kind {
-        CheckKind::Tcp => "tcp",
-        CheckKind::Http => "http",
-        CheckKind::Script => "script",
-    };
     out.text("name", &check.name);
-    out.set("type", kind);
+    out.set("type", check.kind.as_str());
     out.text("port", &check.port_label);
     out.text("path", &check.path);
     out.set_if(check.method != "GET", "method", quoted(&check.method));
@@ -159,6 +156,15 @@ fn check(check: &Check) -> Writer {
         "failures_before_critical",
         check.failures_before_critical,
     );
+    let failures = check.failures_before_warning;
+    out.set_if(failures > 0, "failures_before_warning", failures);
+    out.set_if(check.https, "protocol", "https");
+    out.text("grpc_service", &check.grpc_service);
+    out.set_if(check.grpc_use_tls, "grpc_use_tls", true);
+    out.set_if(check.tls_skip_verify, "tls_skip_verify", true);
+    out.text("tls_server_name", &check.tls_server_name);
+    out.text("notes", &check.notes);
+    out.set_if(check.on_update != on_update, "on_update", check.on_update.as_str());
     if !check.headers.is_empty() {
         out.set("header", object(check.headers.iter().map(|(name, values)| (name.as_str(), texts(values)))));
     }

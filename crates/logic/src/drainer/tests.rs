@@ -59,7 +59,7 @@ impl World {
     fn beside(&mut self, kind: JobType, alloc: u128) {
         let resources = model::Resources { cpu_mhz: 10, memory_mb: 10, ..model::Resources::default() };
         let tasks = vec![Task { name: "task".into(), resources, ..Task::default() }];
-        let ephemeral_disk = model::EphemeralDisk { size_mb: 10 };
+        let ephemeral_disk = model::EphemeralDisk { size_mb: 10, ..model::EphemeralDisk::default() };
         let group =
             TaskGroup { name: "group".into(), count: 1, tasks, ephemeral_disk, ..TaskGroup::default() };
         let job = Job { id: kind.as_str().into(), kind, groups: vec![group], ..Job::default() };

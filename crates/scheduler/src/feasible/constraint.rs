@@ -158,6 +158,7 @@ pub(super) fn resolve<'n>(target: &'n str, job: &'n Job, node: &'n Node) -> Opti
     let name = name.strip_suffix('}')?;
     match name {
         "node.datacenter" => return Some(node.datacenter.as_str().into()),
+        "node.pool" => return Some(node.pool.as_str().into()),
         "node.class" => return Some(node.class.as_str().into()),
         "node.unique.id" => return Some(node.id.to_string().into()),
         "node.unique.name" => return Some(node.name.as_str().into()),

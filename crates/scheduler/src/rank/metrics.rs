@@ -14,13 +14,17 @@ impl Search<'_, '_> {
         let mut ready = vec![0u32; classes.len()];
         let mut filtered = vec![0u32; classes.len()];
         let mut exhausted = vec![0u32; classes.len()];
-        let mut metric = AllocMetric::default();
+        let pool = &self.ranker.job.pool;
+        let in_pool: Vec<bool> = classes.iter().map(|class| pool.takes(&class.sample.pool)).collect();
+        let mut metric = AllocMetric { pool: pool.clone(), ..AllocMetric::default() };
         let mut dimensions: BTreeMap<Exhausted, u32> = BTreeMap::new();
         let slots = self.ranker.slots.len();
         let first = 2 * slots - (self.ranker.seed % slots.max(1) as u64) as usize;
         // Whoever wins ties comes first, so that equals need not be sorted.
         for at in (0..slots).map(|step| (first - 1 - step) % slots) {
-            let in_class = self.ranker.slots[at].class as usize;
+            let slot = self.ranker.slots[at];
+            let in_class = slot.class as usize;
+            metric.nodes_in_pool += u32::from(slot.schedulable && in_pool[in_class]);
             let refused = match self.check(at) {
                 Err(Refused::NotReady | Refused::Elsewhere) => continue,
                 other => other.err(),

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use model::{AllocMetric, Node, NodeId, metric::NodeScore};
+use model::{AllocMetric, Job, Node, NodeId, metric::NodeScore};
 
 use super::{
     Choice,
@@ -31,6 +31,10 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    pub(crate) fn of(job: &Job) -> Self {
+        Self { metric: AllocMetric { pool: job.pool.clone(), ..AllocMetric::default() } }
+    }
+
     /// Counts a node that is ready and was looked at.
     pub(crate) fn look_at(&mut self, node: &Node) {
         self.metric.nodes_evaluated += 1;
@@ -103,6 +107,7 @@ impl<'a> Search<'_, 'a> {
         let (sum, parts) = score.sum();
         AllocMetric {
             nodes_evaluated: 1,
+            pool: self.ranker.job.pool.clone(),
             scores: vec![NodeScore { node, scores, normalized: mean(sum, parts, 0.0) }],
             ..AllocMetric::default()
         }

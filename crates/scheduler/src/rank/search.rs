@@ -154,6 +154,13 @@ impl<'r, 'a> Search<'r, 'a> {
         self.preempting.is_some().then(|| self.pick_from(Pool::Preempting, penalty)).flatten()
     }
 
+    /// Takes room on this node, if it may have the group and has room as it is: nobody is evicted for a preference.
+    pub(crate) fn take_on(&mut self, node: NodeId) -> Option<Choice<'a>> {
+        let at = self.ranker.root.usage.slot_index(node)?;
+        self.check(at).ok()?;
+        self.take(at)
+    }
+
     /// Looks at all nodes once more, unless that was done for an earlier allocation of the group.
     fn look_for_victims(&mut self) {
         if self.preempting.is_some() || self.ranker.evictable().is_none() {

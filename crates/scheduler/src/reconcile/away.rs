@@ -9,6 +9,8 @@ use std::time::Duration;
 use model::{Allocation, ClientStatus, Disconnect, Node, NodeStatus, Reconcile, TaskGroup, Timestamp};
 use state::Root;
 
+use super::Work;
+
 /// What an allocation that has not ended can be counted on for, as far as its node is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whereabouts {
@@ -16,8 +18,8 @@ pub(super) enum Whereabouts {
     Here,
     /// Given up with its node.
     Lost,
-    /// Its node was just cut off; unknown from now on, lost at the time.
-    CutOff { until: Timestamp, replace: bool },
+    /// Its node was just cut off; unknown from now on, lost at the time, if there is one.
+    CutOff { until: Option<Timestamp>, replace: bool },
     /// It was declared unknown before; lost at the time, unless the node is back and only has to report.
     Unknown { until: Option<Timestamp>, replace: bool },
 }
@@ -29,17 +31,11 @@ pub(super) fn whereabouts(root: &Root, alloc: &Allocation, now: Timestamp) -> Wh
     match root.nodes.get(&alloc.node).map(|node| node.status) {
         None | Some(NodeStatus::Down) => Whereabouts::Lost,
         Some(NodeStatus::Disconnected) => match (policy, alloc.client) {
-            (Some(policy), ClientStatus::Running) => {
-                Whereabouts::CutOff { until: now.plus(policy.lost_after), replace }
-            }
-            (Some(policy), ClientStatus::Unknown) => {
-                let until = alloc.unknown_since.unwrap_or(now).plus(policy.lost_after);
-                if until <= now {
-                    Whereabouts::Lost
-                } else {
-                    Whereabouts::Unknown { until: Some(until), replace }
-                }
-            }
+            (Some(policy), ClientStatus::Running) => Whereabouts::CutOff { until: end(policy, now), replace },
+            (Some(policy), ClientStatus::Unknown) => match end(policy, alloc.unknown_since.unwrap_or(now)) {
+                Some(until) if until <= now => Whereabouts::Lost,
+                until => Whereabouts::Unknown { until, replace },
+            },
             // What had not even started is not worth waiting for.
             _ => Whereabouts::Lost,
         },
@@ -48,15 +44,37 @@ pub(super) fn whereabouts(root: &Root, alloc: &Allocation, now: Timestamp) -> Wh
     }
 }
 
+/// Where the allocation is. Enters into the work what follows for one that may run on unseen: that it is unknown, and
+/// when somebody has to look again.
+pub(super) fn look(root: &Root, alloc: &Allocation, now: Timestamp, work: &mut Work<'_>) -> Whereabouts {
+    let found = whereabouts(root, alloc, now);
+    match found {
+        Whereabouts::CutOff { until, .. } => {
+            work.unknown.push(alloc.id);
+            work.expire.extend(until.map(|until| (alloc.id, until)));
+        }
+        Whereabouts::Unknown { until: Some(until), .. } if !is_awaited(root, alloc) => {
+            work.expire.push((alloc.id, until));
+        }
+        Whereabouts::Here | Whereabouts::Lost | Whereabouts::Unknown { .. } => {}
+    }
+    found
+}
+
 /// An evaluation is on its way that will look at the allocation in time.
-pub(super) fn is_awaited(root: &Root, alloc: &Allocation) -> bool {
+fn is_awaited(root: &Root, alloc: &Allocation) -> bool {
     let followup = alloc.followup_eval.and_then(|id| root.evals.get(&id));
     followup.is_some_and(|followup| !followup.status.is_terminal())
 }
 
 /// The group's `disconnect`, if it asks for any patience.
 fn patience(group: &TaskGroup) -> Option<&Disconnect> {
-    group.disconnect.as_ref().filter(|disconnect| !disconnect.lost_after.is_zero())
+    group.disconnect.as_ref().filter(|disconnect| disconnect.patience().is_some())
+}
+
+/// When patience ends; `None`: never.
+fn end(policy: &Disconnect, since: Timestamp) -> Option<Timestamp> {
+    policy.patience().filter(|patience| *patience < Disconnect::FOR_EVER).map(|patience| since.plus(patience))
 }
 
 /// Whether the one that came back stays, rather than `rival`, which replaced it.

@@ -38,20 +38,9 @@ impl<'a> Task<'a, '_> {
                 && self.rollout.includes(alloc)
                 && !self.group.update.as_ref().is_some_and(by_people);
         }
-        match away::whereabouts(self.root, alloc, self.now) {
-            Whereabouts::Lost => {
-                self.stop(alloc, description::LOST, Some(ClientStatus::Lost), work);
-                return false;
-            }
-            Whereabouts::CutOff { until, .. } => {
-                work.unknown.push(alloc.id);
-                work.expire.push((alloc.id, until));
-            }
-            Whereabouts::Unknown { until, .. } => {
-                let awaited = away::is_awaited(self.root, alloc);
-                work.expire.extend(until.filter(|_| !awaited).map(|until| (alloc.id, until)));
-            }
-            Whereabouts::Here => {}
+        if away::look(self.root, alloc, self.now, work) == Whereabouts::Lost {
+            self.stop(alloc, description::LOST, Some(ClientStatus::Lost), work);
+            return false;
         }
         if !self.rollout.includes(alloc) {
             self.stop(alloc, description::NOT_NEEDED, None, work);
@@ -74,11 +63,14 @@ impl<'a> Task<'a, '_> {
         live: &[&'a Allocation],
         held: &[&'a Allocation],
         outdated: &[&'a Allocation],
+        replacements: &[Want<'a>],
     ) -> Vec<Want<'a>> {
         if wanted <= live.len() || self.rollout.is_paused() {
             return Vec::new();
         }
-        let taken: BTreeSet<u32> = live.iter().map(|alloc| alloc.index).collect();
+        // Of the same version: what cannot come back as it was, and the canaries that are there.
+        let others = replacements.iter().filter(|want| want.version.is_none()).map(|want| want.index);
+        let taken: BTreeSet<u32> = live.iter().map(|alloc| alloc.index).chain(others).collect();
         let outdated: BTreeSet<u32> = outdated.iter().map(|alloc| alloc.index).collect();
         let held: BTreeSet<u32> = held.iter().map(|alloc| alloc.index).collect();
         let names = outdated.iter().copied().chain((0..).filter(|index| !held.contains(index)));

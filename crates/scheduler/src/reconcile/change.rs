@@ -107,6 +107,8 @@ mod tests {
         });
         check("task name", Destructive, |job| job.groups[0].tasks[0].name = "other".into());
         check("disk", Destructive, |job| job.groups[0].ephemeral_disk.size_mb = 301);
+        check("sticky", Destructive, |job| job.groups[0].ephemeral_disk.sticky = true);
+        check("migrate", Destructive, |job| job.groups[0].ephemeral_disk.migrate = true);
         check("group port", Destructive, |job| {
             let port = Port { label: "http".into(), ..Port::default() };
             job.groups[0].network = Some(NetworkAsk { ports: vec![port], ..NetworkAsk::default() });

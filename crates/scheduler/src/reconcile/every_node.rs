@@ -59,6 +59,8 @@ pub(super) struct Task<'a, 'w> {
     now: Timestamp,
     /// The last time that somebody asked for the job; what had failed by then is tried again.
     asked_at: u64,
+    /// What somebody stopped comes back.
+    comes_back: bool,
     /// Per earlier version and group, what the step to the newest one means.
     changes: RefCell<BTreeMap<(u64, usize), Change>>,
 }
@@ -74,7 +76,8 @@ impl<'a, 'w> Task<'a, 'w> {
     ) -> Self {
         let asked = root.evals_of_job(&eval.job).filter(|eval| eval.trigger == Trigger::JobRegister);
         let asked_at = asked.map(|eval| eval.create_index).max().unwrap_or(0);
-        Self { root, job, feasibility, rollout, now, asked_at, changes: RefCell::default() }
+        let comes_back = eval.trigger == Trigger::AllocReschedule;
+        Self { root, job, feasibility, rollout, now, asked_at, comes_back, changes: RefCell::default() }
     }
 
     pub(super) fn reconcile(&self, allocs: &[&'a Allocation], work: &mut Work<'a>) -> Vec<NodeGroup<'a>> {
@@ -99,7 +102,7 @@ impl<'a, 'w> Task<'a, 'w> {
             held: Vec::new(),
             in_place: 0,
             known: Vec::new(),
-            tally: Tally::default(),
+            tally: Tally::of(self.job),
         };
         let mut held: BTreeMap<NodeId, Vec<&'a Allocation>> = BTreeMap::new();
         let mut failed: BTreeMap<NodeId, &'a Allocation> = BTreeMap::new();
@@ -142,22 +145,11 @@ impl<'a, 'w> Task<'a, 'w> {
     }
 
     fn is_there(&self, alloc: &'a Allocation, work: &mut Work<'a>) -> bool {
-        match away::whereabouts(self.root, alloc, self.now) {
-            Whereabouts::Here => {}
-            Whereabouts::Lost => {
-                stop(alloc, description::LOST, Some(ClientStatus::Lost), work);
-                return false;
-            }
-            Whereabouts::CutOff { until, .. } => {
-                work.unknown.push(alloc.id);
-                work.expire.push((alloc.id, until));
-            }
-            Whereabouts::Unknown { until, .. } => {
-                let awaited = away::is_awaited(self.root, alloc);
-                work.expire.extend(until.filter(|_| !awaited).map(|until| (alloc.id, until)));
-            }
+        let is_lost = away::look(self.root, alloc, self.now, work) == Whereabouts::Lost;
+        if is_lost {
+            stop(alloc, description::LOST, Some(ClientStatus::Lost), work);
         }
-        true
+        !is_lost
     }
 
     /// Of several on one node one stays: what runs, then what is newer, then what is known to be well.
@@ -194,6 +186,10 @@ impl<'a, 'w> Task<'a, 'w> {
             return;
         }
         if alloc.migrate {
+            if self.comes_back && slot.schedulable {
+                let stop_with = Some(description::MIGRATING);
+                return result.fresh.push(NodeWant { slot: at, replaces: Some(alloc), stop_with });
+            }
             return stop(alloc, description::TAINTED, None, work);
         }
         if result.group.count == 0 || !self.feasibility.tolerates(group, slot.class, slot.node) {

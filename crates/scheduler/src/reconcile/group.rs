@@ -58,6 +58,8 @@ impl<'a> Task<'a, '_> {
         let mut destructive: Vec<&'a Allocation> = Vec::new();
         let mut migrating: Vec<Want<'a>> = Vec::new();
         let mut ignored = 0;
+        // What came back as it was stays so, too, until the version has proved itself.
+        let holds_back = self.rollout.holds_back(self.group);
         for &alloc in &buckets.held {
             let change = self.change_of(alloc);
             if let Some(want) = self.migration(alloc, change, work) {
@@ -65,6 +67,7 @@ impl<'a> Task<'a, '_> {
                 continue;
             }
             match change {
+                Change::InPlace if holds_back => ignored += 1,
                 Change::None => {
                     ignored += 1;
                     if let Some(&due) = buckets.later.get(&alloc.id) {
@@ -82,11 +85,16 @@ impl<'a> Task<'a, '_> {
         if proving > 0 || self.rollout.has_failed() {
             self.keep_versions(&mut replacements);
         }
+        if proving > 0 {
+            // What cannot come back as it was waits until the new version has proved itself.
+            let is_new = |old: &Allocation| old.job_index == self.job.job_modify_index;
+            replacements.retain(|want| want.version.is_some() || want.replaces.is_some_and(is_new));
+        }
         let missing = missing - replacements.len();
         // What is lost is replaced also while the roll-out is paused, or waits for its canaries.
         let allowed = if self.rollout.is_paused() || proving > 0 { 0 } else { missing };
         let fresh = self.fresh(&buckets.held, &replacements, allowed);
-        let canary_wants = self.canary_wants(proving, &canaries, &buckets.held, &destructive);
+        let canary_wants = self.canary_wants(proving, &canaries, &buckets.held, &destructive, &replacements);
 
         let placed = replacements.len() + fresh.len();
         let is_old =
@@ -149,23 +157,14 @@ impl<'a> Task<'a, '_> {
     }
 
     fn classify_live(&self, alloc: &'a Allocation, buckets: &mut Buckets<'a>, work: &mut Work<'a>) {
-        let replace = match away::whereabouts(self.root, alloc, self.now) {
+        let replace = match away::look(self.root, alloc, self.now, work) {
             Whereabouts::Here if alloc.returned => return buckets.returned.push(alloc),
             Whereabouts::Here => return buckets.held.push(alloc),
             Whereabouts::Lost => {
                 self.stop(alloc, description::LOST, Some(ClientStatus::Lost), work);
                 return buckets.lost.push(alloc);
             }
-            Whereabouts::CutOff { until, replace } => {
-                work.unknown.push(alloc.id);
-                work.expire.push((alloc.id, until));
-                replace
-            }
-            Whereabouts::Unknown { until, replace } => {
-                let awaited = away::is_awaited(self.root, alloc);
-                work.expire.extend(until.filter(|_| !awaited).map(|until| (alloc.id, until)));
-                replace
-            }
+            Whereabouts::CutOff { replace, .. } | Whereabouts::Unknown { replace, .. } => replace,
         };
         if replace { buckets.away.push(alloc) } else { buckets.held.push(alloc) }
     }

@@ -421,6 +421,25 @@ fn a_drain_stops_it_and_puts_it_nowhere_else() {
 }
 
 #[test]
+fn what_somebody_reschedules_comes_back_there() {
+    let mut world = World::new(2);
+    world.submit(&system());
+    world.ask();
+    world.report("web", ClientStatus::Running, None);
+    let (alloc, other, now) = (world.on(1), world.on(2), world.now);
+    world.apply(Command::MarkMigrate { allocs: vec![alloc], evals: vec![], now });
+    let mut eval = world.eval("web");
+    eval.trigger = model::Trigger::AllocReschedule;
+    let decision = world.run_eval(&eval);
+    assert_eq!(sizes(&decision.plan), (1, 1, 0));
+    let placement = &decision.plan.placements[0];
+    assert_eq!((placement.node, placement.previous), (NodeId(1), Some(alloc)));
+    assert_eq!(decision.plan.stops[0].description, "alloc is being migrated");
+    assert_eq!(world.on(2), other);
+    world.is_settled();
+}
+
+#[test]
 fn a_service_becomes_a_system_job_and_back() {
     let mut world = World::new(3);
     world.submit(&job("web", JobType::Service, 5));

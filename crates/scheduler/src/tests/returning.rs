@@ -148,6 +148,32 @@ fn unknown_for_a_while_then_lost() {
 }
 
 #[test]
+fn what_is_never_replaced_waits_for_its_node() {
+    let stays = Some(Disconnect { replace: false, ..Disconnect::default() });
+    let (mut world, original) = running(stays);
+    world.set_node(1, NodeStatus::Disconnected);
+    let decision = world.run("web");
+    assert_eq!(world.root.allocs[&original].client, ClientStatus::Unknown);
+    assert!(decision.new_evals.is_empty(), "{:?}", decision.new_evals);
+    world.pass(10 * 24 * 3600);
+    assert!(world.run("web").plan.is_noop());
+    assert_eq!(world.only(), original);
+    // Somebody gives it up.
+    world.apply(Command::MarkMigrate { allocs: vec![original], evals: vec![], now: world.now });
+    world.run("web");
+    assert_ne!(world.only(), original);
+    // It comes back.
+    let (mut world, original) = running(Some(Disconnect { replace: false, ..Disconnect::default() }));
+    world.set_node(1, NodeStatus::Disconnected);
+    world.run("web");
+    world.pass(1000);
+    world.comes_back(1, &[original]);
+    world.run("web");
+    assert_eq!(world.only(), original);
+    assert_eq!(world.root.allocs[&original].client, ClientStatus::Running);
+}
+
+#[test]
 fn the_strategy_decides_who_stays() {
     let check = |reconcile, original_stays| {
         let (mut world, original) = running(patient(true, reconcile));

@@ -125,6 +125,10 @@ pub(super) fn revert(root: &mut Root, index: u64, id: DeploymentId, now: Timesta
             let why = "as current job has same specification";
             (format!("not rolling back to stable job version {version} {why}"), None)
         }
+        Some(stable) if !root.has_pool(&stable.pool) => {
+            let (version, pool) = (stable.version, &stable.pool);
+            (format!("not rolling back to stable job version {version} as node pool {pool} is gone"), None)
+        }
         Some(stable) => {
             let version = stable.version;
             jobs::register(root, index, Job::clone(&stable), None, None, now);

@@ -23,6 +23,9 @@ pub(super) fn register(
 ) -> Outcome {
     let key = job.key();
     let before = root.jobs.get(&key).cloned();
+    if !root.has_pool(&job.pool) {
+        return Outcome::Refused(Refusal::JobInUnknownPool { job: job.id, pool: job.pool });
+    }
     if let Some(wanted) = enforce_index {
         let refusal = match &before {
             Some(before) if wanted == 0 && !before.stop => Some(Refusal::JobExists),

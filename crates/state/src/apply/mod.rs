@@ -9,6 +9,7 @@ mod jobs; // registration and stop
 mod launches; // jobs launched by jobs
 mod nodes; // machines
 mod drains; // emptying machines
+mod pools; // pools of machines
 mod plans; // placements and stops
 mod history; // texts and names of versions, changes of counts
 mod settings; // what operators replace as a whole
@@ -99,6 +100,8 @@ impl Root {
                 history::note_scaling(self, index, &job, group, *event)
             }
             Command::DeleteEvals { evals } => history::delete_evals(self, index, evals),
+            Command::PutPools { pools } => pools::put(self, index, pools),
+            Command::DeletePool { name } => pools::delete(self, index, &name),
         }
     }
 

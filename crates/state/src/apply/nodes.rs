@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use model::{
     Allocation, ClientStatus, DesiredStatus, Eligibility, Evaluation, Node, NodeEvent, NodeId, NodeStatus,
-    Timestamp,
+    PoolName, Timestamp,
 };
 
-use super::evals;
+use super::{evals, pools};
 use crate::{
     catalog,
     command::{Outcome, Refusal},
@@ -25,6 +25,11 @@ pub(super) fn register(
     evals: Vec<Evaluation>,
     now: Timestamp,
 ) -> Outcome {
+    if node.pool.is_all() {
+        // No node of ours says so; and in `all` it is anyway.
+        node.pool = PoolName::default();
+    }
+    pools::make_for_node(root, index, &node.pool);
     let before = root.nodes.get(&node.id).cloned();
     let message = match &before {
         None => Some("Node registered"),

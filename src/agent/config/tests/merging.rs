@@ -85,7 +85,7 @@ fn every_number_arrives() {
          min_heartbeat_ttl = \"12s\"\n max_heartbeats_per_second = 12.5\n failover_heartbeat_ttl = \"13s\"\n\
          raft_multiplier = 5\n raft_snapshot_threshold = 100\n raft_trailing_logs = 200\n\
          server_join { retry_join = [\"a\"] retry_max = 3 retry_interval = \"15s\" }\n}\n\
-         client {\n enabled = true\n state_dir = \"/st\"\n alloc_dir = \"/al\"\n node_class = \"big\"\n\
+         client {\n enabled = true\n state_dir = \"/st\"\n alloc_dir = \"/al\"\n node_class = \"big\" node_pool = \"gpu\"\n\
          network_interface = \"eth1\"\n cpu_total_compute = 1000\n memory_total_mb = 2000\n disk_total_mb = 3000\n\
          reserved { cpu = 1 memory = 2 disk = 3 reserved_ports = \"22,80-82\" cores = \"0-1\" }\n\
          reservable_cores = \"2,4\"\n min_dynamic_port = 21000\n\

@@ -20,7 +20,7 @@ fn what_is_not_there_is_refused_by_name_with_a_remedy() {
          telemetry {\n  statsd_address = \"a:8125\"\n  publish_allocation_metrics = true\n}\n\
          limits { http_max_conns_per_client = 5 }\nenable_debug = true\nenable_syslog = true\nlog_file = \"/var/log/n\"\n\
          http_api_response_headers { \"X-A\" = \"b\" }\nplugin \"java\" { config { enabled = true } }\n\
-         client {\n  host_volume \"data\" { path = \"/data\" }\n  node_pool = \"gpu\"\n  chroot_env { \"/bin\" = \"/bin\" }\n  \
+         client {\n  host_volume \"data\" { path = \"/data\" }\n  chroot_env { \"/bin\" = \"/bin\" }\n  \
          options { \"docker.auth.config\" = \"/x\" }\n  server_join { start_join = [\"a\"] }\n}\n\
          server {\n  enabled_schedulers = [\"batch\"]\n  default_scheduler_config { scheduler_algorithm = \"spread\" }\n}\n\
          plugin \"docker\" { config { endpoint = \"tcp://1.2.3.4:2375\" gc { image = false } } }\n\

@@ -1,0 +1,10 @@
+job "train" {
+  node_pool = "gpu-cards"
+
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+      env    = { POOL = "${node.pool}" }
+    }
+  }
+}
