@@ -6,7 +6,7 @@ use api::{
     AllocResourceUsage, CpuStats, HostStats, MemoryStats, ResourceUsage, TaskResourceUsage,
     stats::{HostCpuStats, HostDiskStats, HostMemoryStats},
 };
-use model::AllocId;
+use model::{AllocId, Node, NodeId};
 
 use super::{
     Context,
@@ -43,18 +43,33 @@ pub(super) fn other_agent(
     }
     let node = ctx.state.root().allocs.get(&alloc).map(|alloc| alloc.node);
     match node {
-        Some(node) if Some(node) != ctx.agent.node => Ok(Target::Node(node)),
+        Some(node) if Some(node) != ctx.agent.node => reachable(ctx, node),
         None if ctx.agent.is_server => Err(unknown_alloc(alloc)),
         None if call.hops == 0 => Ok(Target::Server),
         _ => Err(Failure::not_found(format!("state for allocation {alloc} not found on client"))),
     }
 }
 
+/// The node, unless nobody hears of it: whoever asks is told at once, and does not wait until a connection gives up.
+fn reachable(ctx: &Context, id: NodeId) -> Result<Target, Failure> {
+    match ctx.state.root().nodes.get(&id) {
+        Some(node) if node.status.is_gone() => {
+            let status = node.status.as_str();
+            Err(Failure::not_found(format!("No path to node: {} is {status}", in_words(node))))
+        }
+        _ => Ok(Target::Node(id)),
+    }
+}
+
+fn in_words(node: &Node) -> String {
+    format!("node \"{}\" ({}, {})", node.name, node.id, node.http_addr)
+}
+
 /// Why the agent that has to answer did not.
 pub(super) fn no_answer(ctx: &Context, target: &Target, error: ClusterError) -> Failure {
     let who = match target {
         Target::Node(id) => match ctx.state.root().nodes.get(id) {
-            Some(node) => format!("node \"{}\" ({id}, {})", node.name, node.http_addr),
+            Some(node) => in_words(node),
             None => format!("node {id}"),
         },
         _ => String::from("a server"),
@@ -104,7 +119,7 @@ pub(super) fn host_named(ctx: &Context, call: &Call, node: Option<&str>) -> Resu
         return Ok(None);
     }
     match ctx.state.root().nodes.contains_key(&node) {
-        true => Ok(Some(Target::Node(node))),
+        true => reachable(ctx, node).map(Some),
         false if !ctx.agent.is_server && call.hops == 0 => Ok(Some(Target::Server)),
         false => Err(unknown_node(node)),
     }

@@ -67,17 +67,25 @@ fn is_over(client: ClientStatus) -> bool {
     client.is_terminal() || client == ClientStatus::Unknown
 }
 
-/// Waits for the end of an allocation in the agent's own state. Answers with its node.
+/// Waits for the end of an allocation in the agent's own state. Answers with its node, unless nobody hears of that.
 async fn ended_here(state: &dyn StateReader, alloc: AllocId) -> Result<NodeId, NoData> {
     let mut changes = state.changes();
     loop {
         changes.borrow_and_update();
-        let found = state.root().allocs.get(&alloc).map(|alloc| (alloc.node, alloc.client));
-        match found {
+        let root = state.root();
+        match root.allocs.get(&alloc) {
             None => return Err(NoData::Gone),
-            Some((node, client)) if is_over(client) => return Ok(node),
+            Some(alloc) if is_over(alloc.client) => {
+                return match root.nodes.get(&alloc.node).map(|node| node.status) {
+                    Some(status) if status.is_gone() => {
+                        Err(NoData::Failed(format!("its node is {}", status.as_str())))
+                    }
+                    _ => Ok(alloc.node),
+                };
+            }
             Some(_) => {}
         }
+        drop(root);
         if changes.changed().await.is_err() {
             return Err(NoData::Failed(String::from("this agent is ending")));
         }

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -19,7 +20,7 @@ pub(crate) use super::{
 };
 
 /// For what should take a moment: a loaded machine has time, a hang is noticed.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// An agent with its directory; on failure its log is shown.
 pub(crate) struct World {
@@ -198,8 +199,18 @@ pub(crate) fn need(images: &[images::Image]) {
     });
 }
 
-/// A port that is free now.
+/// A port that is free now and that nobody takes by chance: below those that agents give to tasks and the kernel to
+/// connections, from a place that each test process has for itself.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    const FIRST: u16 = 10_000;
+    const COUNT: u32 = 10_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let at =
+            std::process::id().wrapping_mul(16).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = FIRST + at as u16;
+        if std::net::TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
 }

@@ -163,7 +163,8 @@ fn place_group(
         placed.updated += usize::from(attempt(want, proving));
     }
     if !full.is_empty() {
-        failed.add_nodes(&group.group.name, group.at, group.tally.metric(), full);
+        failed.add_nodes(&group.group.name, group.tally.metric(), full);
+        failed.wait_for(ranker.feasibility(), group.at);
     }
     placed
 }

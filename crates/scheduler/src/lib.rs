@@ -112,8 +112,7 @@ pub fn schedule(input: Input<'_>) -> Decision {
             }
         }
     }
-    let (eval, new_evals) =
-        outcome::settle(root, eval, job, &mut plan, &work, failed, feasibility.as_ref(), now, ids);
+    let (eval, new_evals) = outcome::settle(root, eval, job, &mut plan, &work, failed, now, ids);
     Decision { plan, eval, new_evals, annotations: work.annotations }
 }
 
@@ -142,6 +141,7 @@ impl Placing<'_> {
         let Self { now, ids, plan, failed } = self;
         let name: std::sync::Arc<str> = group.group.name.as_str().into();
         let mut search = ranker.search(at);
+        let mut waits = false;
         for want in wants {
             let stops = want.replaces.filter(|_| want.stop_with.is_some());
             if let Some(old) = stops {
@@ -154,7 +154,8 @@ impl Placing<'_> {
                 if let Some(old) = stops {
                     search.unfree(old);
                 }
-                failed.add(&group.group.name, group.at, || search.metric());
+                failed.add(&group.group.name, || search.metric());
+                waits = true;
                 continue;
             };
             if let (Some(old), Some(description)) = (stops, want.stop_with) {
@@ -182,6 +183,9 @@ impl Placing<'_> {
                 reschedules: want.history(group.group, *now),
                 metric: Some(search.success_metric()),
             });
+        }
+        if waits {
+            failed.wait_for(ranker.feasibility(), at);
         }
     }
 }

@@ -24,11 +24,14 @@ const BLOCKED_DESCRIPTION: &str = "created to place remaining allocations";
 #[derive(Debug, Default)]
 pub(crate) struct Failed {
     groups: BTreeMap<String, FailedGroup>,
+    /// One of them looks at what is unique to nodes.
+    escaped: bool,
+    /// Per class: one of them could run there.
+    eligible: Vec<bool>,
 }
 
 #[derive(Debug)]
 struct FailedGroup {
-    at: usize,
     metric: AllocMetric,
     queued: u32,
     /// The nodes without room, for a job that runs on every node.
@@ -37,29 +40,32 @@ struct FailedGroup {
 
 impl Failed {
     /// Counts an allocation that was not placed; the reason is asked for once per group.
-    pub(crate) fn add(&mut self, group: &str, at: usize, metric: impl FnOnce() -> AllocMetric) {
+    pub(crate) fn add(&mut self, group: &str, metric: impl FnOnce() -> AllocMetric) {
         if let Some(failed) = self.groups.get_mut(group) {
             failed.metric.coalesced_failures += 1;
             failed.queued += 1;
         } else {
-            self.groups.insert(
-                group.to_owned(),
-                FailedGroup { at, metric: metric(), queued: 1, nodes: BTreeSet::new() },
-            );
+            let failed = FailedGroup { metric: metric(), queued: 1, nodes: BTreeSet::new() };
+            self.groups.insert(group.to_owned(), failed);
         }
     }
 
     /// Enters the nodes on which a group that wants all of them found no room.
-    pub(crate) fn add_nodes(
-        &mut self,
-        group: &str,
-        at: usize,
-        mut metric: AllocMetric,
-        nodes: BTreeSet<NodeId>,
-    ) {
+    pub(crate) fn add_nodes(&mut self, group: &str, mut metric: AllocMetric, nodes: BTreeSet<NodeId>) {
         let queued = nodes.len() as u32;
         metric.coalesced_failures = queued.saturating_sub(1);
-        self.groups.insert(group.to_owned(), FailedGroup { at, metric, queued, nodes });
+        self.groups.insert(group.to_owned(), FailedGroup { metric, queued, nodes });
+    }
+
+    /// Notes where the group would run if there were room. `at`: its position in the version that was tried. What comes
+    /// back as an older version may run where the newest one does not, so each version is noted for itself.
+    pub(crate) fn wait_for(&mut self, feasibility: &Feasibility<'_>, at: usize) {
+        self.escaped |= feasibility.is_escaped(at);
+        let verdicts = feasibility.verdicts(at);
+        self.eligible.resize(verdicts.len(), false);
+        for (eligible, verdict) in self.eligible.iter_mut().zip(verdicts) {
+            *eligible |= *verdict == Verdict::Eligible;
+        }
     }
 }
 
@@ -72,7 +78,6 @@ pub(crate) fn settle(
     plan: &mut Plan,
     work: &Work<'_>,
     failed: Failed,
-    feasibility: Option<&Feasibility<'_>>,
     now: Timestamp,
     ids: &mut dyn FnMut() -> u128,
 ) -> (Evaluation, Vec<Evaluation>) {
@@ -90,12 +95,12 @@ pub(crate) fn settle(
     for (name, group) in &failed.groups {
         done.queued.insert(name.clone(), group.queued);
     }
-    if let Some(feasibility) = feasibility.filter(|_| !failed.groups.is_empty()) {
+    if !failed.groups.is_empty() {
         if waits_for_room(eval) {
             // It goes on waiting under its own id.
             done.status = EvalStatus::Blocked;
             done.status_description = BLOCKED_DESCRIPTION.into();
-            block(&mut done, root, &failed, feasibility);
+            block(&mut done, root, &failed);
         } else {
             let id = EvalId(ids());
             let mut blocked =
@@ -105,7 +110,7 @@ pub(crate) fn settle(
             blocked.job_index = eval.job_index;
             blocked.previous = Some(eval.id);
             blocked.snapshot_index = root.index;
-            block(&mut blocked, root, &failed, feasibility);
+            block(&mut blocked, root, &failed);
             done.blocked = Some(id);
             new_evals.push(blocked);
         }
@@ -146,19 +151,11 @@ fn waits_for_room(eval: &Evaluation) -> bool {
 }
 
 /// Notes what would have to change for the evaluation to be worth another look.
-fn block(blocked: &mut Evaluation, root: &Root, failed: &Failed, feasibility: &Feasibility<'_>) {
-    blocked.escaped_class = failed.groups.values().any(|group| feasibility.is_escaped(group.at));
-    blocked.class_eligibility = root
-        .usage
-        .classes
-        .iter()
-        .enumerate()
-        .map(|(at, class)| {
-            let eligible =
-                failed.groups.values().any(|group| feasibility.verdicts(group.at)[at] == Verdict::Eligible);
-            (class.hash.to_string(), eligible)
-        })
-        .collect();
+fn block(blocked: &mut Evaluation, root: &Root, failed: &Failed) {
+    blocked.escaped_class = failed.escaped;
+    let classes = root.usage.classes.iter().zip(&failed.eligible);
+    blocked.class_eligibility =
+        classes.map(|(class, &eligible)| (class.hash.to_string(), eligible)).collect();
     blocked.full_nodes = failed.groups.values().flat_map(|group| group.nodes.iter().copied()).collect();
     if let (Some(&first), Some(&last)) = (blocked.full_nodes.first(), blocked.full_nodes.last()) {
         blocked.node = (first == last).then_some(first);

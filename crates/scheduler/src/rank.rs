@@ -141,6 +141,11 @@ impl<'a> Ranker<'a> {
         self
     }
 
+    /// What the version that is placed asks of nodes.
+    pub(crate) fn feasibility(&self) -> &'a Feasibility<'a> {
+        self.feasibility
+    }
+
     /// Starts to place allocations of one group.
     pub(crate) fn search(&mut self, group: usize) -> Search<'_, 'a> {
         Search::new(self, group)

@@ -2,11 +2,12 @@ use std::{fs, io::Write as _, time::Duration};
 
 use actix_web::{App, test};
 use bytes::Bytes;
-use model::{AllocId, NodeId, TaskPhase};
+use model::{AllocId, NodeId, NodeStatus, TaskPhase};
 use serde_json::Value;
+use state::Command;
 use tokio::time::timeout;
 
-use super::world::{ALLOC, NODE, Reply, World};
+use super::world::{ALLOC, NODE, NOW, Reply, World};
 use crate::{
     actors::ports::{ClusterError, Target, WebRequest},
     http::{nomad, passed_on},
@@ -110,6 +111,24 @@ async fn a_node_that_does_not_answer_is_named() {
     assert_eq!(refused(&reply), (500, format!("{who} did not answer: no answer in 10 s").as_str()));
     *server.others.failure.lock().unwrap() = Some(ClusterError::Unreachable(String::from("gone")));
     assert_eq!(server.get(&logs("follow=true")).await.status, 404);
+}
+
+#[actix_web::test]
+async fn a_node_that_nobody_hears_of_is_not_asked() {
+    let (server, _client) = two();
+    for status in [NodeStatus::Down, NodeStatus::Disconnected] {
+        let (evals, event) = (Vec::new(), None);
+        server.log.apply(vec![Command::SetNodeStatus { node: NODE, status, event, evals, now: NOW }]);
+        let expected = format!("No path to node: node \"n1\" ({NODE}, 10.0.0.1:4646) is {}", status.as_str());
+        for uri in [
+            format!("/v1/client/allocation/{ALLOC}/stats"),
+            format!("/v1/client/stats?node_id={NODE}"),
+            logs("follow=true"),
+        ] {
+            assert_eq!(refused(&server.get(&uri).await), (404, expected.as_str()), "{uri}");
+        }
+    }
+    assert!(server.others.seen.lock().unwrap().is_empty());
 }
 
 #[actix_web::test]
