@@ -75,8 +75,10 @@ impl BlockedEvals {
             if other.status != EvalStatus::Blocked {
                 continue;
             }
-            // One entry may hold two: then the ids decide, or each would give way to the other.
-            if (other.create_index, other.id) > (eval.create_index, eval.id) {
+            // A slow worker may block the job as it was long ago: whoever saw the newer state knows what to wait for.
+            // Two may have seen the same, or be in one entry: then the ids decide, or each would give way to the other.
+            let age = |eval: &Evaluation| (eval.snapshot_index, eval.create_index, eval.id);
+            if age(other) > age(eval) {
                 return vec![Effect::Cancel(eval.id)];
             }
             effects.push(Effect::Cancel(other.id));
@@ -261,6 +263,18 @@ mod tests {
         let mut evals = BlockedEvals::default();
         assert_eq!(evals.block(&root, &stored(&root, 2)), [Effect::Cancel(EvalId(1))]);
         assert_eq!(evals.block(&root, &stored(&root, 1)), [Effect::Cancel(EvalId(1))]);
+        assert_eq!(evals.len(), 1);
+    }
+
+    #[test]
+    fn what_a_slow_worker_saw_long_ago_replaces_nothing() {
+        let mut root = Root::default();
+        with_job(&mut root, vec![blocked(1, 9, &[]), blocked(2, 4, &[])]);
+        let stored = |id| root.evals[&EvalId(id)].clone();
+        let mut evals = BlockedEvals::default();
+        assert_eq!(evals.block(&root, &stored(2)), [Effect::Cancel(EvalId(2))]);
+        assert!(evals.is_empty());
+        assert_eq!(evals.block(&root, &stored(1)), [Effect::Cancel(EvalId(2))]);
         assert_eq!(evals.len(), 1);
     }
 
