@@ -75,13 +75,24 @@ impl BlockedEvals {
             if other.status != EvalStatus::Blocked {
                 continue;
             }
-            // A slow worker may block the job as it was long ago: whoever saw the newer state knows what to wait for.
-            // Two may have seen the same, or be in one entry: then the ids decide, or each would give way to the other.
-            let age = |eval: &Evaluation| (eval.snapshot_index, eval.create_index, eval.id);
-            if age(other) > age(eval) {
-                return vec![Effect::Cancel(eval.id)];
+            // One entry may hold two: then the ids decide. What they are compared by never changes, or each would give
+            // way to the other.
+            if (other.create_index, other.id) > (eval.create_index, eval.id) {
+                effects = vec![Effect::Cancel(eval.id)];
+                let waits = self.waiting.get(&eval.job).is_some_and(|waiting| waiting.id == other.id);
+                if waits && other.snapshot_index < eval.snapshot_index {
+                    self.waiting.remove(&eval.job);
+                    effects.push(Effect::Unblock(other.id));
+                }
+                return effects;
             }
             effects.push(Effect::Cancel(other.id));
+        }
+        // A slow worker may have blocked the job as it was long ago: what that waits for is not what the job needs now.
+        if root.evals_of_job(&eval.job).any(|other| other.snapshot_index > eval.snapshot_index) {
+            self.waiting.remove(&eval.job);
+            effects.push(Effect::Unblock(eval.id));
+            return effects;
         }
         // Not once the scheduler found no room for it: then it says what it waits for.
         let collided = eval.trigger == Trigger::MaxPlanAttempts && eval.failed_groups.is_empty();
@@ -267,15 +278,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_slow_worker_saw_long_ago_replaces_nothing() {
+    fn what_a_slow_worker_saw_long_ago_is_looked_at_again() {
         let mut root = Root::default();
         with_job(&mut root, vec![blocked(1, 9, &[]), blocked(2, 4, &[])]);
         let stored = |id| root.evals[&EvalId(id)].clone();
+        let again = [Effect::Cancel(EvalId(1)), Effect::Unblock(EvalId(2))];
         let mut evals = BlockedEvals::default();
-        assert_eq!(evals.block(&root, &stored(2)), [Effect::Cancel(EvalId(2))]);
+        assert_eq!(evals.block(&root, &stored(2)), again);
         assert!(evals.is_empty());
-        assert_eq!(evals.block(&root, &stored(1)), [Effect::Cancel(EvalId(2))]);
-        assert_eq!(evals.len(), 1);
+        // It waits already when the other comes.
+        let mut before = root.clone();
+        before.apply(root.index + 1, Command::UpdateEvals { evals: vec![blocked(1, 1, &[])] });
+        assert_eq!(evals.block(&before, &stored(2)), [Effect::Cancel(EvalId(1))]);
+        assert_eq!(evals.block(&root, &stored(1)), again);
+        assert!(evals.is_empty());
+        // On its way through the scheduler: it is taken in later.
+        assert_eq!(evals.block(&root, &stored(1)), [Effect::Cancel(EvalId(1))]);
     }
 
     #[test]
