@@ -86,9 +86,12 @@ impl<'a> Task<'a, '_> {
             self.keep_versions(&mut replacements);
         }
         if proving > 0 {
-            // What cannot come back as it was waits until the new version has proved itself.
+            // What cannot come back as it was waits until the new version has proved itself: also what has to leave its
+            // node at once.
             let is_new = |old: &Allocation| old.job_index == self.job.job_modify_index;
-            replacements.retain(|want| want.version.is_some() || want.replaces.is_some_and(is_new));
+            let comes_back = |want: &Want<'_>| want.version.is_some() || want.replaces.is_some_and(is_new);
+            replacements.retain(comes_back);
+            migrating.retain(comes_back);
         }
         let missing = missing - replacements.len();
         // What is lost is replaced also while the roll-out is paused, or waits for its canaries.

@@ -1,5 +1,5 @@
 use model::{
-    AllocId, ClientStatus, DeploymentStatus, Job, JobType, NodeStatus, UpdateStrategy,
+    AllocId, ClientStatus, DeploymentStatus, Drain, DrainDeadline, Job, JobType, NodeStatus, UpdateStrategy,
     deployment::description,
 };
 use state::{Command, Outcome, Refusal, Steering};
@@ -165,6 +165,29 @@ fn a_drained_old_one_moves_as_it_is() {
     let decision = world.run("web");
     assert_eq!(decision.plan.placements[0].job_index, Some(world.root.allocs[&moving].job_index));
     assert_eq!(decision.plan.stops.len(), 1);
+}
+
+#[test]
+fn what_cannot_move_as_it_is_waits_for_the_promotion() {
+    let mut world = World::new(2);
+    let everywhere = Job { kind: JobType::System, ..with_canaries(1, 0, "0") };
+    world.submit(&everywhere);
+    world.run("web");
+    world.report("web", ClientStatus::Running, Some(true));
+    world.submit(&with_canaries(1, 1, "1"));
+    world.run("web");
+    let canary = canaries(&world)[0];
+    let old = world.live("web").iter().map(|one| one.2).find(|id| *id != canary).unwrap();
+    let (node, now) = (world.root.allocs[&old].node, world.now);
+    let drain = Some(Drain { deadline: DrainDeadline::Force, ..Drain::default() });
+    world.apply(Command::SetNodeDrain { node, drain, mark_eligible: false, evals: vec![], now });
+    world.apply(Command::MarkMigrate { allocs: vec![old], evals: vec![], now });
+    let decision = world.run("web");
+    assert_eq!(sizes(&decision.plan), (0, 1, 0), "it had to leave, and nothing has its name but the canary");
+    world.report_one(canary, ClientStatus::Running, Some(true));
+    steer(&mut world, Steering::Promote { groups: None });
+    world.run("web");
+    assert_eq!(world.versions("web"), [1]);
 }
 
 #[test]
