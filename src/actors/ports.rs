@@ -157,6 +157,15 @@ pub enum LogLevel {
     Trace,
 }
 
+/// The agent's configuration, which may change while it runs.
+pub trait Reload: Send + Sync + 'static {
+    /// Reads it again, and obeys what can change without a restart; the log says what cannot. Reads files.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each with file and line; then nothing has changed.
+    fn reload(&self) -> Result<(), Vec<String>>;
+}
+
 /// The agent's log as it is written.
 pub trait LogTap: Send + Sync + 'static {
     /// Lines from now on, each with its newline, as text or JSON. Who does not keep up misses some, and finds a line that

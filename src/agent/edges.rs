@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     actors::ports::{
-        Consensus, Leadership, Members, NodeAccess, Proposer, StateReader, Upstream, WebAnswer, WebRequest,
-        WebStream,
+        Consensus, Leadership, Members, NodeAccess, Proposer, Reload, StateReader, Upstream, WebAnswer,
+        WebRequest, WebStream,
     },
     dns::{DnsConfig, DnsServer},
     http::{
@@ -51,6 +51,7 @@ pub(super) struct Inside<'a> {
     pub node: Option<&'a NodeSide>,
     pub id: NodeId,
     pub upstream: Option<Arc<dyn Upstream>>,
+    pub configuration: Arc<dyn Reload>,
 }
 
 /// The agent's faces to users.
@@ -69,7 +70,18 @@ impl Edges {
     /// # Errors
     /// The DNS port cannot be had.
     pub(super) fn new(config: &Config, inside: Inside<'_>, runtime: &Handle) -> Result<Self, StartError> {
-        let Inside { state, proposer, consensus, members, carrier, leadership, node, id, upstream } = inside;
+        let Inside {
+            state,
+            proposer,
+            consensus,
+            members,
+            carrier,
+            leadership,
+            node,
+            id,
+            upstream,
+            configuration,
+        } = inside;
         let nodes: Arc<dyn NodeAccess> = match node {
             Some(side) => Arc::new(LocalNode {
                 node: side.node.id,
@@ -107,6 +119,7 @@ impl Edges {
             consensus,
             elsewhere: Arc::new(web::OtherAgents(carrier)),
             log: Arc::new(OwnLog),
+            configuration,
         };
         let consul = ConsulAgent {
             name: config.name.clone(),

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use tracing_subscriber::{
     fmt::MakeWriter,
     layer::{Context, Filter},
     prelude::*,
+    reload,
 };
 
 use super::config::Config;
@@ -28,10 +29,9 @@ const WAITING: usize = 1024;
 
 /// Sets up the log of this process. A second call changes nothing.
 pub(super) fn set_up(config: &Config) {
-    let level = config.log_level.to_lowercase();
-    // The libraries below speak only when something is wrong; RUST_LOG overrules all of it.
-    let directives = format!("warn,troupe={level},openraft=error,actix_http=off");
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
+    let level = &config.log_level;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives(level)));
+    let (filter, handle) = reload::Layer::new(filter);
     let text = fmt::layer().with_target(false).with_ansi(false).with_writer(&TEXT).with_filter(Wanted(&TEXT));
     let json = fmt::layer().json().with_writer(&JSON).with_filter(Wanted(&JSON));
     let registry = tracing_subscriber::registry().with(text).with(json);
@@ -42,7 +42,23 @@ pub(super) fn set_up(config: &Config) {
     };
     if let Err(error) = result {
         tracing::debug!(%error, "logging was set up before");
+        return;
     }
+    let change = move |level: &str| handle.reload(EnvFilter::new(directives(level))).is_ok();
+    let _ = CHANGE.set(Box::new(change));
+}
+
+/// The libraries below speak only when something is wrong. RUST_LOG overrules all of it.
+fn directives(level: &str) -> String {
+    format!("warn,troupe={},openraft=error,actix_http=off", level.to_lowercase())
+}
+
+/// Changes the level of the log that was set up.
+static CHANGE: OnceLock<Box<dyn Fn(&str) -> bool + Send + Sync>> = OnceLock::new();
+
+/// Writes from now on what is of this level or worse. False: RUST_LOG says what is written, or there is no log.
+pub(super) fn set_level(level: &str) -> bool {
+    std::env::var_os(EnvFilter::DEFAULT_ENV).is_none() && CHANGE.get().is_some_and(|change| change(level))
 }
 
 static TEXT: Listeners = Listeners::new();

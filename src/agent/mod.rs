@@ -22,11 +22,13 @@ mod recover; // a cluster that lost its majority
 mod edges; // HTTP, DNS, requests of other agents
 mod start; // connects everything
 mod unwired; // settings that it does not obey
+mod reloading; // the configuration, read again
 
 use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
 };
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,17 +44,13 @@ pub use self::{
     sources::{RandomIds, SystemClock},
 };
 use crate::{
-    actors::kit::Fatal,
+    actors::{kit::Fatal, ports::Reload},
     cli::{AgentArgs, StartedAs},
 };
 
 /// Runs an agent until a signal ends it. The exit code is 1 when it could not start or had to give up.
 pub fn run(args: AgentArgs) -> ExitCode {
-    let loaded = Config::load(&args).and_then(|config| {
-        let problems = unwired::problems(&config);
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
-    });
-    let mut config = match loaded {
+    let mut config = match load(&args) {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems {
@@ -61,6 +59,7 @@ pub fn run(args: AgentArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let loaded = config.clone();
     if config.dev && config.data_dir.as_os_str().is_empty() {
         match temporary_dir() {
             Ok(dir) => config.data_dir = dir,
@@ -82,9 +81,17 @@ pub fn run(args: AgentArgs) -> ExitCode {
         }
     };
     let handle = runtime.handle().clone();
-    let code = actix::System::new().block_on(async move { supervise(config, started_as, handle).await });
+    let reloader = Arc::new(reloading::Reloader::new(args, loaded));
+    let supervision = async move { supervise(config, started_as, reloader, handle).await };
+    let code = actix::System::new().block_on(supervision);
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code
+}
+
+fn load(args: &AgentArgs) -> Result<Config, Vec<String>> {
+    let config = Config::load(args)?;
+    let problems = unwired::problems(&config);
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
 /// Checks configuration files without starting anything. What is odd comes back.
@@ -95,18 +102,20 @@ pub fn validate(args: &AgentArgs) -> Result<Vec<String>, Vec<String>> {
     Config::validate(args).map(|config| config.warnings)
 }
 
-async fn supervise(config: Config, started_as: StartedAs, runtime: tokio::runtime::Handle) -> ExitCode {
+async fn supervise(
+    config: Config,
+    started_as: StartedAs,
+    reloader: Arc<reloading::Reloader>,
+    runtime: tokio::runtime::Handle,
+) -> ExitCode {
     let (fatal, mut reports) = Fatal::channel();
-    let (mut interrupt, mut terminate) =
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-            (Err(problem), _) | (_, Err(problem)) => {
-                say_error(&format!("signals cannot be handled: {problem}"));
-                return ExitCode::FAILURE;
-            }
-        };
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
+        say_error("signals cannot be handled: the system gives no more handlers");
+        return ExitCode::FAILURE;
+    };
     let shown = config.clone();
-    let running = match start::start(config, runtime, fatal).await {
+    let running = match start::start(config, reloader.clone(), runtime, fatal).await {
         Ok(running) => running,
         Err(problem) => {
             if shown.dev {
@@ -119,7 +128,16 @@ async fn supervise(config: Config, started_as: StartedAs, runtime: tokio::runtim
     };
     announce(&shown, started_as, &running);
     let mut leave = false;
+    let reloads = async {
+        while hangup.recv().await.is_some() {
+            let reloader = reloader.clone();
+            // What is wrong with it is in the log.
+            let _ = tokio::task::spawn_blocking(move || reloader.reload()).await;
+        }
+        std::future::pending::<()>().await;
+    };
     let code = tokio::select! {
+        () = reloads => ExitCode::FAILURE,
         _ = interrupt.recv() => { leave = shown.leave_on_interrupt; ExitCode::SUCCESS }
         _ = terminate.recv() => { leave = shown.leave_on_terminate; ExitCode::SUCCESS }
         () = running.asked_to_leave() => { leave = true; ExitCode::SUCCESS }

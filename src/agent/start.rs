@@ -34,7 +34,7 @@ use crate::{
     actors::{
         kit::{Fatal, Link, Stop},
         node_agent::{Goodbye, StopAllTasks},
-        ports::{Consensus, Leadership, Members, Proposer, StateReader, Upstream},
+        ports::{Consensus, Leadership, Members, Proposer, Reload, StateReader, Upstream},
     },
     net::{
         contacts,
@@ -88,7 +88,12 @@ pub(super) struct Running {
 
 /// Starts everything, inside to outside: gossip, log, actors, node, HTTP and DNS. Calls of others are answered last,
 /// when there is something to answer them.
-pub(super) async fn start(mut config: Config, runtime: Handle, fatal: Fatal) -> Result<Running, StartError> {
+pub(super) async fn start(
+    mut config: Config,
+    configuration: Arc<dyn Reload>,
+    runtime: Handle,
+    fatal: Fatal,
+) -> Result<Running, StartError> {
     // All ports first: an agent that cannot be reached must not touch its data.
     let sockets = Sockets::open(&mut config)?;
     // A consul agent keeps no log: its catalog is that of the Nomad servers.
@@ -192,6 +197,7 @@ pub(super) async fn start(mut config: Config, runtime: Handle, fatal: Fatal) -> 
         node: node.as_ref(),
         id,
         upstream,
+        configuration,
     };
     if let Some(side) = &node {
         let (here, agent) = (id, side.agent.clone());

@@ -253,9 +253,12 @@ pub(super) fn regions(ctx: &Context, call: &Call) -> Answer {
 }
 
 /// Only what a restart reads again can be changed.
-pub(super) fn reload(call: &Call) -> Answer {
-    call.only_write()?;
-    Err(Failure::absent(
-        "this version of troupe reads its configuration at its start: restart the agent, its tasks go on meanwhile",
-    ))
+/// The configuration is read again. Answers with all that is wrong with it.
+pub(super) async fn reload(ctx: &Context) -> Answer {
+    let configuration = ctx.configuration.clone();
+    let read = tokio::task::spawn_blocking(move || configuration.reload()).await;
+    match read.map_err(|error| Failure::server(error.to_string()))? {
+        Ok(()) => Ok(HttpResponse::Ok().finish()),
+        Err(problems) => Err(Failure::server(problems.join("\n"))),
+    }
 }

@@ -84,7 +84,8 @@ use model::NodeId;
 use tokio::sync::{Semaphore, watch};
 
 use crate::actors::ports::{
-    Clock, Consensus, Elsewhere, IdSource, Leadership, LogTap, Members, NodeAccess, Proposer, StateReader,
+    Clock, Consensus, Elsewhere, IdSource, Leadership, LogTap, Members, NodeAccess, Proposer, Reload,
+    StateReader,
 };
 
 /// Bodies beyond this are refused with 413.
@@ -108,6 +109,7 @@ pub struct Ports {
     pub consensus: Arc<dyn Consensus>,
     pub elsewhere: Arc<dyn Elsewhere>,
     pub log: Arc<dyn LogTap>,
+    pub configuration: Arc<dyn Reload>,
 }
 
 /// All that requests are answered from. Cheap to clone.

@@ -19,8 +19,8 @@ use super::{AgentInfo, Context, Ports};
 use crate::actors::ports::{
     AccessError, CheckSeen, Clock, ClusterError, Committed, Consensus, Consistency, DataStream, Elsewhere,
     ExecSession, ExecSpec, Freshness, Health, HostUsage, IdSource, Leadership, LogLevel, LogTap, Members,
-    NodeAccess, Peer, PeerRef, Presence, ProposeError, Proposer, ServerHealth, StateReader, Target, TaskAct,
-    TaskUsage, WebAnswer, WebRequest, WebStream,
+    NodeAccess, Peer, PeerRef, Presence, ProposeError, Proposer, Reload, ServerHealth, StateReader, Target,
+    TaskAct, TaskUsage, WebAnswer, WebRequest, WebStream,
 };
 
 pub(super) struct OneServer {
@@ -110,7 +110,18 @@ pub(super) fn reader(
     let (clock, ids, proposer) = (none.clone(), none.clone(), none.clone());
     let (nodes, elsewhere) = (none.clone(), none);
     Context::new(
-        Ports { state, proposer, clock, ids, nodes, members, consensus, elsewhere, log: Arc::new(Nothing) },
+        Ports {
+            state,
+            proposer,
+            clock,
+            ids,
+            nodes,
+            members,
+            consensus,
+            elsewhere,
+            log: Arc::new(Nothing),
+            configuration: Arc::new(Nothing),
+        },
         agent,
     )
 }
@@ -180,6 +191,12 @@ impl NodeAccess for Nothing {
 
     async fn exec(&self, _: AllocId, _: &str, _: ExecSpec) -> Result<ExecSession, AccessError> {
         Err(AccessError::NoClient)
+    }
+}
+
+impl Reload for Nothing {
+    fn reload(&self) -> Result<(), Vec<String>> {
+        Ok(())
     }
 }
 

@@ -128,7 +128,10 @@ pub(super) async fn route(ctx: &Context, call: &Call) -> Answer {
         ["agent", "servers"] => agent::servers(ctx, call).await,
         ["agent", "join"] => agent::join(ctx, call).await,
         ["agent", "force-leave"] => agent::force_leave(ctx, call).await,
-        ["agent", "reload"] => agent::reload(call),
+        ["agent", "reload"] => {
+            call.only_write()?;
+            agent::reload(ctx).await
+        }
         ["status", "leader"] => agent::leader(ctx, call),
         ["status", "peers"] => agent::peers(ctx, call),
         ["regions"] => agent::regions(ctx, call),

@@ -3,7 +3,6 @@
 //! Each test has an agent of its own, on ports from the system and in a directory of its own, so all run in
 //! parallel. Docker tests use the machine's engine and images made by `images.rs`; without an engine they fail.
 
-#[expect(dead_code, reason = "the benchmark asks for more")]
 mod agent; // starts and ends agents
 mod harness; // an agent per test, commands, waiting
 #[expect(dead_code, reason = "one image is for the next tutorial, some helpers for the demo")]
@@ -23,6 +22,7 @@ mod launching; // calendar, dispatch, one allocation
 mod first_steps; // the tutorial of redis, and raw processes
 mod node_meta; // metadata of a node, changed while it runs
 mod pools; // pools of nodes
+mod reloading; // a configuration that is read again
 mod refusals; // bad job files, bad bodies, garbage
 mod simulating; // troupe sim
 mod sharing_ports; // the training: http-echo, static ports

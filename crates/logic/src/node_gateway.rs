@@ -19,10 +19,11 @@ pub fn evals_for_report(
     let mut evals: BTreeMap<JobKey, Evaluation> = BTreeMap::new();
     for update in updates {
         let Some(alloc) = root.allocs.get(&update.id) else { continue };
-        let Some(job) = root.jobs.get(&alloc.job).filter(|job| !job.stop) else { continue };
+        // Also of a job that was stopped: it may be there again before the report is true.
         let trigger = if came_back(root, alloc, update) {
             Trigger::Reconnect
         } else {
+            let Some(job) = root.jobs.get(&alloc.job).filter(|job| !job.stop) else { continue };
             let newly_ended = update.client.is_terminal() && !alloc.client.is_terminal();
             // Success is what a batch job is for; a service shall go on.
             let is_success = update.client == ClientStatus::Complete && job.kind.completes();

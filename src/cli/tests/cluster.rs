@@ -456,7 +456,7 @@ fn consul_joins_and_leaves() {
         .raw("PUT /v1/agent/join/nowhere", 500, b"no answer")
         .raw("PUT /v1/agent/leave", 200, b"")
         .raw("PUT /v1/agent/force-leave/n2", 200, b"")
-        .raw("PUT /v1/agent/reload", 501, b"restart the agent");
+        .raw("PUT /v1/agent/reload", 500, b"agent.hcl:1: no such setting");
     assert_eq!(
         consul(&fake, &["join", "10.0.0.2"]).text(),
         "Successfully joined cluster by contacting 1 nodes.\n--- exit 0"
@@ -475,7 +475,10 @@ fn consul_joins_and_leaves() {
     assert_eq!(consul(&fake, &["force-leave", "-prune", "n2"]).text(), "--- exit 0");
     assert_eq!(fake.the("PUT /v1/agent/force-leave").line, "PUT /v1/agent/force-leave/n2?prune=1");
     let ran = consul(&fake, &["reload"]);
-    assert!(ran.code == 1 && ran.err.contains("restart the agent"), "{ran:?}");
+    assert!(
+        ran.code == 1 && ran.err.contains("Error reloading") && ran.err.contains("agent.hcl:1"),
+        "{ran:?}"
+    );
     for line in [&["join"][..], &["force-leave"], &["leave", "x"]] {
         assert_eq!(consul(&fake, line).code, 1, "{line:?}");
     }

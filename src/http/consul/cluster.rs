@@ -77,10 +77,8 @@ pub(super) async fn force_leave(ctx: &ConsulContext, call: &Call, name: &str) ->
     Ok(HttpResponse::Ok().finish())
 }
 
-pub(super) fn reload() -> Answer {
-    Err(Failure::absent(
-        "this version of troupe reads its configuration at its start: restart the agent, its tasks go on meanwhile",
-    ))
+pub(super) async fn reload(ctx: &ConsulContext) -> Answer {
+    crate::http::agent::reload(&ctx.nomad).await
 }
 
 pub(super) async fn raft_configuration(ctx: &ConsulContext, call: &Call) -> Answer {

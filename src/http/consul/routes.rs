@@ -83,7 +83,7 @@ async fn route(ctx: &ConsulContext, call: &Call) -> Answer {
         ["agent", "join", address] => cluster::join(ctx, address).await,
         ["agent", "leave"] => cluster::leave(ctx).await,
         ["agent", "force-leave", name] => cluster::force_leave(ctx, call, name).await,
-        ["agent", "reload"] => cluster::reload(),
+        ["agent", "reload"] => cluster::reload(ctx).await,
         ["status", "leader"] => cluster::leader(ctx, call).await,
         ["status", "peers"] => cluster::peers(ctx, call).await,
         ["operator", "raft", "configuration"] => cluster::raft_configuration(ctx, call).await,

@@ -31,8 +31,8 @@ use crate::{
     actors::ports::{
         AccessError, CheckSeen, Clock, ClusterError, Committed, DataStream, Elsewhere, ExecInput, ExecOutput,
         ExecSession, ExecSpec, HostUsage, IdSource, Joined, Leadership, LogLevel, LogTap, Member, Members,
-        NodeAccess, ProposeError, Proposer, StateReader, Target, TaskAct, TaskUsage, WebAnswer, WebRequest,
-        WebStream,
+        NodeAccess, ProposeError, Proposer, Reload, StateReader, Target, TaskAct, TaskUsage, WebAnswer,
+        WebRequest, WebStream,
     },
     http::{AgentInfo, Context, Ports, events::EventFeed, nomad, one_server::OneServer, passed_on, talk},
 };
@@ -256,6 +256,18 @@ impl NodeAccess for OneNode {
     }
 }
 
+/// A configuration with a mistake, at first.
+struct Broken(AtomicBool);
+
+impl Reload for Broken {
+    fn reload(&self) -> Result<(), Vec<String>> {
+        if self.0.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(vec![String::from("agent.hcl:1: no such setting"), String::from("agent.hcl:2: no number")])
+    }
+}
+
 /// Says how much is wanted, and that it is a test.
 struct Talkative;
 
@@ -449,6 +461,7 @@ impl World {
             consensus: consensus.clone(),
             elsewhere: others.clone(),
             log: Arc::new(Talkative),
+            configuration: Arc::new(Broken(AtomicBool::new(false))),
         };
         let events = EventFeed::start(log.clone(), &tokio::runtime::Handle::current());
         let ctx = Context::new(ports, agent).with_events(events);

@@ -4,7 +4,7 @@
 //! comes back as it was. Once promoted it is an allocation like others, and the old one of its name goes. Canaries of a
 //! roll-out that failed, or that a newer version ended, go.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use model::{Allocation, ClientStatus, DesiredStatus, HealthCheck, Job, UpdateStrategy};
 
@@ -25,7 +25,20 @@ impl<'a> Task<'a, '_> {
         let (canaries, others): (Vec<&'a Allocation>, Vec<&'a Allocation>) =
             allocs.iter().partition(|alloc| alloc.canary);
         let live = canaries.into_iter().filter(|alloc| self.goes_on(alloc, work)).collect();
-        (live, others)
+        (self.one_of_each(live, work), others)
+    }
+
+    /// Stops canaries that came back with their nodes and were replaced meanwhile: the newer one proves the version.
+    fn one_of_each(&self, mut live: Vec<&'a Allocation>, work: &mut Work<'a>) -> Vec<&'a Allocation> {
+        live.sort_by_key(|alloc| (alloc.index, alloc.returned, Reverse((alloc.create_index, alloc.id))));
+        let mut seen: BTreeSet<u32> = BTreeSet::new();
+        let (single, twice): (Vec<&'a Allocation>, Vec<&'a Allocation>) =
+            live.into_iter().partition(|alloc| seen.insert(alloc.index));
+        for alloc in twice.into_iter().filter(|alloc| !alloc.client.is_terminal()) {
+            self.stop(alloc, description::RECONNECTED, None, work);
+        }
+        work.reconnected.extend(single.iter().filter(|alloc| alloc.returned).map(|alloc| alloc.id));
+        single
     }
 
     fn goes_on(&self, alloc: &'a Allocation, work: &mut Work<'a>) -> bool {
@@ -49,9 +62,6 @@ impl<'a> Task<'a, '_> {
         if alloc.migrate {
             self.stop(alloc, description::MIGRATING, None, work);
             return false;
-        }
-        if alloc.returned {
-            work.reconnected.push(alloc.id);
         }
         true
     }

@@ -168,6 +168,39 @@ fn a_drained_old_one_moves_as_it_is() {
 }
 
 #[test]
+fn a_canary_that_comes_back_gives_way_to_the_one_that_replaced_it() {
+    let mut world = proving(2, 1, |_| ());
+    let first = canaries(&world)[0];
+    world.report_one(first, ClientStatus::Running, None);
+    let node = world.root.allocs[&first].node;
+    world.set_node(node.0, NodeStatus::Down);
+    world.run("web");
+    let second = canaries(&world);
+    assert!(second.len() == 1 && second[0] != first, "{second:?}");
+    world.comes_back(node.0, &[first]);
+    assert_eq!(canaries(&world).len(), 2);
+    world.run("web");
+    assert_eq!(canaries(&world), second);
+    steer(&mut world, Steering::Promote { groups: None });
+    world.report_one(second[0], ClientStatus::Running, Some(true));
+    assert_eq!(
+        world.indexes("web").iter().filter(|index| **index == 0).count(),
+        2,
+        "the old one of its name"
+    );
+    // Nobody has replaced it: it goes on.
+    let mut world = proving(2, 1, |_| ());
+    let first = canaries(&world)[0];
+    world.report_one(first, ClientStatus::Running, None);
+    let node = world.root.allocs[&first].node;
+    world.set_node(node.0, NodeStatus::Down);
+    let lost = world.root.clone();
+    world.comes_back(node.0, &[first]);
+    world.run("web");
+    assert_eq!((canaries(&world), lost.allocs[&first].client), (vec![first], ClientStatus::Running));
+}
+
+#[test]
 fn what_cannot_move_as_it_is_waits_for_the_promotion() {
     let mut world = World::new(2);
     let everywhere = Job { kind: JobType::System, ..with_canaries(1, 0, "0") };
