@@ -68,6 +68,12 @@ impl<A: Actor> Link<A> {
         }
     }
 
+    /// Leads nowhere from now on, unless another actor has taken the place of the one that ended: a server that loses the
+    /// lead and wins it again starts the next ones before the last have gone.
+    fn leave(&self, ended: Arc<Addr<A>>) {
+        self.inner.current.compare_and_swap(&Some(ended), None);
+    }
+
     /// Delivers the message if the actor is there; counts and logs it if not. Never waits.
     pub fn tell<M>(&self, message: M)
     where
@@ -240,12 +246,12 @@ where
     E: Fn() + 'static,
 {
     // The first address is published before this returns: whoever spawns may tell at once.
-    let mut running = start(&link, factory());
+    let (mut own, mut running) = start(&link, factory());
     actix::spawn(async move {
         let mut panics: Vec<tokio::time::Instant> = Vec::new();
         loop {
             let ended = running.await;
-            link.inner.current.store(None);
+            link.leave(own);
             match ended {
                 Ok(()) => return,
                 Err(join) if !join.is_panic() => return,
@@ -277,7 +283,11 @@ where
             let pause = Duration::from_millis(10 << panics.len().min(8));
             warn!(actor = ?kind, ?pause, "actor panicked, it is rebuilt");
             tokio::time::sleep(pause).await;
-            running = start(&link, factory());
+            if link.is_running() {
+                debug!(actor = ?kind, "another one has taken its place meanwhile");
+                return;
+            }
+            (own, running) = start(&link, factory());
         }
     });
 }
@@ -290,10 +300,10 @@ where
     E: FnOnce() + 'static,
 {
     debug_assert_eq!(kind.on_panic(), OnPanic::Escalate, "{kind:?} has no parent that decides");
-    let running = start(&link, actor);
+    let (own, running) = start(&link, actor);
     actix::spawn(async move {
         let ended = running.await;
-        link.inner.current.store(None);
+        link.leave(own);
         if ended.is_err_and(|join| join.is_panic()) {
             link.inner.restarts.fetch_add(1, Ordering::Relaxed);
             warn!(actor = ?kind, "actor panicked, its parent decides");
@@ -302,10 +312,14 @@ where
     });
 }
 
-fn start<A: Actor<Context = Context<A>>>(link: &Link<A>, actor: A) -> tokio::task::JoinHandle<()> {
+fn start<A: Actor<Context = Context<A>>>(
+    link: &Link<A>,
+    actor: A,
+) -> (Arc<Addr<A>>, tokio::task::JoinHandle<()>) {
     let context = Context::new();
-    link.inner.current.store(Some(Arc::new(context.address())));
-    actix::spawn(context.into_future(actor))
+    let address = Arc::new(context.address());
+    link.inner.current.store(Some(address.clone()));
+    (address, actix::spawn(context.into_future(actor)))
 }
 
 /// Ends an actor after the message before it. Every supervised actor handles it.

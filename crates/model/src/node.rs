@@ -115,6 +115,8 @@ pub struct LastDrain {
     pub meta: BTreeMap<String, String>,
     /// Log index of its last change.
     pub index: u64,
+    /// The node was made eligible again after it.
+    pub opened: bool,
 }
 
 /// What a node says of itself, and what the servers note about it.
@@ -187,7 +189,10 @@ impl Node {
     pub fn is_drained(&self) -> bool {
         self.drain.is_none()
             && self.eligibility == Eligibility::Ineligible
-            && self.last_drain.as_ref().is_some_and(|last| last.status == DrainStatus::Complete)
+            && self
+                .last_drain
+                .as_ref()
+                .is_some_and(|last| last.status == DrainStatus::Complete && !last.opened)
     }
 
     /// Constraints find the same in both.

@@ -242,6 +242,22 @@ async fn supervise_lets_a_stop_be_a_stop_and_ends_the_agent_where_it_must() {
 }
 
 #[actix::test]
+async fn whoever_ends_late_does_not_cut_off_the_next_one() {
+    let (fatal, _reports) = Fatal::channel();
+    let link: Link<Counter> = Link::new("counter");
+    supervise_here(Kind::CheckRunner, link.clone(), fatal.clone(), Counter::default, || {});
+    let first = link.inner.current.load_full().unwrap();
+    supervise_here(Kind::CheckRunner, link.clone(), fatal, Counter::default, || {});
+    let _ = first.send(Quit).await;
+    until("the first is gone", || !first.connected()).await;
+    // Whoever looks after it has had its turn when this one has answered a few times.
+    for count in 1..=5 {
+        tokio::task::yield_now().await;
+        assert_eq!(link.ask(Add).await, Ok(count));
+    }
+}
+
+#[actix::test]
 async fn an_ask_has_a_time_limit() {
     struct Sleeper;
     impl Actor for Sleeper {

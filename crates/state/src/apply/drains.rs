@@ -48,6 +48,7 @@ pub(super) fn set(
                 ignore_system: drain.ignore_system,
                 meta: drain.meta.clone(),
                 index,
+                opened: false,
             });
             node.drain = Some(drain);
             push_event(&mut node, index, event("Drain", message, now));
@@ -160,4 +161,27 @@ pub(super) fn skip_shutdown_delay(
         }
     }
     Outcome::Done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Command;
+
+    #[test]
+    fn a_node_that_was_opened_again_is_not_drained() {
+        let (id, now) = (NodeId(1), Timestamp(1));
+        let mut root = Root::default();
+        let node = Node { id, ..Node::default() };
+        root.apply(1, Command::RegisterNode { node, evals: vec![], now });
+        let drain = Some(Drain::default());
+        root.apply(2, Command::SetNodeDrain { node: id, drain, mark_eligible: false, evals: vec![], now });
+        root.apply(3, Command::FinishDrain { node: id, forced: false, now });
+        assert!(root.nodes[&id].is_drained());
+        // What runs there when it is closed the next time was not asked to leave.
+        for (at, eligibility) in [(4, Eligibility::Eligible), (5, Eligibility::Ineligible)] {
+            root.apply(at, Command::SetNodeEligibility { node: id, eligibility, evals: vec![], now });
+            assert!(!root.nodes[&id].is_drained(), "{eligibility:?}");
+        }
+    }
 }

@@ -133,6 +133,11 @@ pub(super) fn set_eligibility(
     }
     let mut node = Node::clone(node);
     node.eligibility = eligibility;
+    if eligibility == Eligibility::Eligible
+        && let Some(last) = &mut node.last_drain
+    {
+        last.opened = true;
+    }
     node.modify_index = index;
     let message = match eligibility {
         Eligibility::Eligible => "Node marked as eligible for scheduling",
