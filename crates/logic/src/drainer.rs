@@ -49,8 +49,9 @@ pub fn look(root: &Root, now: Timestamp, ids: &mut dyn FnMut() -> u128) -> Look 
                 if !alloc.migrate {
                     marks.push(alloc.id);
                     jobs.insert(&alloc.job);
-                } else if !is_looked_at(root, &alloc.job, now) {
-                    // Marked before, and no place was found: now it stops all the same.
+                } else if !node.status.is_gone() && !is_looked_at(root, &alloc.job, now) {
+                    // Marked before, and no place was found: now it stops all the same. What may run on unseen cannot be
+                    // stopped until its node is back or given up: asking again and again would change nothing.
                     jobs.insert(&alloc.job);
                 }
             } else if alloc.migrate {

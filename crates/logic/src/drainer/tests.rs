@@ -189,6 +189,31 @@ fn force_moves_all() {
 }
 
 #[test]
+fn what_may_run_on_unseen_is_asked_for_once() {
+    let mut world = World::new(JobType::Service);
+    let now = world.now;
+    let seen = |world: &mut World, status| {
+        let (node, event, evals) = (NodeId(1), None, vec![]);
+        world.apply(Command::SetNodeStatus { node, status, event, evals, now });
+    };
+    seen(&mut world, NodeStatus::Disconnected);
+    world.drain(DrainDeadline::Force);
+    assert_eq!(world.look(1).0, [1, 2, 3]);
+    let asked = |world: &World| {
+        let mut look = look(&world.root, world.now, &mut || 78);
+        assert!(look.commands.len() <= 1, "{look:?}");
+        look.commands.pop()
+    };
+    // The scheduler has looked, and left them as they are.
+    let mut done = Evaluation::clone(&world.root.evals[&EvalId(77)]);
+    done.status = EvalStatus::Complete;
+    world.apply(Command::UpdateEvals { evals: vec![done] });
+    assert_eq!(asked(&world), None);
+    seen(&mut world, NodeStatus::Ready);
+    assert!(matches!(asked(&world), Some(Command::MarkMigrate { allocs, .. }) if allocs.is_empty()));
+}
+
+#[test]
 fn a_batch_job_stays_until_the_deadline() {
     let mut world = World::new(JobType::Batch);
     world.drain(DrainDeadline::After(Duration::from_secs(100)));
