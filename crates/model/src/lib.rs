@@ -60,7 +60,9 @@ pub use policy::{
 pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
 pub use scaling::{Scaling, ScalingEvent};
 pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
-pub use service::{Check, CheckKind, CheckRestart, OnUpdate, Provider, Service};
+pub use service::{
+    AddressMode, Check, CheckKind, CheckRestart, OnUpdate, Provider, Service, TaggedAddress, Weights,
+};
 pub use small_map::SmallMap;
 pub use time::Timestamp;
 pub use ui::{JobLink, JobUi};

@@ -115,12 +115,10 @@ impl World {
                 .map(|(name, port)| ServiceState {
                     task: "web".into(),
                     name: name.into(),
-                    tags: vec![],
-                    meta: BTreeMap::new(),
                     address: "10.0.0.1".into(),
                     port,
                     port_label: "http".into(),
-                    checks: vec![],
+                    ..ServiceState::default()
                 })
                 .collect(),
             health: None,

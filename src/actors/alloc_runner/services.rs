@@ -6,8 +6,11 @@ use actix::{AsyncContext, Context};
 use logic::{
     alloc_health::Verdict,
     alloc_runner::{lasts, of_health},
+    service_address::Place,
 };
-use model::{AllocHealth, DesiredStatus, Service, ServiceState, TaskGroup, TaskPhase, event_type};
+use model::{
+    AllocHealth, DesiredStatus, Service, ServiceState, TaggedAddress, TaskGroup, TaskPhase, event_type,
+};
 
 use super::{AllocRunner, CheckKey};
 use crate::actors::{
@@ -79,32 +82,53 @@ impl AllocRunner {
                 .filter_map(|number| self.checks.get(&(task.clone(), place, number)))
                 .map(|(_, state)| state.clone())
                 .collect();
+            let Some(at) = self.place(group, &task).find(service.address_mode, &service.port_label) else {
+                // Refused at the start of the task; this one was started before the job asked for it.
+                tracing::warn!(alloc = %self.record.row.alloc.id, service = service.name, "no address of its own");
+                continue;
+            };
+            let tagged = service.tagged_addresses.iter();
             states.push(ServiceState {
-                port: self.port(&service.port_label, &task),
                 task,
                 name: service.name,
                 tags: service.tags,
                 meta: service.meta,
                 address: match service.address.as_str() {
-                    "" => self.node.address.clone(),
+                    "" => at.address,
                     other => other.to_owned(),
                 },
+                port: at.port,
                 port_label: service.port_label,
                 checks,
+                weights: service.weights,
+                tagged_addresses: tagged
+                    .map(|(name, text)| {
+                        // What nobody can read is shown as it is: the rules looked at all that is not interpolated.
+                        let bare = |_| TaggedAddress { address: text.clone(), port: at.port };
+                        (name.clone(), TaggedAddress::parse(text, at.port).unwrap_or_else(bare))
+                    })
+                    .collect(),
+                enable_tag_override: service.enable_tag_override,
             });
         }
         states
     }
 
-    /// The host port of a label: the task's own first, then the group's and other tasks'. 0: none.
-    fn port(&self, label: &str, task: &str) -> u16 {
-        let ports = &self.record.row.alloc.ports;
-        let own = ports.iter().find(|port| &*port.label == label && port.task.as_deref() == Some(task));
-        own.or_else(|| ports.iter().find(|port| &*port.label == label)).map_or(0, |port| port.value)
+    /// `task`: empty for the group's services.
+    fn place<'a>(&'a self, group: &'a TaskGroup, task: &str) -> Place<'a> {
+        Place {
+            node_address: &self.node.address,
+            ports: &self.record.row.alloc.ports,
+            task: group.task(task),
+            task_address: self.record.progress.handles.get(task).and_then(|handle| handle.address.as_deref()),
+        }
     }
 
     fn start_check(&mut self, key: CheckKey, service: &Service, check: &model::Check) {
+        let Some(group) = self.record.group() else { return };
         let label = if check.port_label.is_empty() { &service.port_label } else { &check.port_label };
+        // A task that was started before the job asked for its address has none: the probe will say so.
+        let at = self.place(group, &key.0).find(check.address_mode, label);
         let script_task = if key.0.is_empty() { service.task.clone() } else { key.0.clone() };
         let driver = self
             .record
@@ -115,7 +139,7 @@ impl AllocRunner {
         let target = CheckTarget {
             key: key.clone(),
             check: check.clone(),
-            address: format!("{}:{}", self.node.address, self.port(label, &key.0)),
+            address: at.map(|at| at.to_string()).unwrap_or_default(),
             task: driver
                 .zip(self.record.progress.handles.get(&script_task).map(|handle| TaskHandle::clone(handle))),
             started_at: self.kit.clock.now(),

@@ -190,6 +190,7 @@ impl TaskDriver for RawExec {
             task: spec.task.name.clone(),
             started_at: now(),
             state,
+            address: None,
         })
     }
 
