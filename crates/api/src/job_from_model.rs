@@ -253,6 +253,7 @@ impl From<&model::NetworkAsk> for NetworkResource {
             label: port.label.clone(),
             value: port.fixed.map_or(0, i64::from),
             to: port.to.map_or(0, i64::from),
+            ignore_collision: port.ignore_collision,
             ..Port::default()
         };
         Self {

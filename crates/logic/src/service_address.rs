@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn port(label: &str, task: Option<&str>, value: u16, to: u16) -> AssignedPort {
-        AssignedPort { label: label.into(), task: task.map(Into::into), value, to }
+        AssignedPort { label: label.into(), task: task.map(Into::into), value, to, ignore_collision: false }
     }
 
     fn at(address: &str, port: u16) -> Option<TaggedAddress> {

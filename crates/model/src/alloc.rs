@@ -176,6 +176,9 @@ pub struct AssignedPort {
     pub value: u16,
     /// Inside the container; 0: as on the host (or what `port_map` says).
     pub to: u16,
+    /// Others may have it on the same node too: it was asked for so, by number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_collision: bool,
 }
 
 /// Whether a deployment may count on the allocation.

@@ -121,7 +121,13 @@ fn running() -> World {
         id: ALLOC,
         node: NODE,
         group: "cache".into(),
-        ports: vec![AssignedPort { label: "db".into(), task: Some("redis".into()), value: 20001, to: 0 }],
+        ports: vec![AssignedPort {
+            label: "db".into(),
+            task: Some("redis".into()),
+            value: 20001,
+            to: 0,
+            ignore_collision: false,
+        }],
         ..Placement::default()
     });
     world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![eval(1, EvalStatus::Complete)] });

@@ -75,11 +75,9 @@ fn location() -> impl Strategy<Value = (Vec<Constraint>, Vec<Affinity>, Vec<Spre
 }
 
 fn network() -> impl Strategy<Value = NetworkAsk> {
-    let port = (word(), option::of(1_u16..), option::of(1_u16..)).prop_map(|(label, fixed, to)| Port {
-        label,
-        fixed,
-        to,
-    });
+    let port = (word(), option::of(1_u16..), option::of(1_u16..), any::<bool>());
+    let port =
+        port.prop_map(|(label, fixed, to, ignore_collision)| Port { label, fixed, to, ignore_collision });
     (any::<u16>(), vec(port, 0..4)).prop_map(|(mbits, mut ports)| {
         // The wire form keeps fixed and dynamic ports apart.
         ports.sort_by_key(|port| port.fixed.is_none());

@@ -114,6 +114,7 @@ pub(super) fn network(network: &NetworkAsk) -> Writer {
         if let Some(to) = port.to {
             block.set("to", to);
         }
+        block.set_if(port.ignore_collision, "ignore_collision", true);
         out.block(block);
     }
     out

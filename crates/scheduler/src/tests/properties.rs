@@ -39,6 +39,7 @@ struct Spec {
     count: u32,
     memory: u32,
     fixed: bool,
+    shared: bool,
     dynamic: usize,
     max_parallel: Option<u32>,
     distinct: bool,
@@ -54,7 +55,12 @@ impl Spec {
         let mut ports: Vec<Port> =
             (0..self.dynamic).map(|at| Port { label: format!("p{at}"), ..Port::default() }).collect();
         if self.fixed {
-            ports.push(Port { label: "fixed".into(), fixed: Some(8080), to: None });
+            ports.push(Port { label: "fixed".into(), fixed: Some(8080), ..Port::default() });
+        }
+        if self.shared {
+            // The same number: it goes beside anybody, and nobody else beside it.
+            let (fixed, ignore_collision) = (Some(8080), true);
+            ports.push(Port { label: "shared".into(), fixed, ignore_collision, ..Port::default() });
         }
         group.network = Some(NetworkAsk { ports, ..NetworkAsk::default() });
         group.tasks[0].resources.memory_mb = self.memory;
@@ -82,23 +88,26 @@ fn spec() -> impl Strategy<Value = Spec> {
         any::<bool>(),
         0..8u32,
         50..400u32,
-        any::<bool>(),
+        any::<(bool, bool)>(),
         0..3usize,
         prop::option::of(1..4u32),
         any::<bool>(),
         (0..3u8, prop_oneof![2 => Just(0_u32), 1 => 1..4_u32]),
     )
-        .prop_map(|(batch, count, memory, fixed, dynamic, max_parallel, distinct, (env, canary))| Spec {
-            batch,
-            count,
-            memory,
-            fixed,
-            dynamic,
-            max_parallel,
-            distinct,
-            env,
-            canary,
-        })
+        .prop_map(
+            |(batch, count, memory, (fixed, shared), dynamic, max_parallel, distinct, (env, canary))| Spec {
+                batch,
+                count,
+                memory,
+                fixed,
+                shared,
+                dynamic,
+                max_parallel,
+                distinct,
+                env,
+                canary,
+            },
+        )
 }
 
 fn step() -> impl Strategy<Value = Step> {
