@@ -2,7 +2,8 @@
 
 use crate::harness::{World, docker, images, need};
 
-fn job(weight: u16) -> String {
+/// `mode`: where the check goes.
+fn job(weight: u16, mode: &str) -> String {
     format!(
         r#"
 job "own" {{
@@ -34,9 +35,8 @@ job "own" {{
           wan = "198.51.100.7:443"
         }}
         check {{
-          type         = "http"
-          path         = "/health"
-          address_mode = "driver"
+          type         = "tcp"
+          address_mode = "{mode}"
           interval     = "1s"
           timeout      = "5s"
         }}
@@ -61,7 +61,7 @@ job "own" {{
 fn a_container_is_found_by_its_own_address() {
     need(&[images::HTTP_ECHO]);
     let world = World::dev();
-    world.file("own.nomad", &job(7));
+    world.file("own.nomad", &job(7, "driver"));
     world.run("nomad run own.nomad").ok();
     let alloc = world.running("own", 1).remove(0);
     let id = alloc["ID"].as_str().unwrap();
@@ -73,9 +73,11 @@ fn a_container_is_found_by_its_own_address() {
             told.starts_with(&format!("1 {weight} {port} ")).then_some(())
         });
     };
+    let details = world.get(&format!("/v1/allocation/{id}"));
+    let port = details["AllocatedResources"]["Shared"]["Ports"][0]["Value"].as_u64().unwrap() as u16;
     srv("own", 7, 5678);
     srv("number", 1, 5678);
-    srv("node", 1, world.address(&alloc, "http").port());
+    srv("node", 1, port);
     for service in ["own", "number"] {
         assert_eq!(world.dig(&format!("+short {service}.service.consul")).trim(), address);
     }
@@ -88,18 +90,27 @@ fn a_container_is_found_by_its_own_address() {
     let wan = serde_json::json!({"Address": "198.51.100.7", "Port": 443});
     assert_eq!(service["TaggedAddresses"]["wan"], wan);
 
-    // Another weight is told without another container.
-    world.file("own.nomad", &job(70));
+    let checked = |output: &str| {
+        world.eventually(&format!("the check says {output}"), || {
+            let entries = world.consul("/v1/health/service/own?passing");
+            entries[0]["Checks"].to_string().contains(output).then_some(())
+        });
+    };
+    checked(&format!("{address}:5678"));
+
+    // Another weight is told, and another check made, without another container.
+    world.file("own.nomad", &job(70, "host"));
     let plan = world.run("nomad plan own.nomad");
     assert!(plan.stdout.contains("Passing:") && plan.stdout.contains("in-place update"), "{}", plan.stdout);
     world.run("nomad run own.nomad").ok();
     srv("own", 70, 5678);
+    checked(&format!("127.0.0.1:{port}"));
     assert_eq!(world.running("own", 1)[0]["ID"], alloc["ID"]);
     let written = world.run("nomad job inspect -hcl own").ok().stdout;
     assert!(written.contains("weights") && written.contains("address_mode"), "{written}");
 
     // A container in the network of the node has no other address.
-    let wrong = job(7).replace("ports = [\"http\"]", "network_mode = \"host\"");
+    let wrong = job(7, "host").replace("ports = [\"http\"]", "network_mode = \"host\"");
     world.file("wrong.nomad", &wrong);
     let refused = world.run("nomad run wrong.nomad");
     assert_eq!(refused.code, 1);

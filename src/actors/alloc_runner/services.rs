@@ -1,6 +1,6 @@
 //! Services of the tasks that run, their checks, and the health that follows.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context};
 use logic::{
@@ -9,7 +9,8 @@ use logic::{
     service_address::Place,
 };
 use model::{
-    AllocHealth, DesiredStatus, Service, ServiceState, TaggedAddress, TaskGroup, TaskPhase, event_type,
+    AllocHealth, Check, CheckState, DesiredStatus, Service, ServiceState, TaggedAddress, TaskGroup,
+    TaskPhase, event_type,
 };
 
 use super::{AllocRunner, CheckKey};
@@ -19,6 +20,22 @@ use crate::actors::{
     ports::TaskHandle,
     task_runner,
 };
+
+/// A check while its task runs.
+pub(super) struct RunningCheck {
+    pub(super) runner: Link<CheckRunner>,
+    /// As reported.
+    pub(super) state: CheckState,
+    asked: Asked,
+}
+
+/// What the job wants of a check, after interpolation.
+#[derive(PartialEq)]
+struct Asked {
+    check: Check,
+    /// `ip:port`
+    address: String,
+}
 
 impl AllocRunner {
     /// Registers the services of running tasks, starts and stops their checks.
@@ -56,31 +73,37 @@ impl AllocRunner {
                 }
             }
         }
-        let keys: BTreeSet<CheckKey> = wanted
-            .iter()
-            .flat_map(|(task, place, service)| {
-                (0..service.checks.len()).map(|check| (task.clone(), *place, check))
-            })
-            .collect();
-        self.checks.retain(|key, (runner, _)| {
-            let stays = keys.contains(key);
+        let mut asked: BTreeMap<CheckKey, Asked> = BTreeMap::new();
+        for (task, place, service) in &wanted {
+            for (number, check) in service.checks.iter().enumerate() {
+                let address = self.address_of(group, task, service, check);
+                asked.insert((task.clone(), *place, number), Asked { check: check.clone(), address });
+            }
+        }
+        self.checks.retain(|key, running| {
+            // One that a new version of the job describes otherwise begins anew.
+            let stays = asked.get(key) == Some(&running.asked);
             if !stays {
                 self.said.remove(key);
-                runner.tell(Stop);
+                running.runner.tell(Stop);
             }
             stays
         });
+        for (key, asked) in asked {
+            if !self.checks.contains_key(&key) {
+                let service = wanted.iter().find(|(task, place, _)| (task, *place) == (&key.0, key.1));
+                let script_task = match service {
+                    Some((task, _, service)) if task.is_empty() => service.task.clone(),
+                    _ => key.0.clone(),
+                };
+                self.start_check(key, asked, &script_task);
+            }
+        }
         let mut states = Vec::with_capacity(wanted.len());
         for (task, place, service) in wanted {
-            for (number, check) in service.checks.iter().enumerate() {
-                let key = (task.clone(), place, number);
-                if !self.checks.contains_key(&key) {
-                    self.start_check(key, &service, check);
-                }
-            }
             let checks = (0..service.checks.len())
                 .filter_map(|number| self.checks.get(&(task.clone(), place, number)))
-                .map(|(_, state)| state.clone())
+                .map(|check| check.state.clone())
                 .collect();
             let Some(at) = self.place(group, &task).find(service.address_mode, &service.port_label) else {
                 // Refused at the start of the task; this one was started before the job asked for it.
@@ -124,29 +147,31 @@ impl AllocRunner {
         }
     }
 
-    fn start_check(&mut self, key: CheckKey, service: &Service, check: &model::Check) {
-        let Some(group) = self.record.group() else { return };
+    /// Where a check goes. A task that was started before the job asked for its address has none: the probe will say so.
+    fn address_of(&self, group: &TaskGroup, task: &str, service: &Service, check: &Check) -> String {
         let label = if check.port_label.is_empty() { &service.port_label } else { &check.port_label };
-        // A task that was started before the job asked for its address has none: the probe will say so.
-        let at = self.place(group, &key.0).find(check.address_mode, label);
-        let script_task = if key.0.is_empty() { service.task.clone() } else { key.0.clone() };
+        let at = self.place(group, task).find(check.address_mode, label);
+        at.map(|at| at.to_string()).unwrap_or_default()
+    }
+
+    fn start_check(&mut self, key: CheckKey, asked: Asked, script_task: &str) {
         let driver = self
             .record
             .group()
-            .and_then(|group| group.task(&script_task))
+            .and_then(|group| group.task(script_task))
             .and_then(|task| self.kit.drivers.get(&task.driver))
             .cloned();
         let target = CheckTarget {
             key: key.clone(),
-            check: check.clone(),
-            address: at.map(|at| at.to_string()).unwrap_or_default(),
+            check: asked.check.clone(),
+            address: asked.address.clone(),
             task: driver
-                .zip(self.record.progress.handles.get(&script_task).map(|handle| TaskHandle::clone(handle))),
+                .zip(self.record.progress.handles.get(script_task).map(|handle| TaskHandle::clone(handle))),
             started_at: self.kit.clock.now(),
         };
         let link: Link<CheckRunner> = Link::new("check runner");
         let state = target.initial_state();
-        self.checks.insert(key, (link.clone(), state));
+        self.checks.insert(key, RunningCheck { runner: link.clone(), state, asked });
         let (kit, me, leash) = (self.kit.clone(), self.me.clone(), Arc::downgrade(&self.leash));
         supervise_here(
             Kind::CheckRunner,
