@@ -33,7 +33,6 @@ use model::{
 use tracing::{debug, warn};
 
 use super::{
-    check_runner::CheckRunner,
     kit::{Kind, Link, Stop, supervise_child},
     node_agent::{AllocChanged, NodeAgent, NodeKit, RebuildRunner},
     ports::{Part, TaskHandle},
@@ -42,6 +41,8 @@ use super::{
 
 pub use asked::{ActOn, TakeAction, TakeChecks, TakeHandles, TakeStates};
 pub use record::{Progress, Record, Row};
+
+use services::RunningCheck;
 
 /// A newer row of the allocation, with a newer job version perhaps.
 #[derive(Debug, Message)]
@@ -97,7 +98,7 @@ pub struct AllocRunner {
     me: Link<AllocRunner>,
     tasks: SmallMap<String, Link<TaskRunner>>,
     scopes: BTreeMap<String, Arc<Scope>>,
-    checks: BTreeMap<CheckKey, (Link<CheckRunner>, CheckState)>,
+    checks: BTreeMap<CheckKey, RunningCheck>,
     /// What checks said last; only changes of their status are reported.
     said: BTreeMap<CheckKey, CheckState>,
     health: Option<HealthBrain>,
@@ -435,8 +436,8 @@ impl Handler<CheckChanged> for AllocRunner {
         let Some(check) = self.checks.get_mut(&key) else { return };
         self.said.insert(key.clone(), state.clone());
         // Output alone is news only when the status changes: else every probe would be a log entry.
-        if check.1.status != state.status || check.1.updated_at.is_zero() {
-            check.1 = state.clone();
+        if check.state.status != state.status || check.state.updated_at.is_zero() {
+            check.state = state.clone();
             self.changed(context);
         }
         if restart && let Some(task) = self.tasks.get(&key.0) {
@@ -491,8 +492,8 @@ impl Handler<Stop> for AllocRunner {
         for task in self.tasks.values() {
             task.tell(Stop);
         }
-        for (check, _) in self.checks.values() {
-            check.tell(Stop);
+        for check in self.checks.values() {
+            check.runner.tell(Stop);
         }
         context.stop();
     }

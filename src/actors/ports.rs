@@ -230,6 +230,9 @@ pub struct TaskHandle {
     /// JSON of the driver's own making (container id, process id, ...), with whatever `wait`, `stop`, `stats` and the
     /// collection of logs need.
     pub state: String,
+    /// Where the task is reached by its own ports: the address of a container. `None` where it has the node's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// How a task ended.

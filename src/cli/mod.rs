@@ -116,7 +116,7 @@ pub struct Hooks {
     pub predict: fn(WhatIfArgs) -> ExitCode,
     /// Runs the small process that holds a task's pipes and keeps its exit status, in that directory.
     pub supervise: fn(&Path) -> ExitCode,
-    /// Becomes a program that leads a session on a terminal: `<user:group or -> <program> [<args>...]`.
+    /// Becomes a program, after what no process can do to another one: `[options] -- <program> [<args>...]`.
     pub attend: fn(&[OsString]) -> ExitCode,
 }
 

@@ -240,8 +240,7 @@ impl Resolver {
                 continue;
             }
             let Some((target, address)) = srv_target(row, ask.domain) else { continue };
-            // Weights: jobs cannot set any.
-            let data = SRV::new(1, 1, row.port, target.clone());
+            let data = SRV::new(1, row.weight(), row.port, target.clone());
             reply.answers.push(Record::from_rdata(ask.question.name.clone(), ttl, RData::SRV(data)));
             if targets.insert(target.clone()) {
                 let Address::Ip(ip) = address else { continue };

@@ -158,6 +158,7 @@ impl TaskDriver for MockDriver {
             task: spec.task.name.clone(),
             started_at: now(),
             state: super::fresh_id(),
+            address: None,
         };
         let task = Arc::new(MockTask {
             exit: watch::Sender::new(None),

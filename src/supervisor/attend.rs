@@ -1,47 +1,57 @@
-//! Becomes a program that leads a session on a terminal. No process can do that to another one.
+//! Becomes a program that leads a session on a terminal, or is in cgroups. No process can do that to another one.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
+    fs,
     io::{self, Write},
     os::unix::process::CommandExt,
+    path::Path,
     process::{Command, ExitCode},
 };
+
+use crate::driver::raw_exec::Attendance;
 
 /// What shells answer for a program that cannot be run.
 const CANNOT_RUN: u8 = 126;
 
-/// What `troupe attend <user:group or -> <program> [<args>...]` does, with a terminal on stdin. Returns only when the
-/// program cannot be run.
+/// What `troupe attend [--terminal] [--user <user:group>] [--cgroup <dir>]... -- <program> [<args>...]` does. Returns only
+/// when the program cannot be run.
 pub fn attend_main(words: &[OsString]) -> ExitCode {
-    let error = match words {
-        [user, program, args @ ..] => attend(user, program, args),
-        _ => io::Error::other("attend <user:group or -> <program> [<args>...]"),
+    let error = match Attendance::parse(words) {
+        Some((attendance, [program, args @ ..])) => attend(&attendance, program, args),
+        _ => io::Error::other(
+            "attend [--terminal] [--user <user:group>] [--cgroup <dir>] -- <program> [<args>]",
+        ),
     };
-    // The terminal; who reads it may be gone.
+    // The terminal, or the task's log; who reads it may be gone.
     let _ = writeln!(io::stderr(), "{error}");
     ExitCode::from(CANNOT_RUN)
 }
 
-fn attend(user: &OsStr, program: &OsStr, args: &[OsString]) -> io::Error {
-    let user =
-        match user.to_str().map(|user| if user == "-" { Ok(None) } else { ids(user).map(Some).ok_or(()) }) {
-            Some(Ok(user)) => user,
-            _ => return io::Error::other("the user is not two numbers"),
-        };
-    let led =
-        rustix::process::setsid().and_then(|_| rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()));
-    if let Err(error) = led {
-        return error.into();
+fn attend(attendance: &Attendance, program: &OsString, args: &[OsString]) -> io::Error {
+    for dir in &attendance.cgroups {
+        if let Err(error) = join(dir) {
+            return error;
+        }
+    }
+    if attendance.terminal {
+        let led =
+            rustix::process::setsid().and_then(|_| rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()));
+        if let Err(error) = led {
+            return error.into();
+        }
     }
     let mut command = Command::new(program);
     command.args(args);
-    if let Some((user, group)) = user {
+    if let Some((user, group)) = attendance.user {
         command.uid(user).gid(group);
     }
     command.exec()
 }
 
-fn ids(text: &str) -> Option<(u32, u32)> {
-    let (user, group) = text.split_once(':')?;
-    Some((user.parse().ok()?, group.parse().ok()?))
+fn join(dir: &Path) -> io::Result<()> {
+    // 0: whoever writes it.
+    fs::write(dir.join("cgroup.procs"), "0").map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot join cgroup {}: {error}", dir.display()))
+    })
 }

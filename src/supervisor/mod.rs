@@ -6,7 +6,8 @@
 //! open for both reading and writing: when the supervisor is killed, no process dies of a broken pipe, and the next
 //! supervisor reads on where this one stopped.
 
-mod attend; // leads a session on a terminal
+mod attend; // becomes a program, after what it does to itself
+mod inherit; // what a process has from its first moment
 mod server; // the socket
 mod tasks; // processes: start, copy output, reap, adopt
 

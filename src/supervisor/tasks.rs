@@ -12,10 +12,8 @@ use std::{
     time::Duration,
 };
 
-use model::claims::format_cpuset;
 use nix::{
     errno::Errno,
-    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     sys::{
         resource::{Resource, getrlimit, setrlimit},
         signal::{Signal, killpg},
@@ -33,9 +31,13 @@ use tokio::{
     time::timeout,
 };
 
+use super::inherit::{on_cores, with_oom_score};
 use crate::driver::{
     log_writer::{Limits, LogWriter},
-    raw_exec::protocol::{Answer, Exit, Launch, Process, stat},
+    raw_exec::{
+        Attendance,
+        protocol::{Answer, Exit, Launch, Process, stat},
+    },
 };
 
 /// After a process ended, its last output is waited for; a daemon of its own may hold the pipe much longer.
@@ -79,24 +81,6 @@ pub(super) struct Tasks {
     /// One for all copies: nothing awaits while it is in use.
     buffer: RefCell<Vec<u8>>,
     pub(super) changed: Notify,
-}
-
-/// Starts a process on these cores: it inherits them from this thread, and no moment passes on others.
-fn on_cores<T>(cores: &[u16], start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    if cores.is_empty() {
-        return start();
-    }
-    let this_thread = Pid::from_raw(0);
-    let before = sched_getaffinity(this_thread)?;
-    let mut own = CpuSet::new();
-    for core in cores {
-        own.set(usize::from(*core))?;
-    }
-    sched_setaffinity(this_thread, &own)
-        .map_err(|error| io::Error::other(format!("cores {}: {error}", format_cpuset(cores))))?;
-    let started = start();
-    let _ = sched_setaffinity(this_thread, &before);
-    started
 }
 
 impl Tasks {
@@ -206,7 +190,7 @@ impl Tasks {
         let (log_out, log_err) = (log_out?, log_err?);
         let (read_out, write_out) = self.pipe(&launch.run, "stdout")?;
         let (read_err, write_err) = self.pipe(&launch.run, "stderr")?;
-        let mut command = Command::new(&launch.program);
+        let mut command = beginning(launch);
         command
             .args(&launch.args)
             .env_clear()
@@ -216,18 +200,17 @@ impl Tasks {
             .stdout(Stdio::from(write_out))
             .stderr(Stdio::from(write_err))
             .process_group(0);
-        if let Some((user, group)) = launch.user {
-            command.uid(user).gid(group);
-        }
-        let start = || on_cores(&launch.cores, || command.spawn());
-        let child = self.with_soft_limit(launch.user.is_none(), start).map_err(|error| {
-            // A missing directory and a missing program give the same words.
-            if launch.dir.is_dir() {
-                error
-            } else {
-                io::Error::new(error.kind(), format!("work_dir {}: {error}", launch.dir.display()))
-            }
-        })?;
+        let start = || with_oom_score(launch.oom_score_adj, || on_cores(&launch.cores, || command.spawn()));
+        let child = self
+            .with_soft_limit(launch.user.is_none() || !launch.cgroups.is_empty(), start)
+            .map_err(|error| {
+                // A missing directory and a missing program give the same words.
+                if launch.dir.is_dir() {
+                    error
+                } else {
+                    io::Error::new(error.kind(), format!("work_dir {}: {error}", launch.dir.display()))
+                }
+            })?;
         // Closes our ends for writing, or the pipes would never end.
         drop(command);
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
@@ -446,6 +429,22 @@ impl Tasks {
             }
         }
     }
+}
+
+/// The program; or where it has to do something to itself first, we as what becomes it.
+fn beginning(launch: &Launch) -> Command {
+    if launch.cgroups.is_empty() {
+        let mut command = Command::new(&launch.program);
+        if let Some((user, group)) = launch.user {
+            command.uid(user).gid(group);
+        }
+        return command;
+    }
+    let attendance = Attendance { terminal: false, user: launch.user, cgroups: launch.cgroups.clone() };
+    // Also when the file has been replaced by a newer one since we were started.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(attendance.words()).arg(&launch.program);
+    command
 }
 
 /// The kernel told the exit status to somebody else.

@@ -154,6 +154,7 @@ async fn an_engine_that_goes_away_decides_nothing() {
         task: String::from("web"),
         started_at: model::Timestamp::ZERO,
         state: serde_json::json!({"container": "abc", "logs": spec.dirs.logs}).to_string(),
+        address: None,
     };
     driver.recover(&handle, &spec).await.unwrap();
     let mut wait = std::pin::pin!(driver.wait(&handle));
@@ -179,6 +180,7 @@ async fn only_an_engine_that_answers_says_not_found() {
         task: String::from("web"),
         started_at: model::Timestamp::ZERO,
         state: serde_json::json!({"container": "abc", "logs": spec.dirs.logs}).to_string(),
+        address: None,
     };
     let driver = driver(&socket);
     assert!(matches!(driver.recover(&handle, &spec).await, Err(DriverError::NotFound(_))));

@@ -202,6 +202,103 @@ async fn a_task_with_cores_of_its_own_runs_on_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_given_no_variable_that_is_denied() {
+    let bench = Real::new();
+    let driver = bench.driver();
+    let temp = tempfile::tempdir().unwrap();
+    let mut config = bench.shell("env; sleep 1000");
+    config.insert(String::from("denied_envvars"), list(&["COL*", "*_http", "NOMAD_SECRETS_DIR"]));
+    let spec = battery::spec(temp.path(), config).await;
+    let handle = start(&driver, &spec).await.unwrap();
+    eventually("the task has told", async || output(&spec, "stdout").contains("NOMAD_TASK_DIR=")).await;
+    let command = ["env"].map(String::from);
+    let beside = driver.exec(&handle, &command, Duration::from_secs(10)).await.unwrap().output;
+    for told in [output(&spec, "stdout"), beside] {
+        for denied in ["COLOUR", "NOMAD_PORT_http", "NOMAD_SECRETS_DIR"] {
+            assert!(!told.contains(denied), "{told}");
+        }
+        assert!(told.contains("NOMAD_ALLOC_DIR=") && told.contains("PATH="), "{told}");
+    }
+    driver.stop(&handle, "SIGKILL", Duration::from_secs(5)).await.unwrap();
+    driver.destroy(&handle).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_has_its_own_oom_score_and_nobody_else_has_it() {
+    let bench = Real::new();
+    let driver = bench.driver();
+    let temp = tempfile::tempdir().unwrap();
+    let ours: i32 = fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
+    for (asked, expected) in [(Some(1000), 1000), (None, ours), (Some(0), ours)] {
+        let mut config = bench.shell("cat /proc/self/oom_score_adj");
+        config.extend(asked.map(|number| (String::from("oom_score_adj"), Value::Int(number))));
+        let spec = battery::spec(temp.path(), config).await;
+        let handle = start(&driver, &spec).await.unwrap();
+        assert!(driver.wait(&handle).await.unwrap().is_success());
+        assert_eq!(output(&spec, "stdout").trim(), expected.to_string());
+        driver.destroy(&handle).await.unwrap();
+    }
+    let mut config = bench.config(&Work::Sleep);
+    config.insert(String::from("oom_score_adj"), Value::Int(-1));
+    let error = start(&driver, &battery::spec(temp.path(), config).await).await.unwrap_err();
+    assert!(error.to_string().contains("between 0 and 1000, found -1"), "{error}");
+}
+
+/// Where this test may make groups; `None` where it may not, or where there are none.
+fn cgroup(kind: &str, name: &str) -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = mounts.lines().find(|line| line.contains(kind))?;
+    let dir = PathBuf::from(line.split(' ').nth(4)?).join(format!("troupe-{name}-{}", std::process::id()));
+    fs::create_dir(&dir).ok().map(|()| dir)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_and_the_commands_beside_it_are_in_the_cgroups_of_the_job() {
+    let (one, two) = (cgroup(" - cgroup2 ", "two"), cgroup(" - cgroup cgroup rw,pids", "one"));
+    let bench = Real::new();
+    let driver = bench.driver();
+    let temp = tempfile::tempdir().unwrap();
+    let mut config = bench.shell("cat /proc/self/cgroup; id -u; sleep 1000");
+    let (v1, v2) = (String::from("cgroup_v1_override"), String::from("cgroup_v2_override"));
+    for (setting, path) in
+        [(&v1, Value::Map([(String::from("nosuch"), text("a"))].into())), (&v2, text("no-such"))]
+    {
+        let config = [config.clone(), [(setting.clone(), path)].into()].into_iter().flatten().collect();
+        let error = start(&driver, &battery::spec(temp.path(), config).await).await.unwrap_err();
+        assert!(error.to_string().contains("this node"), "{error}");
+    }
+    config.extend(one.iter().map(|dir| (v2.clone(), text(dir.to_str().unwrap()))));
+    let pids = |dir: &PathBuf| Value::Map([(String::from("pids"), text(dir.to_str().unwrap()))].into());
+    config.extend(two.iter().map(|dir| (v1.clone(), pids(dir))));
+    for user in ["", "nobody"] {
+        // Only root becomes somebody else.
+        if !user.is_empty() && !nix::unistd::getuid().is_root() {
+            continue;
+        }
+        let mut spec = battery::spec(temp.path(), config.clone()).await;
+        spec.task.user = user.into();
+        // It has to be able to begin in its directory.
+        fs::set_permissions(temp.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let handle = start(&driver, &spec).await.unwrap();
+        eventually("the task has told", async || output(&spec, "stdout").lines().count() > 1).await;
+        let command = ["cat", "/proc/self/cgroup"].map(String::from);
+        let beside = driver.exec(&handle, &command, Duration::from_secs(10)).await.unwrap().output;
+        let told = output(&spec, "stdout");
+        for dir in one.iter().chain(&two) {
+            let name = dir.file_name().unwrap().to_str().unwrap();
+            assert!(told.contains(name) && beside.contains(name), "{told}{beside}");
+        }
+        let id = nix::unistd::User::from_name(user).unwrap().map_or(nix::unistd::getuid(), |user| user.uid);
+        assert!(told.lines().any(|line| line == id.to_string()), "{told}");
+        driver.stop(&handle, "SIGKILL", Duration::from_secs(5)).await.unwrap();
+        driver.destroy(&handle).await.unwrap();
+    }
+    for dir in one.iter().chain(&two) {
+        eventually("nobody is left in the group", async || fs::remove_dir(dir).is_ok()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_tasks_start_quickly_in_a_small_supervisor() {
     let bench = Real::new();
     let driver = bench.driver();

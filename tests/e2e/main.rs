@@ -21,6 +21,7 @@ mod keeping_data; // what goes from one allocation to the next
 mod launching; // calendar, dispatch, one allocation
 mod first_steps; // the tutorial of redis, and raw processes
 mod node_meta; // metadata of a node, changed while it runs
+mod own_addresses; // services at the address of their container
 mod pools; // pools of nodes
 mod reloading; // a configuration that is read again
 mod refusals; // bad job files, bad bodies, garbage

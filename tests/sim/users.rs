@@ -89,7 +89,7 @@ impl World {
             ports.push(Port {
                 label: "fixed".into(),
                 fixed: Some(8000 + self.rng.random_range(0..2)),
-                to: None,
+                ..Port::default()
             });
         }
         let mut env =

@@ -296,6 +296,7 @@ fn network(
             label: port.label.to_string(),
             value: i64::from(port.value),
             to: i64::from(port.to),
+            ignore_collision: port.ignore_collision,
             ..Port::default()
         });
     }

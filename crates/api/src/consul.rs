@@ -35,6 +35,8 @@ wire! {
         pub service_name: String,
         pub service_tags: Vec<String>,
         pub service_address: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub service_tagged_addresses: Map<ServiceAddress>,
         pub service_weights: Weights,
         pub service_meta: Map<String>,
         pub service_port: u16,

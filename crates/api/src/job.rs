@@ -281,7 +281,9 @@ wire! {
         pub meta: Map<String>,
         #[serde(with = "nil")]
         pub canary_meta: Map<String>,
-        pub tagged_addresses: Absent,
+        /// `address` or `address:port` under names of the user's own.
+        #[serde(with = "nil")]
+        pub tagged_addresses: Map<String>,
         pub namespace: String,
         pub on_update: String,
         pub provider: String,
@@ -291,6 +293,7 @@ wire! {
         pub weights: Option<ServiceWeights>,
     }
 
+    /// 0 counts as 1.
     pub struct ServiceWeights {
         pub passing: i64,
         pub warning: i64,

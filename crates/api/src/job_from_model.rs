@@ -253,6 +253,7 @@ impl From<&model::NetworkAsk> for NetworkResource {
             label: port.label.clone(),
             value: port.fixed.map_or(0, i64::from),
             to: port.to.map_or(0, i64::from),
+            ignore_collision: port.ignore_collision,
             ..Port::default()
         };
         Self {
@@ -271,7 +272,8 @@ fn service(service: &model::Service, holder: &str) -> Service {
         task_name: if service.task.is_empty() { holder.to_owned() } else { service.task.clone() },
         port_label: service.port_label.clone(),
         address: service.address.clone(),
-        address_mode: String::from("auto"),
+        address_mode: service.address_mode.as_str().to_owned(),
+        enable_tag_override: service.enable_tag_override,
         tags: service.tags.clone(),
         checks: service.checks.iter().map(Into::into).collect(),
         meta: service.meta.clone(),
@@ -281,7 +283,11 @@ fn service(service: &model::Service, holder: &str) -> Service {
         on_update: service.on_update.as_str().to_owned(),
         provider: service.provider.as_str().to_owned(),
         cluster: String::from("default"),
-        weights: Some(ServiceWeights { passing: 1, warning: 1 }),
+        tagged_addresses: service.tagged_addresses.clone(),
+        weights: Some(ServiceWeights {
+            passing: i64::from(service.weights.passing),
+            warning: i64::from(service.weights.warning),
+        }),
         ..Service::default()
     }
 }
@@ -295,6 +301,10 @@ impl From<&model::Check> for ServiceCheck {
             args: check.args.clone(),
             path: check.path.clone(),
             port_label: check.port_label.clone(),
+            address_mode: match check.address_mode {
+                model::AddressMode::Auto => String::new(),
+                mode => mode.as_str().to_owned(),
+            },
             interval: nanos(check.interval),
             timeout: nanos(check.timeout),
             initial_status: check.initial_status.clone(),

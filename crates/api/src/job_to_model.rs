@@ -402,10 +402,9 @@ impl Reader {
 
     fn port(&mut self, port: &Port, fixed: Option<u16>) -> model::Port {
         self.only("Networks port HostNetwork", &port.host_network, &["default"]);
-        self.never("Networks port IgnoreCollision", port.ignore_collision);
         let to =
             if matches!(port.to, 0 | -1) { None } else { Some(self.number("Networks port To", port.to)) };
-        model::Port { label: port.label.clone(), fixed, to }
+        model::Port { label: port.label.clone(), fixed, to, ignore_collision: port.ignore_collision }
     }
 
     fn ephemeral_disk(&mut self, disk: Option<EphemeralDisk>) -> model::EphemeralDisk {

@@ -9,7 +9,7 @@ use crate::{codes, suggest::nearest};
 mod docker; // the settings of docker
 mod form; // types of settings
 
-use form::{ANY_INT, Form, LEAVE_OUT, Setting, setting};
+use form::{ANY_INT, Form, Setting, setting};
 
 struct Driver {
     name: &'static str,
@@ -26,13 +26,10 @@ const DRIVERS: [Driver; 3] = [
             setting("command", Form::Text),
             setting("args", Form::Texts),
             setting("work_dir", Form::Text),
-            setting("cgroup_v1_override", LEAVE_OUT),
-            setting("cgroup_v2_override", LEAVE_OUT),
-            setting("oom_score_adj", LEAVE_OUT),
-            setting(
-                "denied_envvars",
-                Form::Refused("unset them in the command, for example with `env -u NAME`"),
-            ),
+            setting("cgroup_v1_override", Form::TextMap),
+            setting("cgroup_v2_override", Form::Text),
+            setting("oom_score_adj", Form::Int { min: 0, max: 1000 }),
+            setting("denied_envvars", Form::Texts),
         ],
     },
     Driver {
@@ -104,16 +101,14 @@ pub(crate) fn check(driver: &str, config: &BTreeMap<String, Value>) -> Vec<Fault
             Some(setting) => {
                 if let Some((message, help)) = setting.form.fault(name, value) {
                     let mut fault = Fault::config(name, message, help);
-                    if matches!(setting.form, Form::Refused(_) | Form::OnlyFalse(_)) {
+                    if matches!(setting.form, Form::OnlyFalse(_)) {
                         fault.code = codes::UNSUPPORTED;
                     }
                     faults.push(fault);
                 }
             }
             None => {
-                let supported =
-                    known.settings.iter().filter(|setting| !matches!(setting.form, Form::Refused(_)));
-                let names: Vec<&str> = supported.map(|setting| setting.name).collect();
+                let names: Vec<&str> = known.settings.iter().map(|setting| setting.name).collect();
                 let help = match nearest(name, &names) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("known are {}", names.join(", ")),

@@ -253,7 +253,7 @@ impl Checker {
         self.main_tasks(group);
         self.ports(group);
         let group_ports: Vec<&str> = labels(group.network.as_ref());
-        self.services(&group.services, &group_ports, group, true);
+        self.services(&group.services, &group_ports, group, None);
         let mut names = BTreeSet::new();
         for (index, task) in group.tasks.iter().enumerate() {
             self.enter("task", index, &task.name);
@@ -405,7 +405,7 @@ impl Checker {
         let shared = labels(group.network.as_ref());
         let ports: Vec<&str> = own.into_iter().chain(shared).collect();
         self.config_ports(task, &ports);
-        self.services(&task.services, &ports, group, false);
+        self.services(&task.services, &ports, group, Some(task));
     }
 
     /// Labels in `ports` and `port_map` must be ports of the task or its group.

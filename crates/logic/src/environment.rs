@@ -235,7 +235,7 @@ impl Scope {
         }
     }
 
-    /// The service with its name, tags and meta interpolated. `task` is empty for a group's service; a canary has tags
+    /// The service with its name, tags, meta and addresses interpolated. `task` is empty for a group's service; a canary has tags
     /// and meta of its own.
     pub fn service(&self, service: &Service, job: &str, group: &str, task: &str, canary: bool) -> Service {
         let tags =
@@ -254,6 +254,11 @@ impl Scope {
             tags: tags.iter().map(|tag| self.interpolate(tag)).collect(),
             meta: meta.iter().map(|(key, value)| (key.clone(), self.interpolate(value))).collect(),
             address: self.interpolate(&service.address),
+            tagged_addresses: service
+                .tagged_addresses
+                .iter()
+                .map(|(name, address)| (name.clone(), self.interpolate(address)))
+                .collect(),
             checks: service
                 .checks
                 .iter()

@@ -24,6 +24,7 @@ pub mod alloc_runner; // the status of an allocation from its tasks
 pub mod alloc_health; // when a deployment may count on it
 pub mod task_runner; // start, exit, restart, kill
 pub mod check_runner; // from probe results to a check's status
+pub mod service_address; // where services are found and checks go
 pub mod templates; // what templates of tasks see, and when it changed
 pub mod events; // what happened, for followers of the event stream
 pub mod environment; // what a task sees: NOMAD_* and ${...}

@@ -201,14 +201,14 @@ impl NodeAgent {
         effects
     }
 
-    /// Its ports, cores and devices are free, and the allocation it replaces here and those that were evicted for it are over.
+    /// Its ports (but those that it shares), cores and devices are free, and the allocation it replaces here and those that were evicted for it are over.
     fn may_start(&self, rows: &Rows<'_>, alloc: &Allocation) -> bool {
         let live = || self.runners.iter().filter(|(_, runner)| !runner.ended);
         let before = self.predecessor(rows, alloc);
         let mut before = before.iter().chain(&alloc.previous).chain(&alloc.preempted);
         let previous_lives = before.any(|previous| live().any(|(id, _)| id == previous));
-        let port_taken =
-            alloc.ports.iter().any(|port| live().any(|(_, runner)| runner.ports.contains(&port.value)));
+        let mut own_ports = alloc.ports.iter().filter(|port| !port.ignore_collision);
+        let port_taken = own_ports.any(|port| live().any(|(_, runner)| runner.ports.contains(&port.value)));
         let is_claimed = alloc.claims.as_ref().is_some_and(|wanted| {
             live().any(|(_, runner)| runner.claims.as_ref().is_some_and(|held| held.overlap(wanted)))
         });

@@ -20,7 +20,13 @@ pub(crate) fn alloc(id: u128, desired: DesiredStatus, port: Option<u16>) -> Allo
         deployment: None,
         canary: false,
         ports: port
-            .map(|value| AssignedPort { label: "http".into(), task: None, value, to: 0 })
+            .map(|value| AssignedPort {
+                label: "http".into(),
+                task: None,
+                value,
+                to: 0,
+                ignore_collision: false,
+            })
             .into_iter()
             .collect(),
         claims: None,

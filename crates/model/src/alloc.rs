@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     claims::Claims,
     ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId},
-    service::OnUpdate,
+    service::{OnUpdate, TaggedAddress, Weights},
     small_map::SmallMap,
     time::Timestamp,
 };
@@ -176,6 +176,9 @@ pub struct AssignedPort {
     pub value: u16,
     /// Inside the container; 0: as on the host (or what `port_map` says).
     pub to: u16,
+    /// Others may have it on the same node too: it was asked for so, by number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_collision: bool,
 }
 
 /// Whether a deployment may count on the allocation.
@@ -321,7 +324,7 @@ impl CheckStatus {
 
 /// One instance of a service as its node sees it, after interpolation. Reported while the service is registered:
 /// from the start of its task until just before the kill signal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServiceState {
     /// The task that holds the service; empty for the group's services.
     pub task: String,
@@ -334,6 +337,13 @@ pub struct ServiceState {
     pub port: u16,
     pub port_label: String,
     pub checks: Vec<CheckState>,
+    #[serde(default, skip_serializing_if = "Weights::is_default")]
+    pub weights: Weights,
+    /// Under names of the user's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tagged_addresses: BTreeMap<String, TaggedAddress>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enable_tag_override: bool,
 }
 
 impl ServiceState {

@@ -5,6 +5,7 @@
 
 pub mod ids; // typed identifiers
 pub mod small_map; // a map of few keys
+mod glob; // patterns of names
 mod words; // texts that are not kept twice
 pub mod civil; // days and dates
 pub mod time; // Timestamp: nanoseconds since the epoch, always passed in
@@ -41,6 +42,7 @@ pub use claims::{ClaimedDevices, Claims, Device, DeviceAsk, DeviceGroup, DeviceN
 pub use deployment::{Deployment, DeploymentStatus, GroupRollout};
 pub use eval::{EvalStatus, Evaluation, Trigger};
 pub use files::{Artifact, ArtifactMode, ChangeMode, ChangeScript, Template, Wait};
+pub use glob::glob;
 pub use ids::{AllocId, DeploymentId, EvalId, JobKey, NodeId};
 pub use job::{
     Action, EphemeralDisk, Hook, Job, JobStatus, JobType, Lifecycle, LogConfig, Task, TaskGroup, Value,
@@ -60,7 +62,9 @@ pub use policy::{
 pub use resources::{Capacity, MemoryMax, NetworkAsk, Port, Resources};
 pub use scaling::{Scaling, ScalingEvent};
 pub use scheduling::{Algorithm, Preemption, SchedulerSettings};
-pub use service::{Check, CheckKind, CheckRestart, OnUpdate, Provider, Service};
+pub use service::{
+    AddressMode, Check, CheckKind, CheckRestart, OnUpdate, Provider, Service, TaggedAddress, Weights,
+};
 pub use small_map::SmallMap;
 pub use time::Timestamp;
 pub use ui::{JobLink, JobUi};

@@ -85,6 +85,10 @@ pub struct Port {
     pub fixed: Option<u16>,
     /// The port inside the container: `None` for the same as on the host (or what `port_map` says).
     pub to: Option<u16>,
+    /// The host port may be somebody else's on the same node, for programs that share it (`SO_REUSEPORT`). Says something
+    /// of ports that are asked for by number only: no other is given twice.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_collision: bool,
 }
 
 /// Amounts of the dimensions that bin packing adds up.

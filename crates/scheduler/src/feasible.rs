@@ -19,7 +19,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use model::{Allocation, Constraint, Job, Node, NodeId, Operand, TaskGroup};
+use model::{Allocation, Constraint, Job, Node, NodeId, Operand, TaskGroup, glob};
 use state::Root;
 
 use affinity::Affinities;
@@ -293,35 +293,4 @@ impl<'a> GroupTests<'a> {
 /// `distinct_hosts = false` is allowed and says nothing.
 fn is_on(constraint: &Constraint) -> bool {
     constraint.right != "false"
-}
-
-/// Whether the text matches a pattern in which `*` stands for anything.
-pub(crate) fn glob(pattern: &str, text: &str) -> bool {
-    let Some((head, mut rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(head) else { return false };
-    while let Some((middle, tail)) = rest.split_once('*') {
-        let Some(at) = text.find(middle) else { return false };
-        text = &text[at + middle.len()..];
-        rest = tail;
-    }
-    text.ends_with(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::glob;
-
-    #[test]
-    fn globs() {
-        let check = |pattern, text, expected| assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
-        check("*", "dc1", true);
-        check("dc1", "dc1", true);
-        check("dc1", "dc12", false);
-        check("dc*", "dc12", true);
-        check("*1", "dc1", true);
-        check("eu-*-1", "eu-west-1", true);
-        check("eu-*-1", "eu-1", false);
-        check("a*a", "a", false);
-        check("*b*", "abc", true);
-    }
 }

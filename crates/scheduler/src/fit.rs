@@ -13,6 +13,9 @@ pub struct Change {
     /// Taken by allocations that the plan places.
     pub taken: Capacity,
     pub taken_ports: Vec<u16>,
+    /// Ports that are shared with whoever else is there, once for each allocation that does.
+    pub freed_shared: Vec<u16>,
+    pub taken_shared: Vec<u16>,
     /// `None` while neither cores nor devices change hands.
     claims: Option<Box<ClaimChange>>,
 }
@@ -27,9 +30,13 @@ struct ClaimChange {
 }
 
 impl Change {
-    /// Whether the port is in use once the plan is true.
+    /// Whether the port is in use once the plan is true, by one who shares it or not.
     pub fn holds(&self, slot: &Slot, port: u16) -> bool {
-        (slot.ports.contains(port) && !self.freed_ports.contains(&port)) || self.taken_ports.contains(&port)
+        (slot.ports.contains(port) && !self.freed_ports.contains(&port))
+            || self.taken_ports.contains(&port)
+            || self.taken_shared.contains(&port)
+            || slot.shared_ports.count(port)
+                > self.freed_shared.iter().filter(|&&freed| freed == port).count()
     }
 
     /// What is used on the node once the plan is true.
@@ -63,6 +70,7 @@ impl Change {
     pub fn free(&mut self, room: &Room<'_>) {
         self.freed = self.freed.plus(room.capacity);
         self.freed_ports.extend(room.port_numbers());
+        self.freed_shared.extend(room.shared_ports());
         if let Some(claims) = room.claims {
             let change = self.claims.get_or_insert_default();
             change.freed_cores.extend(claims.cores());
@@ -73,11 +81,13 @@ impl Change {
     /// Takes back an earlier [`Change::free`] of the same values.
     pub fn unfree(&mut self, room: &Room<'_>) {
         self.freed = self.freed.minus(room.capacity);
-        for port in room.port_numbers() {
-            if let Some(at) = self.freed_ports.iter().position(|&freed| freed == port) {
-                self.freed_ports.swap_remove(at);
+        let forget = |list: &mut Vec<u16>, port| {
+            if let Some(at) = list.iter().position(|&freed| freed == port) {
+                list.swap_remove(at);
             }
-        }
+        };
+        room.port_numbers().for_each(|port| forget(&mut self.freed_ports, port));
+        room.shared_ports().for_each(|port| forget(&mut self.freed_shared, port));
         if let (Some(claims), Some(change)) = (room.claims, &mut self.claims) {
             change.freed_cores.retain(|freed| claims.cores().all(|core| core != *freed));
             change
@@ -89,6 +99,7 @@ impl Change {
     pub fn take(&mut self, room: &Room<'_>) {
         self.taken = self.taken.plus(room.capacity);
         self.taken_ports.extend(room.port_numbers());
+        self.taken_shared.extend(room.shared_ports());
         if let Some(claims) = room.claims {
             let change = self.claims.get_or_insert_default();
             change.taken_cores.extend(claims.cores());
@@ -129,8 +140,8 @@ impl Exhausted {
     pub const DEVICES: Self = Self::Dimension("devices");
 }
 
-/// Whether an allocation that asks for `ask`, for the host ports `ports` and for these cores and devices fits on the
-/// node after `change`.
+/// Whether an allocation that asks for `ask`, for the host ports `ports` for itself alone and for these cores and
+/// devices fits on the node after `change`.
 ///
 /// # Errors
 /// Names the first thing that is missing, in the order cpu, memory, disk, ports, cores, devices.

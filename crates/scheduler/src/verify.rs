@@ -199,8 +199,8 @@ impl Check<'_> {
             };
             let change = changes.entry(placement.node).or_default();
             ports.clear();
-            ports.extend(placement.ports.iter().map(|port| port.value));
             let room = Room::new(capacity, &placement.ports, placement.claims.as_deref());
+            ports.extend(room.port_numbers());
             if fits(slot, change, room.capacity, &ports, room.claims).is_ok() {
                 change.take(&room);
             } else {

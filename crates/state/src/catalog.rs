@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use model::{
     Agent, AllocId, Allocation, CheckState, CheckStatus, ClientStatus, DesiredStatus, Endpoint, Node, NodeId,
+    TaggedAddress, Weights,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +44,21 @@ pub struct ServiceInstance {
     pub checks: Vec<CheckState>,
     pub create_index: u64,
     pub modify_index: u64,
+    #[serde(default, skip_serializing_if = "Weights::is_default")]
+    pub weights: Weights,
+    /// Beside `address` and `port`, under names of the job's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tagged_addresses: BTreeMap<String, TaggedAddress>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enable_tag_override: bool,
 }
 
 impl ServiceInstance {
+    /// How much of the traffic it takes now beside the others; 0: none.
+    pub fn weight(&self) -> u16 {
+        self.weights.of(self.status)
+    }
+
     pub fn owner(&self) -> Owner {
         self.alloc.map_or(Owner::Agent(self.node), Owner::Alloc)
     }
@@ -173,6 +186,9 @@ fn instances(root: &Root, index: u64, alloc: &Allocation) -> Vec<ServiceInstance
                 checks: service.checks.clone(),
                 create_index: index,
                 modify_index: index,
+                weights: service.weights,
+                tagged_addresses: service.tagged_addresses.clone(),
+                enable_tag_override: service.enable_tag_override,
             }
         })
         .collect()
@@ -202,6 +218,9 @@ fn agent_services(agent: &Agent, node: Option<&Node>, index: u64) -> Vec<Service
             checks,
             create_index: index,
             modify_index: index,
+            weights: Weights::default(),
+            tagged_addresses: BTreeMap::new(),
+            enable_tag_override: false,
         })
     };
     let id = agent.id;

@@ -22,14 +22,14 @@ pub fn check(root: &Root) -> Result<(), String> {
     the_evicted_gave_way_to_somebody(root)
 }
 
-/// On one node, no two allocations that shall run hold the same port.
+/// On one node, no two allocations that shall run hold the same port, unless one of them does not mind.
 ///
 /// # Errors
 /// Names the node, the port and both allocations.
 pub fn no_port_given_twice(root: &Root) -> Result<(), String> {
     let mut holders: BTreeMap<(NodeId, u16), model::AllocId> = BTreeMap::new();
     for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
-        for port in &alloc.ports {
+        for port in alloc.ports.iter().filter(|port| !port.ignore_collision) {
             if let Some(other) = holders.insert((alloc.node, port.value), alloc.id) {
                 return Err(format!(
                     "port {} on node {} is given to {other} and to {}",
@@ -165,11 +165,13 @@ pub fn nothing_waits_on_a_lost_node(root: &Root) -> Result<(), String> {
 /// Names the node and both values.
 pub fn usage_is_the_sum_of_allocations(root: &Root) -> Result<(), String> {
     let mut sums: BTreeMap<NodeId, (Capacity, u32, (usize, usize))> = BTreeMap::new();
+    let mut shared: BTreeMap<NodeId, Vec<u16>> = BTreeMap::new();
     for alloc in root.allocs.values().filter(|alloc| !alloc.is_terminal()) {
         let room = root.room_of(alloc);
         let sum = sums.entry(alloc.node).or_default();
         sum.0 = sum.0.plus(room.capacity);
         sum.1 += 1;
+        shared.entry(alloc.node).or_default().extend(room.shared_ports());
         sum.2.0 += room.claims.map_or(0, |claims| claims.cores().count());
         sum.2.1 += room.claims.map_or(0, |claims| claims.devices().count());
     }
@@ -180,6 +182,14 @@ pub fn usage_is_the_sum_of_allocations(root: &Root) -> Result<(), String> {
             return Err(format!(
                 "node {}: usage says that {held:?} cores and devices are held, adding up says {claimed:?}",
                 slot.node
+            ));
+        }
+        let mut ports = shared.remove(&slot.node).unwrap_or_default();
+        ports.sort_unstable();
+        if !slot.shared_ports.iter().eq(ports.iter().copied()) {
+            return Err(format!(
+                "node {}: usage says that the ports {:?} are shared, adding up says {ports:?}",
+                slot.node, slot.shared_ports
             ));
         }
         if slot.used != capacity || slot.allocs != allocs {

@@ -51,6 +51,43 @@ impl FromIterator<u16> for PortSet {
     }
 }
 
+/// Host ports that allocations share with whoever else is there, once for each that does: sorted, behind a pointer as
+/// [`PortSet`] is, and nearly always empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedPorts(Arc<Vec<u16>>);
+
+impl SharedPorts {
+    /// By how many allocations.
+    pub fn count(&self, port: u16) -> usize {
+        let first = self.0.partition_point(|&held| held < port);
+        self.0[first..].iter().take_while(|&&held| held == port).count()
+    }
+
+    pub fn insert(&mut self, port: u16) {
+        let at = self.0.partition_point(|&held| held < port);
+        Arc::make_mut(&mut self.0).insert(at, port);
+    }
+
+    /// Of one of them.
+    pub fn remove(&mut self, port: u16) {
+        if let Ok(at) = self.0.binary_search(&port) {
+            Arc::make_mut(&mut self.0).remove(at);
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.iter().copied()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// What an allocation takes of its node, all of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Room<'a> {
@@ -67,8 +104,14 @@ impl<'a> Room<'a> {
         Self { capacity: group.plus(Capacity { cpu_mhz, ..Capacity::default() }), ports, claims }
     }
 
+    /// Those that nobody else may have.
     pub fn port_numbers(&self) -> impl Iterator<Item = u16> + use<'a> {
-        self.ports.iter().map(|port| port.value)
+        self.ports.iter().filter(|port| !port.ignore_collision).map(|port| port.value)
+    }
+
+    /// Those that others may have too.
+    pub fn shared_ports(&self) -> impl Iterator<Item = u16> + use<'a> {
+        self.ports.iter().filter(|port| port.ignore_collision).map(|port| port.value)
     }
 }
 
@@ -86,8 +129,10 @@ pub struct Slot {
     pub used: Capacity,
     /// Number of those.
     pub allocs: u32,
-    /// Their ports and the reserved ones.
+    /// Their ports and the reserved ones, without those that they share.
     pub ports: PortSet,
+    /// Those that they share.
+    pub shared_ports: SharedPorts,
     /// Its cores and devices; `None` where there are none. Behind a pointer: few jobs ask for them.
     pub claimable: Option<Arc<Claimable>>,
     /// First and last dynamic port.
@@ -182,6 +227,7 @@ impl Usage {
             used: Capacity::default(),
             allocs: 0,
             ports: node.reserved_ports.iter().copied().collect(),
+            shared_ports: SharedPorts::default(),
             claimable,
             dynamic_ports: node.dynamic_ports,
             freed_index: index,
@@ -222,6 +268,7 @@ impl Usage {
             for port in room.port_numbers() {
                 slot.ports.insert(port);
             }
+            room.shared_ports().for_each(|port| slot.shared_ports.insert(port));
             if let Some(claims) = room.claims {
                 Arc::make_mut(slot.claimable.get_or_insert_default()).hold(claims);
             }
@@ -235,6 +282,7 @@ impl Usage {
             for port in room.port_numbers() {
                 slot.ports.remove(port);
             }
+            room.shared_ports().for_each(|port| slot.shared_ports.remove(port));
             if let (Some(claims), Some(claimable)) = (room.claims, &mut slot.claimable) {
                 Arc::make_mut(claimable).release(claims);
             }

@@ -115,12 +115,10 @@ impl World {
                 .map(|(name, port)| ServiceState {
                     task: "web".into(),
                     name: name.into(),
-                    tags: vec![],
-                    meta: BTreeMap::new(),
                     address: "10.0.0.1".into(),
                     port,
                     port_label: "http".into(),
-                    checks: vec![],
+                    ..ServiceState::default()
                 })
                 .collect(),
             health: None,
@@ -432,4 +430,35 @@ fn what_changed_is_small_when_little_changed() {
     let delta = world.root.catalog().since(Some(&before));
     assert_eq!((delta.agents.len(), delta.services.len(), delta.service_indexes.len()), (1, 3, 1));
     assert!(!delta.is_empty() && world.root.catalog().since(Some(&world.root.catalog())).is_empty());
+}
+
+#[test]
+fn rows_of_before_there_were_weights_are_read() {
+    #[derive(serde::Serialize)]
+    struct Before {
+        task: String,
+        name: String,
+        tags: Vec<String>,
+        meta: BTreeMap<String, String>,
+        address: String,
+        port: u16,
+        port_label: String,
+        checks: Vec<model::CheckState>,
+    }
+    let before = Before {
+        task: "web".into(),
+        name: "web".into(),
+        tags: vec!["a".into()],
+        meta: BTreeMap::new(),
+        address: "10.0.0.1".into(),
+        port: 80,
+        port_label: "http".into(),
+        checks: Vec::new(),
+    };
+    let bytes = rmp_serde::to_vec_named(&before).unwrap();
+    let read: ServiceState = rmp_serde::from_slice(&bytes).unwrap();
+    assert_eq!((read.port, read.weights, read.enable_tag_override), (80, model::Weights::default(), false));
+    assert!(read.tagged_addresses.is_empty());
+    // And who knows nothing of weights reads what says nothing of them.
+    assert_eq!(rmp_serde::to_vec_named(&read).unwrap(), bytes);
 }

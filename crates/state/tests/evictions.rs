@@ -35,7 +35,13 @@ fn plan(root: &Root, id: &str, alloc: AllocId) -> Plan {
         id: alloc,
         node: NODE,
         group: "g".into(),
-        ports: vec![AssignedPort { label: "http".into(), task: None, value: 80, to: 0 }],
+        ports: vec![AssignedPort {
+            label: "http".into(),
+            task: None,
+            value: 80,
+            to: 0,
+            ignore_collision: false,
+        }],
         ..Placement::default()
     });
     plan

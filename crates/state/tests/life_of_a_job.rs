@@ -1,6 +1,6 @@
 //! One job from registration to collection, with the invariants after each step and the snapshot at the end.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use model::{
     AllocId, AllocStop, AllocUpdate, AssignedPort, Capacity, ClientStatus, EvalId, EvalStatus, Evaluation,
@@ -84,11 +84,10 @@ fn report(client: ClientStatus) -> AllocUpdate {
             task: "redis".into(),
             name: "global-redis-check".into(),
             tags: vec!["cache".into()],
-            meta: BTreeMap::new(),
             address: "127.0.0.1".into(),
             port: 20001,
             port_label: "db".into(),
-            checks: Vec::new(),
+            ..ServiceState::default()
         }]
     } else {
         Vec::new()
@@ -122,7 +121,13 @@ fn running() -> World {
         id: ALLOC,
         node: NODE,
         group: "cache".into(),
-        ports: vec![AssignedPort { label: "db".into(), task: Some("redis".into()), value: 20001, to: 0 }],
+        ports: vec![AssignedPort {
+            label: "db".into(),
+            task: Some("redis".into()),
+            value: 20001,
+            to: 0,
+            ignore_collision: false,
+        }],
         ..Placement::default()
     });
     world.apply(Command::ApplyPlan { plan: Box::new(plan), evals: vec![eval(1, EvalStatus::Complete)] });

@@ -104,7 +104,7 @@ impl Handler<TakeChecks> for AllocRunner {
             let services = if task.is_empty() { &group.services } else { &group.task(task)?.services };
             Some(services.get(*place)?.clone())
         };
-        let seen = self.checks.iter().filter_map(|(key, (_, reported))| {
+        let seen = self.checks.iter().filter_map(|(key, check)| {
             let service = service(key)?;
             let name = match self.scopes.get(&key.0).or_else(|| self.scopes.values().next()) {
                 Some(scope) => {
@@ -113,7 +113,7 @@ impl Handler<TakeChecks> for AllocRunner {
                 }
                 None => service.name,
             };
-            let state = self.said.get(key).unwrap_or(reported).clone();
+            let state = self.said.get(key).unwrap_or(&check.state).clone();
             Some(CheckSeen { task: key.0.clone(), service: name, state })
         });
         MessageResult(seen.collect())

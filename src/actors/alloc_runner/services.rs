@@ -1,13 +1,17 @@
 //! Services of the tasks that run, their checks, and the health that follows.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context};
 use logic::{
     alloc_health::Verdict,
     alloc_runner::{lasts, of_health},
+    service_address::Place,
 };
-use model::{AllocHealth, DesiredStatus, Service, ServiceState, TaskGroup, TaskPhase, event_type};
+use model::{
+    AllocHealth, Check, CheckState, DesiredStatus, Service, ServiceState, TaggedAddress, TaskGroup,
+    TaskPhase, event_type,
+};
 
 use super::{AllocRunner, CheckKey};
 use crate::actors::{
@@ -16,6 +20,22 @@ use crate::actors::{
     ports::TaskHandle,
     task_runner,
 };
+
+/// A check while its task runs.
+pub(super) struct RunningCheck {
+    pub(super) runner: Link<CheckRunner>,
+    /// As reported.
+    pub(super) state: CheckState,
+    asked: Asked,
+}
+
+/// What the job wants of a check, after interpolation.
+#[derive(PartialEq)]
+struct Asked {
+    check: Check,
+    /// `ip:port`
+    address: String,
+}
 
 impl AllocRunner {
     /// Registers the services of running tasks, starts and stops their checks.
@@ -53,76 +73,105 @@ impl AllocRunner {
                 }
             }
         }
-        let keys: BTreeSet<CheckKey> = wanted
-            .iter()
-            .flat_map(|(task, place, service)| {
-                (0..service.checks.len()).map(|check| (task.clone(), *place, check))
-            })
-            .collect();
-        self.checks.retain(|key, (runner, _)| {
-            let stays = keys.contains(key);
+        let mut asked: BTreeMap<CheckKey, Asked> = BTreeMap::new();
+        for (task, place, service) in &wanted {
+            for (number, check) in service.checks.iter().enumerate() {
+                let address = self.address_of(group, task, service, check);
+                asked.insert((task.clone(), *place, number), Asked { check: check.clone(), address });
+            }
+        }
+        self.checks.retain(|key, running| {
+            // One that a new version of the job describes otherwise begins anew.
+            let stays = asked.get(key) == Some(&running.asked);
             if !stays {
                 self.said.remove(key);
-                runner.tell(Stop);
+                running.runner.tell(Stop);
             }
             stays
         });
+        for (key, asked) in asked {
+            if !self.checks.contains_key(&key) {
+                let service = wanted.iter().find(|(task, place, _)| (task, *place) == (&key.0, key.1));
+                let script_task = match service {
+                    Some((task, _, service)) if task.is_empty() => service.task.clone(),
+                    _ => key.0.clone(),
+                };
+                self.start_check(key, asked, &script_task);
+            }
+        }
         let mut states = Vec::with_capacity(wanted.len());
         for (task, place, service) in wanted {
-            for (number, check) in service.checks.iter().enumerate() {
-                let key = (task.clone(), place, number);
-                if !self.checks.contains_key(&key) {
-                    self.start_check(key, &service, check);
-                }
-            }
             let checks = (0..service.checks.len())
                 .filter_map(|number| self.checks.get(&(task.clone(), place, number)))
-                .map(|(_, state)| state.clone())
+                .map(|check| check.state.clone())
                 .collect();
+            let Some(at) = self.place(group, &task).find(service.address_mode, &service.port_label) else {
+                // Refused at the start of the task; this one was started before the job asked for it.
+                tracing::warn!(alloc = %self.record.row.alloc.id, service = service.name, "no address of its own");
+                continue;
+            };
+            let tagged = service.tagged_addresses.iter();
             states.push(ServiceState {
-                port: self.port(&service.port_label, &task),
                 task,
                 name: service.name,
                 tags: service.tags,
                 meta: service.meta,
                 address: match service.address.as_str() {
-                    "" => self.node.address.clone(),
+                    "" => at.address,
                     other => other.to_owned(),
                 },
+                port: at.port,
                 port_label: service.port_label,
                 checks,
+                weights: service.weights,
+                tagged_addresses: tagged
+                    .map(|(name, text)| {
+                        // What nobody can read is shown as it is: the rules looked at all that is not interpolated.
+                        let bare = |_| TaggedAddress { address: text.clone(), port: at.port };
+                        (name.clone(), TaggedAddress::parse(text, at.port).unwrap_or_else(bare))
+                    })
+                    .collect(),
+                enable_tag_override: service.enable_tag_override,
             });
         }
         states
     }
 
-    /// The host port of a label: the task's own first, then the group's and other tasks'. 0: none.
-    fn port(&self, label: &str, task: &str) -> u16 {
-        let ports = &self.record.row.alloc.ports;
-        let own = ports.iter().find(|port| &*port.label == label && port.task.as_deref() == Some(task));
-        own.or_else(|| ports.iter().find(|port| &*port.label == label)).map_or(0, |port| port.value)
+    /// `task`: empty for the group's services.
+    fn place<'a>(&'a self, group: &'a TaskGroup, task: &str) -> Place<'a> {
+        Place {
+            node_address: &self.node.address,
+            ports: &self.record.row.alloc.ports,
+            task: group.task(task),
+            task_address: self.record.progress.handles.get(task).and_then(|handle| handle.address.as_deref()),
+        }
     }
 
-    fn start_check(&mut self, key: CheckKey, service: &Service, check: &model::Check) {
+    /// Where a check goes. A task that was started before the job asked for its address has none: the probe will say so.
+    fn address_of(&self, group: &TaskGroup, task: &str, service: &Service, check: &Check) -> String {
         let label = if check.port_label.is_empty() { &service.port_label } else { &check.port_label };
-        let script_task = if key.0.is_empty() { service.task.clone() } else { key.0.clone() };
+        let at = self.place(group, task).find(check.address_mode, label);
+        at.map(|at| at.to_string()).unwrap_or_default()
+    }
+
+    fn start_check(&mut self, key: CheckKey, asked: Asked, script_task: &str) {
         let driver = self
             .record
             .group()
-            .and_then(|group| group.task(&script_task))
+            .and_then(|group| group.task(script_task))
             .and_then(|task| self.kit.drivers.get(&task.driver))
             .cloned();
         let target = CheckTarget {
             key: key.clone(),
-            check: check.clone(),
-            address: format!("{}:{}", self.node.address, self.port(label, &key.0)),
+            check: asked.check.clone(),
+            address: asked.address.clone(),
             task: driver
-                .zip(self.record.progress.handles.get(&script_task).map(|handle| TaskHandle::clone(handle))),
+                .zip(self.record.progress.handles.get(script_task).map(|handle| TaskHandle::clone(handle))),
             started_at: self.kit.clock.now(),
         };
         let link: Link<CheckRunner> = Link::new("check runner");
         let state = target.initial_state();
-        self.checks.insert(key, (link.clone(), state));
+        self.checks.insert(key, RunningCheck { runner: link.clone(), state, asked });
         let (kit, me, leash) = (self.kit.clone(), self.me.clone(), Arc::downgrade(&self.leash));
         supervise_here(
             Kind::CheckRunner,

@@ -174,6 +174,7 @@ impl TaskDriver for Machine {
             task: spec.task.name.clone(),
             started_at: Timestamp(1),
             state: String::new(),
+            address: None,
         })
     }
 
@@ -742,6 +743,7 @@ fn records_of_agents_that_wrote_them_in_one_part_are_read() {
         task: "task".into(),
         started_at: Timestamp(3),
         state: "{}".into(),
+        address: Some("172.17.0.2".into()),
     };
     let state = TaskState { phase: TaskPhase::Running, ..TaskState::default() };
     let whole = Whole {

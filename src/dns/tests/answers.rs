@@ -210,6 +210,35 @@ fn who_counts_as_healthy() {
     }
 }
 
+proptest! {
+    /// The weight of an instance is the one that the job gave for its state.
+    #[test]
+    fn srv_weights_follow_the_state(
+        instances in prop::collection::vec((any::<u16>(), any::<u16>(), any::<bool>()), 1..6),
+    ) {
+        let mut world = World::new();
+        world.node(1, "n1", "10.0.0.1");
+        for (at, (passing, warning, warns)) in instances.iter().enumerate() {
+            let status = if *warns { CheckStatus::Warning } else { CheckStatus::Passing };
+            let instance = Instance::new(1, "web", "10.0.0.1", 8000 + at as u16);
+            world.run(instance.weights(*passing, *warning).status(status));
+        }
+        let question = question("web.service.consul.", RecordType::SRV);
+        let reply = resolver(DnsConfig::default()).answer(&question, &view(&world), 7, NOW);
+        let weight = |record: &Record| match &record.data {
+            RData::SRV(srv) => (srv.port, srv.weight),
+            other => panic!("{other}"),
+        };
+        let mut told: Vec<(u16, u16)> = reply.answers.iter().map(weight).collect();
+        told.sort_unstable();
+        let given = instances.iter().enumerate().map(|(at, (passing, warning, warns))| {
+            // 0 counts as 1.
+            (8000 + at as u16, if *warns { *warning } else { *passing }.max(1))
+        });
+        prop_assert_eq!(told, given.collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_stopped_allocation_is_gone_at_once() {
     let mut world = World::new();

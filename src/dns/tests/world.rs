@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use model::{
     AllocId, AllocUpdate, CheckState, CheckStatus, ClientStatus, EvalId, EvalStatus, Evaluation, Job, JobKey,
-    JobType, Node, NodeId, NodeStatus, Placement, Plan, ServiceState, Task, TaskGroup, Timestamp, Trigger,
+    JobType, Node, NodeId, NodeStatus, Placement, Plan, ServiceState, TaggedAddress, Task, TaskGroup,
+    Timestamp, Trigger, Weights,
 };
 use state::{Command, Root};
 
@@ -22,6 +23,9 @@ pub(crate) struct Instance {
     pub(crate) address: String,
     pub(crate) port: u16,
     pub(crate) status: CheckStatus,
+    pub(crate) weights: Weights,
+    pub(crate) tagged: BTreeMap<String, TaggedAddress>,
+    pub(crate) tag_override: bool,
 }
 
 impl Instance {
@@ -33,7 +37,21 @@ impl Instance {
             address: address.into(),
             port,
             status: CheckStatus::Passing,
+            weights: Weights::default(),
+            tagged: BTreeMap::new(),
+            tag_override: false,
         }
+    }
+
+    pub(crate) fn weights(mut self, passing: u16, warning: u16) -> Self {
+        self.weights = Weights::new(passing, warning);
+        self
+    }
+
+    pub(crate) fn tagged(mut self, name: &str, address: &str) -> Self {
+        let at = TaggedAddress::parse(address, self.port).expect("an address");
+        self.tagged.insert(name.into(), at);
+        self
     }
 
     pub(crate) fn tags(mut self, tags: &[&str]) -> Self {
@@ -171,6 +189,9 @@ impl World {
                 updated_at: Timestamp(4),
                 on_update: model::OnUpdate::default(),
             }],
+            weights: instance.weights,
+            tagged_addresses: instance.tagged,
+            enable_tag_override: instance.tag_override,
         });
         let update = AllocUpdate {
             id,

@@ -70,6 +70,8 @@ pub(super) const KEYS: &[&str] = &[
     "auth_soft_fail",
     "load",
     "cgroupns",
+    // Of Windows; the rules let the default alone pass.
+    "isolation",
     "healthchecks",
     "container_exists_attempts",
     "advertise_ipv6_address",

@@ -4,6 +4,7 @@
 //! removed by the next. While the engine is away (it is being restarted) nothing is concluded: only an engine that
 //! answers can say that a container is gone.
 
+mod address; // where a container is reached
 mod attach; // commands inside a container, with somebody at their ends
 mod create; // a task in the engine's terms
 mod engine; // the connection, and errors in words
@@ -313,23 +314,27 @@ impl Inner {
         let body = create::container(&spec, &image, &self.options)?;
         let container = self.create(&spec, body).await?;
         let client = self.engine.client().await.map_err(|error| self.engine.recoverable(&error))?;
-        let started = match client.start_container(&container, None).await {
-            Ok(()) => self.collect(&spec, &container).await,
-            Err(error) => Err(DriverError::Recoverable(format!(
-                "Failed to start container: {}",
-                self.engine.words(&error)
-            ))),
+        let started = async {
+            client.start_container(&container, None).await.map_err(|error| {
+                DriverError::Recoverable(format!("Failed to start container: {}", self.engine.words(&error)))
+            })?;
+            self.collect(&spec, &container).await?;
+            let address = self.inspect(&container).await.ok().and_then(address::address_of);
+            address::suffices(&spec, address.as_deref()).map(|()| address)
         };
-        if let Err(error) = started {
-            if let Err(error) = self.remove(&container).await {
-                tracing::warn!(
-                    container,
-                    error = self.engine.words(&error),
-                    "a container that failed to start stays"
-                );
+        let address = match started.await {
+            Ok(address) => address,
+            Err(error) => {
+                if let Err(error) = self.remove(&container).await {
+                    tracing::warn!(
+                        container,
+                        error = self.engine.words(&error),
+                        "a container that failed to start stays"
+                    );
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         let state = State { container, logs: spec.dirs.logs.clone() };
         Ok(TaskHandle {
             driver: String::from("docker"),
@@ -338,6 +343,7 @@ impl Inner {
             started_at: now(),
             state: serde_json::to_string(&state)
                 .map_err(|error| DriverError::Fatal(format!("the log directory's name: {error}")))?,
+            address,
         })
     }
 

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Surroundings;
+use super::{Surroundings, beside};
 use crate::actors::ports::{ExecEnds, ExecInput, ExecOutput, ExecSession, SESSION_CHUNK};
 
 /// What a terminal says for "nothing more comes".
@@ -64,10 +64,7 @@ pub(super) fn start(
         // The runtime takes these two for pipes: they are read and written alike.
         let typed = pipe::Sender::from_file_unchecked(master.try_clone()?.into())?;
         let shown = pipe::Receiver::from_file_unchecked(master.try_clone()?.into())?;
-        let mut command = Command::new(helper);
-        command.arg("attend");
-        command.arg(around.user.map_or_else(|| String::from("-"), |(user, group)| format!("{user}:{group}")));
-        command.arg(program);
+        let mut command = beside(around, program, true, helper);
         surround(&mut command, around, args);
         if !around.env.contains_key("TERM") {
             command.env("TERM", "xterm");
@@ -80,11 +77,8 @@ pub(super) fn start(
     } else {
         let (read_out, write_out) = io::pipe()?;
         let (read_err, write_err) = io::pipe()?;
-        let mut command = Command::new(program);
+        let mut command = beside(around, program, false, helper);
         surround(&mut command, around, args);
-        if let Some((user, group)) = around.user {
-            command.uid(user).gid(group);
-        }
         command.stdin(Stdio::piped()).stdout(write_out).stderr(write_err).process_group(0);
         let child = command.spawn()?;
         drop(command);

@@ -4,6 +4,8 @@
 //! (`crate::supervisor`) starts, watches and stops, so that it stays small and need not change.
 
 mod attach; // processes with somebody at their ends
+mod attendance; // what a process does to itself first
+mod cgroups; // those that the job names
 mod client;
 pub mod protocol; // what is said to the supervisor
 mod usage;
@@ -19,9 +21,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use model::DriverInfo;
+use model::{DriverInfo, glob};
 use serde::{Deserialize, Serialize};
-use tokio::{io::AsyncReadExt, runtime::Handle, time::timeout};
+use tokio::{io::AsyncReadExt, process::Command, runtime::Handle, time::timeout};
 
 use self::{
     client::Client,
@@ -34,7 +36,17 @@ use crate::actors::ports::{
     TaskUsage,
 };
 
-const KEYS: &[&str] = &["command", "args", "work_dir"];
+pub use self::attendance::Attendance;
+
+const KEYS: &[&str] = &[
+    "command",
+    "args",
+    "work_dir",
+    "oom_score_adj",
+    "denied_envvars",
+    "cgroup_v1_override",
+    "cgroup_v2_override",
+];
 
 /// Of the agent's own variables, these are secrets that tasks have no business with.
 const DENIED: &[&str] = &[
@@ -74,6 +86,8 @@ struct Surroundings {
     local: PathBuf,
     task: PathBuf,
     user: Option<(u32, u32)>,
+    /// Directories.
+    cgroups: Vec<PathBuf>,
 }
 
 /// `TaskHandle::state`.
@@ -85,7 +99,7 @@ struct State {
 
 impl RawExec {
     /// `dir` belongs to the supervisor alone (`<data_dir>/supervisor`). It is started as `program supervise <dir>`;
-    /// commands on terminals as `program attend ...`.
+    /// what does something to itself first as `program attend ...`.
     pub fn new(dir: impl Into<PathBuf>, program: impl Into<PathBuf>, runtime: Handle) -> Self {
         let program = program.into();
         let client =
@@ -163,6 +177,8 @@ impl TaskDriver for RawExec {
             task: spec.task.name.clone(),
             limits: (&spec.task.logs).into(),
             cores: spec.cores.clone(),
+            oom_score_adj: oom_score_adj(config)?,
+            cgroups: around.cgroups.clone(),
         };
         let answer = match self.client.ask(Request::Start(Box::new(launch))).await {
             Ok(answer) => answer,
@@ -190,6 +206,7 @@ impl TaskDriver for RawExec {
             task: spec.task.name.clone(),
             started_at: now(),
             state,
+            address: None,
         })
     }
 
@@ -259,7 +276,8 @@ impl TaskDriver for RawExec {
         limit: Duration,
     ) -> Result<ExecResult, DriverError> {
         let (around, program, rest) = self.inside(handle, command)?;
-        on_runtime(&self.runtime, async move { run_inside(&around, &program, &rest, limit).await })
+        let helper = self.program.clone();
+        on_runtime(&self.runtime, async move { run_inside(&around, &program, &rest, limit, &helper).await })
             .await
             .flatten()
             .map_err(|error| {
@@ -299,7 +317,8 @@ impl RawExec {
 
 impl Surroundings {
     fn of(spec: &TaskSpec) -> Result<Self, DriverError> {
-        let work_dir = Config(&spec.task.config).text("work_dir")?;
+        let config = Config(&spec.task.config);
+        let work_dir = config.text("work_dir")?;
         let denied = |name: &str| DENIED.contains(&name);
         let mut env: BTreeMap<String, String> = std::env::vars().filter(|(name, _)| !denied(name)).collect();
         env.extend(BTreeMap::clone(&spec.env));
@@ -310,10 +329,13 @@ impl Surroundings {
         ] {
             env.insert(name.to_owned(), path.display().to_string());
         }
+        let denied = config.list("denied_envvars")?;
+        env.retain(|name, _| !denied.iter().any(|pattern| glob(pattern, name)));
         // A relative directory is meant within the task's.
         let dir = work_dir.map_or_else(|| spec.dirs.task.clone(), |dir| spec.dirs.task.join(dir));
         let user = if spec.task.user.is_empty() { None } else { Some(find_user(&spec.task.user)?) };
-        Ok(Self { env, dir, local: spec.dirs.local.clone(), task: spec.dirs.task.clone(), user })
+        let cgroups = cgroups::named(config)?;
+        Ok(Self { env, dir, local: spec.dirs.local.clone(), task: spec.dirs.task.clone(), user, cgroups })
     }
 
     /// In the task's `local`, in its directory, then on the path.
@@ -338,6 +360,31 @@ impl Surroundings {
     }
 }
 
+/// What a command beside the task needs: the program; or, where it has to do something to itself first, `helper` (this
+/// program) as what becomes it.
+fn beside(around: &Surroundings, program: &Path, terminal: bool, helper: &Path) -> Command {
+    let Surroundings { user, cgroups, .. } = around;
+    let mut command;
+    if terminal || !cgroups.is_empty() {
+        command = Command::new(helper);
+        let attendance = Attendance { terminal, user: *user, cgroups: cgroups.clone() };
+        command.args(attendance.words()).arg(program);
+    } else {
+        command = Command::new(program);
+        if let Some((user, group)) = *user {
+            command.uid(user).gid(group);
+        }
+    }
+    command
+}
+
+fn oom_score_adj(config: Config<'_>) -> Result<i32, DriverError> {
+    let number = config.int("oom_score_adj")?.unwrap_or(0);
+    i32::try_from(number).ok().filter(|number| (0..=1000).contains(number)).ok_or_else(|| {
+        DriverError::Fatal(format!("config field `oom_score_adj` must be between 0 and 1000, found {number}"))
+    })
+}
+
 fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
@@ -355,9 +402,10 @@ async fn run_inside(
     program: &Path,
     args: &[String],
     limit: Duration,
+    helper: &Path,
 ) -> io::Result<ExecResult> {
     let (read, write) = std::io::pipe()?;
-    let mut command = tokio::process::Command::new(program);
+    let mut command = beside(around, program, false, helper);
     command
         .args(args)
         .env_clear()
@@ -368,9 +416,6 @@ async fn run_inside(
         .stderr(write)
         .process_group(0)
         .kill_on_drop(true);
-    if let Some((user, group)) = around.user {
-        command.uid(user).gid(group);
-    }
     let mut child = command.spawn()?;
     // The writing ends in `command` would keep the pipe open.
     drop(command);

@@ -77,6 +77,12 @@ pub struct Launch {
     /// It runs on these cores only; empty: wherever there is time.
     #[serde(default)]
     pub cores: Vec<u16>,
+    /// 0 to 1000. Default: 0, that of the supervisor.
+    #[serde(default)]
+    pub oom_score_adj: i32,
+    /// Directories of the cgroups that it is in.
+    #[serde(default)]
+    pub cgroups: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,13 +202,15 @@ mod tests {
             task: String::from("web"),
             limits: Limits { files: 1, bytes: 2 },
             cores: vec![0, 2],
+            oom_score_adj: 500,
+            cgroups: vec!["/sys/fs/cgroup/a".into()],
         };
         let bytes = encode(&Frame { id: 7, body: Request::Start(Box::new(launch)) }).unwrap();
         let back: Frame<Request> = decode(&bytes).unwrap();
         assert_eq!(back.id, 7);
         let Request::Start(launch) = back.body else { panic!() };
         assert_eq!((launch.user, launch.env["A"].as_str()), (Some((1, 2)), "1"));
-        assert_eq!(launch.cores, [0, 2]);
+        assert_eq!((launch.cores, launch.oom_score_adj, launch.cgroups.len()), (vec![0, 2], 500, 1));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use api::consul::{CatalogService, HealthCheck, Node as NodeRow, NodeService, ServiceAddress, ServiceEntry};
+use api::consul::{
+    CatalogService, HealthCheck, Node as NodeRow, NodeService, ServiceAddress, ServiceEntry, Weights,
+};
 use serde::Serialize;
 use state::{CatalogNode, Root, ServiceInstance};
 
@@ -18,7 +20,7 @@ pub(super) struct AgentService {
     port: u16,
     address: String,
     tagged_addresses: BTreeMap<String, ServiceAddress>,
-    weights: api::consul::Weights,
+    weights: Weights,
     enable_tag_override: bool,
     datacenter: String,
 }
@@ -46,18 +48,29 @@ fn tagged_addresses(address: &str) -> BTreeMap<String, String> {
     tagged
 }
 
+/// Those that the job gave; and the instance's own under the names that Consul adds where the job does not use them.
 fn service_addresses(instance: &ServiceInstance) -> BTreeMap<String, ServiceAddress> {
+    let mut tagged: BTreeMap<String, ServiceAddress> = instance
+        .tagged_addresses
+        .iter()
+        .map(|(name, at)| (name.clone(), ServiceAddress { address: at.address.clone(), port: at.port }))
+        .collect();
     let family = match instance.address.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => "ipv4",
         Ok(IpAddr::V6(_)) => "ipv6",
-        Err(_) => return BTreeMap::new(),
+        Err(_) => return tagged,
     };
-    ["lan", "wan"]
-        .map(|net| {
-            let address = ServiceAddress { address: instance.address.clone(), port: instance.port };
-            (format!("{net}_{family}"), address)
-        })
-        .into()
+    for net in ["lan", "wan"] {
+        tagged
+            .entry(format!("{net}_{family}"))
+            .or_insert_with(|| ServiceAddress { address: instance.address.clone(), port: instance.port });
+    }
+    tagged
+}
+
+fn weights(instance: &ServiceInstance) -> Weights {
+    let model::Weights { passing, warning } = instance.weights;
+    Weights { passing: passing.into(), warning: warning.into() }
 }
 
 pub(super) fn node(node: CatalogNode<'_>) -> NodeRow {
@@ -85,6 +98,9 @@ pub(super) fn catalog_service(node: CatalogNode<'_>, instance: &ServiceInstance)
         service_name: instance.name.to_string(),
         service_tags: instance.tags.clone(),
         service_address: instance.address.clone(),
+        service_tagged_addresses: service_addresses(instance),
+        service_weights: weights(instance),
+        service_enable_tag_override: instance.enable_tag_override,
         service_meta: instance.meta.clone(),
         service_port: instance.port,
         create_index: instance.create_index,
@@ -102,6 +118,8 @@ pub(super) fn node_service(instance: &ServiceInstance) -> NodeService {
         tagged_addresses: service_addresses(instance),
         meta: instance.meta.clone(),
         port: instance.port,
+        weights: weights(instance),
+        enable_tag_override: instance.enable_tag_override,
         create_index: instance.create_index,
         modify_index: instance.modify_index,
         ..NodeService::default()
@@ -117,8 +135,8 @@ pub(super) fn agent_service(instance: &ServiceInstance) -> AgentService {
         port: instance.port,
         address: instance.address.clone(),
         tagged_addresses: service_addresses(instance),
-        weights: api::consul::Weights::default(),
-        enable_tag_override: false,
+        weights: weights(instance),
+        enable_tag_override: instance.enable_tag_override,
         datacenter: instance.datacenter.clone(),
     }
 }

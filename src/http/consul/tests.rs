@@ -268,6 +268,42 @@ async fn a_health_row_holds_the_checks_that_decide() {
 }
 
 #[actix_web::test]
+async fn what_jobs_say_of_weights_addresses_and_tags_is_shown() {
+    let mut world = World::new();
+    world.node(1, "n1", "10.0.0.1");
+    let mut one = Instance::new(1, "web", "10.0.0.1", 8080)
+        .weights(10, 2)
+        .tagged("wan", "198.51.100.7:443")
+        .tagged("lan_ipv4", "192.168.0.1");
+    one.tag_override = true;
+    world.run(one);
+    let site = Site::new(&world);
+    let at = |address: &str, port: u16| json!({"Address": address, "Port": port});
+    // Consul's own names are filled in where the job does not use them.
+    let tagged = json!({
+        "wan": at("198.51.100.7", 443), "lan_ipv4": at("192.168.0.1", 8080), "wan_ipv4": at("10.0.0.1", 8080),
+    });
+    let weights = json!({"Passing": 10, "Warning": 2});
+    let expected = (&tagged, &weights, &json!(true));
+    let row = &site.json("/v1/catalog/service/web").await[0];
+    assert_eq!(
+        (&row["ServiceTaggedAddresses"], &row["ServiceWeights"], &row["ServiceEnableTagOverride"]),
+        expected
+    );
+    let entry = site.json("/v1/health/service/web").await[0]["Service"].clone();
+    let node = site.json("/v1/catalog/node/n1").await["Services"].clone();
+    let agent = site.json("/v1/agent/services").await;
+    let only = |services: Value| services.as_object().unwrap().values().next().unwrap().clone();
+    for service in [entry, only(node), only(agent)] {
+        assert_eq!(
+            (&service["TaggedAddresses"], &service["Weights"], &service["EnableTagOverride"]),
+            expected,
+            "{service}"
+        );
+    }
+}
+
+#[actix_web::test]
 async fn nodes_by_name_and_by_id() {
     let site = Site::new(&world());
     let node = site.json("/v1/catalog/node/N2").await;

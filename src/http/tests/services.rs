@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use model::{AllocUpdate, ClientStatus, ServiceState};
 use serde_json::json;
@@ -13,11 +13,10 @@ fn world() -> World {
         task: String::from("nginx"),
         name: String::from("web-http"),
         tags: vec![tag.to_owned(), String::from("both")],
-        meta: BTreeMap::new(),
         address: String::from("10.0.0.1"),
         port,
         port_label: label.to_owned(),
-        checks: Vec::new(),
+        ..ServiceState::default()
     };
     world.log.apply(vec![Command::UpdateAllocs {
         updates: vec![AllocUpdate {

@@ -77,7 +77,14 @@ pub(super) fn block(key: &str) -> &str {
 pub(super) fn is_map(key: &str) -> bool {
     matches!(
         key,
-        "Meta" | "Env" | "CanaryMeta" | "GetterOptions" | "GetterHeaders" | "ExtraClaims" | "Sysctl"
+        "Meta"
+            | "Env"
+            | "CanaryMeta"
+            | "TaggedAddresses"
+            | "GetterOptions"
+            | "GetterHeaders"
+            | "ExtraClaims"
+            | "Sysctl"
     )
 }
 
@@ -88,7 +95,7 @@ pub(super) fn is_free(key: &str) -> bool {
 
 /// Blocks under names that the user chose.
 pub(super) fn is_named_blocks(key: &str) -> bool {
-    matches!(key, "Volumes" | "TaggedAddresses")
+    key == "Volumes"
 }
 
 /// The key by which two blocks of a list are the same one. Without it a changed block is another block.

@@ -13,19 +13,18 @@ impl Reader {
     }
 
     fn service_inside(&mut self, service: Service, holder: Option<&str>) -> model::Service {
-        self.only("AddressMode", &service.address_mode, &["auto", "host"]);
-        self.never("EnableTagOverride", service.enable_tag_override);
+        let address_mode = self.address_mode(&service.address_mode);
         self.absent("Connect", &service.connect);
-        self.absent("TaggedAddresses", &service.tagged_addresses);
         self.only("Namespace", &service.namespace, &["default"]);
         let on_update = self.on_update(&service.on_update, model::OnUpdate::default());
         self.only("Provider", &service.provider, &["consul", "nomad"]);
         self.only("Cluster", &service.cluster, &["default"]);
         self.absent("Identity", &service.identity);
         self.only("Kind", &service.kind, &[]);
-        if let Some(weights) = &service.weights {
-            self.never("Weights", !matches!((weights.passing, weights.warning), (0 | 1, 0 | 1)));
-        }
+        let weights = service.weights.map_or_else(model::Weights::default, |weights| {
+            let passing = self.number("Weights.Passing", weights.passing);
+            model::Weights::new(passing, self.number("Weights.Warning", weights.warning))
+        });
         if let Some(holder) = holder {
             self.only("TaskName", &service.task_name, &[holder]);
         }
@@ -47,6 +46,10 @@ impl Reader {
             canary_meta: service.canary_meta,
             port_label: service.port_label,
             address: service.address,
+            address_mode,
+            tagged_addresses: service.tagged_addresses,
+            enable_tag_override: service.enable_tag_override,
+            weights,
             checks,
             on_update,
             provider: match service.provider.as_str() {
@@ -55,6 +58,19 @@ impl Reader {
             },
             task,
         }
+    }
+
+    fn address_mode(&mut self, word: &str) -> model::AddressMode {
+        if matches!(word, "alloc" | "alloc_ipv6") {
+            self.problem(format_args!(
+                "AddressMode {word:?} is not supported: allocations share the network of their node and have no \
+                 address of their own; use \"host\""
+            ));
+            return model::AddressMode::default();
+        }
+        let words = model::AddressMode::ALL.map(model::AddressMode::as_str);
+        self.only("AddressMode", word, &words);
+        model::AddressMode::ALL.into_iter().find(|one| one.as_str() == word).unwrap_or_default()
     }
 
     fn on_update(&mut self, word: &str, default: model::OnUpdate) -> model::OnUpdate {
@@ -80,7 +96,7 @@ impl Reader {
         });
         self.only("Protocol", &check.protocol, &["http", "https"]);
         self.never("Expose", check.expose);
-        self.only("AddressMode", &check.address_mode, &["auto", "host"]);
+        let address_mode = self.address_mode(&check.address_mode);
         self.only("TaskName", &check.task_name, &[task]);
         let restart = check.check_restart.as_ref().or(restart);
         model::Check {
@@ -89,6 +105,7 @@ impl Reader {
             interval: self.duration("Interval", check.interval),
             timeout: self.duration("Timeout", check.timeout),
             port_label: check.port_label,
+            address_mode,
             path: check.path,
             method: or_default(check.method, String::from("GET")),
             headers: check.header,

@@ -111,6 +111,19 @@ fn unsupported_fields_are_refused_by_name() {
     );
     check(
         SERVICE,
+        "AddressMode",
+        json!("alloc"),
+        "group \"front\", task \"nginx\", service \"http\": AddressMode \"alloc\" is not supported: allocations \
+         share the network of their node and have no address of their own; use \"host\"",
+    );
+    check(
+        SERVICE,
+        "Weights",
+        json!({"Passing": 65536}),
+        "group \"front\", task \"nginx\", service \"http\": Weights.Passing is out of range: 65536",
+    );
+    check(
+        SERVICE,
         "Provider",
         json!("etcd"),
         "group \"front\", task \"nginx\", service \"http\": Provider \"etcd\" is not supported; use \"consul\" or \
@@ -151,6 +164,14 @@ fn defaults_are_those_of_the_jobs_type() {
     assert_eq!(task.resources.cpu_mhz, 100);
     assert_eq!(task.kill_timeout.as_secs(), 5);
     assert_eq!(task.services[0].checks[0].method, "GET");
+}
+
+#[test]
+fn a_weight_of_zero_is_none_and_counts_as_one() {
+    let mut job = job();
+    job["TaskGroups"][0]["Tasks"][0]["Services"][0]["Weights"] = json!({"Passing": 10});
+    let read = read(job).unwrap();
+    assert_eq!(read.groups[0].tasks[0].services[0].weights, model::Weights { passing: 10, warning: 1 });
 }
 
 #[test]

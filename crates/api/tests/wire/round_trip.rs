@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use model::{
-    Action, Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, DeviceAsk, Disconnect,
-    EphemeralDisk, HealthCheck, Hook, Job, JobLink, JobStatus, JobType, JobUi, Launched, Lifecycle,
-    LogConfig, MemoryMax, MigratePolicy, NetworkAsk, OnUpdate, Operand, Parameterized, PayloadRule, Periodic,
-    Port, Provider, Reconcile, ReschedulePolicy, Resources, RestartMode, RestartPolicy, Scaling, Service,
-    Spread, SpreadTarget, Task, TaskGroup, Timestamp, UpdateStrategy, Value, VersionTag,
+    Action, AddressMode, Affinity, Check, CheckKind, CheckRestart, Constraint, DelayFunction, DeviceAsk,
+    Disconnect, EphemeralDisk, HealthCheck, Hook, Job, JobLink, JobStatus, JobType, JobUi, Launched,
+    Lifecycle, LogConfig, MemoryMax, MigratePolicy, NetworkAsk, OnUpdate, Operand, Parameterized,
+    PayloadRule, Periodic, Port, Provider, Reconcile, ReschedulePolicy, Resources, RestartMode,
+    RestartPolicy, Scaling, Service, Spread, SpreadTarget, Task, TaskGroup, Timestamp, UpdateStrategy, Value,
+    VersionTag, Weights,
 };
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
 
@@ -74,11 +75,9 @@ fn location() -> impl Strategy<Value = (Vec<Constraint>, Vec<Affinity>, Vec<Spre
 }
 
 fn network() -> impl Strategy<Value = NetworkAsk> {
-    let port = (word(), option::of(1_u16..), option::of(1_u16..)).prop_map(|(label, fixed, to)| Port {
-        label,
-        fixed,
-        to,
-    });
+    let port = (word(), option::of(1_u16..), option::of(1_u16..), any::<bool>());
+    let port =
+        port.prop_map(|(label, fixed, to, ignore_collision)| Port { label, fixed, to, ignore_collision });
     (any::<u16>(), vec(port, 0..4)).prop_map(|(mbits, mut ports)| {
         // The wire form keeps fixed and dynamic ports apart.
         ports.sort_by_key(|port| port.fixed.is_none());
@@ -99,16 +98,17 @@ fn check() -> impl Strategy<Value = Check> {
     let restart = (any::<u16>(), duration(), any::<bool>()).prop_map(|(limit, grace, ignore_warnings)| {
         CheckRestart { limit: u32::from(limit), grace, ignore_warnings }
     });
+    let address_mode = select(AddressMode::ALL.to_vec());
     let over_tls = (any::<bool>(), any::<bool>(), any::<bool>(), word(), word());
     (
         (word(), select(CheckKind::ALL.to_vec()), duration(), duration(), word(), word(), word()),
         (btree_map(word(), vec(word(), 0..2), 0..2), word(), word(), vec(word(), 0..2), 0_u32..9, 0_u32..9),
-        (over_tls, 0_u32..9, word(), select(OnUpdate::ALL.to_vec())),
+        (over_tls, 0_u32..9, word(), select(OnUpdate::ALL.to_vec()), address_mode),
         option::of(restart),
     )
         .prop_map(|((name, kind, interval, timeout, port_label, path, method), rest, more, restart)| {
             let (headers, body, command, args, success_before_passing, failures_before_critical) = rest;
-            let (over_tls, failures_before_warning, notes, on_update) = more;
+            let (over_tls, failures_before_warning, notes, on_update, address_mode) = more;
             let (https, grpc_use_tls, tls_skip_verify, tls_server_name, grpc_service) = over_tls;
             Check {
                 name,
@@ -116,6 +116,7 @@ fn check() -> impl Strategy<Value = Check> {
                 interval,
                 timeout,
                 port_label,
+                address_mode,
                 path,
                 method,
                 headers,
@@ -141,8 +142,11 @@ fn check() -> impl Strategy<Value = Check> {
 fn service(of_group: bool) -> impl Strategy<Value = Service> {
     let task = if of_group { word().boxed() } else { Just(String::new()).boxed() };
     let on_update = select(OnUpdate::ALL.to_vec());
-    (word(), vec(word(), 0..2), texts(), word(), vec(check(), 0..2), task, word(), on_update).prop_map(
-        |(name, tags, meta, port_label, checks, task, address, on_update)| {
+    let weights = (1_u16.., 1_u16..).prop_map(|(passing, warning)| Weights { passing, warning });
+    let more = (select(AddressMode::ALL.to_vec()), texts(), any::<bool>(), weights, on_update);
+    (word(), vec(word(), 0..2), texts(), word(), vec(check(), 0..2), task, word(), more).prop_map(
+        |(name, tags, meta, port_label, checks, task, address, more)| {
+            let (address_mode, tagged_addresses, enable_tag_override, weights, on_update) = more;
             let provider = if tags.is_empty() { Provider::Consul } else { Provider::Nomad };
             Service {
                 name,
@@ -152,6 +156,10 @@ fn service(of_group: bool) -> impl Strategy<Value = Service> {
                 meta,
                 port_label,
                 address,
+                address_mode,
+                tagged_addresses,
+                enable_tag_override,
+                weights,
                 checks,
                 on_update,
                 provider,

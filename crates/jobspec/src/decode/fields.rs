@@ -245,6 +245,7 @@ impl<'a> Fields<'a> {
     pub(super) fn map(&mut self, d: &mut Decoder, name: &'static str) -> BTreeMap<String, String> {
         let mut map = BTreeMap::new();
         if let Some(section) = self.block(d, name) {
+            d.set_position(name, section.span);
             for Attribute { name: key, value } in &section.body.attributes {
                 match value.to_text() {
                     Some(text) => {

@@ -301,11 +301,11 @@ fn port(label: String, section: &Section<'_>, d: &mut Decoder) -> model::Port {
         Noop::Text(&["", "default"]),
         "leave it out: ports are on the node's address",
     );
-    fields.refuse(d, "ignore_collision", Noop::Bool(false), "leave it out, and use another port");
+    let ignore_collision = fields.bool(d, "ignore_collision").unwrap_or_default();
     fields.finish(d);
     let given =
         |number: Option<i64>| number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0);
-    model::Port { label, fixed: given(fixed), to: given(to) }
+    model::Port { label, fixed: given(fixed), to: given(to), ignore_collision }
 }
 
 /// The value is 0 or -1, which stand for "not set".

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use model::{Check, CheckKind, CheckRestart, OnUpdate, Provider, Service};
+use model::{AddressMode, Check, CheckKind, CheckRestart, OnUpdate, Provider, Service, Weights};
 
 use super::{
     Decoder,
@@ -38,6 +38,10 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
             .unwrap_or_default(),
         task: fields.text(d, "task").unwrap_or_default(),
         address: fields.text(d, "address").unwrap_or_default(),
+        address_mode: address_mode(&mut fields, d),
+        tagged_addresses: fields.map(d, "tagged_addresses"),
+        enable_tag_override: fields.bool(d, "enable_tag_override").unwrap_or_default(),
+        weights: weights(&mut fields, d),
         on_update: on_update(&mut fields, d).unwrap_or_default(),
     };
     let restart = check_restart(&mut fields, d);
@@ -66,26 +70,51 @@ fn service(section: &Section<'_>, d: &mut Decoder) -> Service {
             _ => {}
         }
     }
-    fields.refuse(
-        d,
-        "address_mode",
-        Noop::Text(&["", "auto", "host"]),
-        "leave it out: services have the node's address, or write `address`",
-    );
-    fields.refuse(d, "enable_tag_override", Noop::Bool(false), "leave it out");
     fields.refuse(d, "cluster", Noop::Text(&["", "default"]), "leave it out");
     fields.refuse(d, "kind", Noop::Text(&[""]), "leave it out");
     fields.refuse_all(
         d,
-        &[
-            ("tagged_addresses", "leave it out"),
-            ("connect", "let clients connect to the service's address and port"),
-            ("identity", "leave it out"),
-            ("weights", "leave it out"),
-        ],
+        &[("connect", "let clients connect to the service's address and port"), ("identity", "leave it out")],
     );
     fields.finish(d);
     service
+}
+
+fn address_mode(fields: &mut Fields<'_>, d: &mut Decoder) -> AddressMode {
+    let said = fields.raw("address_mode").and_then(|value| value.to_text());
+    match said.as_deref() {
+        Some("") => fields.text(d, "address_mode"),
+        Some(word @ ("alloc" | "alloc_ipv6")) => {
+            fields.text(d, "address_mode");
+            d.taint("address_mode");
+            d.report(
+                codes::UNSUPPORTED,
+                fields.span("address_mode"),
+                format!("`address_mode = \"{word}\"`: allocations share the network of their node and have no address of their own"),
+                "write \"host\" for the node's address, or \"driver\" in a docker task for the container's",
+            );
+            None
+        }
+        _ => {
+            let modes = AddressMode::ALL.map(|mode| (mode.as_str(), mode));
+            return fields.choice(d, "address_mode", &modes).unwrap_or_default();
+        }
+    };
+    AddressMode::default()
+}
+
+fn weights(fields: &mut Fields<'_>, d: &mut Decoder) -> Weights {
+    let Some(section) = fields.block(d, "weights") else { return Weights::default() };
+    d.enter("weights", 0, "", section.span);
+    let mut fields = Fields::new(&section.body, "weights");
+    let mut weight = |name| {
+        let number = fields.number(d, name, 0, u32::from(u16::MAX));
+        number.and_then(|number| u16::try_from(number).ok()).unwrap_or(1)
+    };
+    let weights = Weights::new(weight("passing"), weight("warning"));
+    fields.finish(d);
+    d.leave();
+    weights
 }
 
 fn on_update(fields: &mut Fields<'_>, d: &mut Decoder) -> Option<OnUpdate> {
@@ -134,6 +163,7 @@ fn check(section: &Section<'_>, on_update: OnUpdate, d: &mut Decoder) -> (Check,
         }
     }
     check.port_label = fields.text(d, "port").unwrap_or_default();
+    check.address_mode = address_mode(&mut fields, d);
     check.path = fields.text(d, "path").unwrap_or_default();
     check.method = fields.text(d, "method").unwrap_or_default();
     check.headers = headers(&mut fields, d);
@@ -155,12 +185,6 @@ fn check(section: &Section<'_>, on_update: OnUpdate, d: &mut Decoder) -> (Check,
     check.notes = fields.text(d, "notes").unwrap_or_default();
     check.failures_before_warning = fields.u32(d, "failures_before_warning", 0).unwrap_or(0);
     check.on_update = self::on_update(&mut fields, d).unwrap_or(on_update);
-    fields.refuse(
-        d,
-        "address_mode",
-        Noop::Text(&["", "host"]),
-        "leave it out: checks go to the node's address",
-    );
     fields.refuse(d, "expose", Noop::Bool(false), "leave it out");
     fields.finish(d);
     (check, task)

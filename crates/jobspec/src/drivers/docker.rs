@@ -1,6 +1,6 @@
 //! The settings of docker. Which of them a node allows (`privileged`, host paths, capabilities), the node says.
 
-use super::form::{ANY_INT, AT_LEAST_0, Form, LEAVE_OUT, Setting, setting};
+use super::form::{ANY_INT, AT_LEAST_0, Form, Setting, setting};
 
 /// Where the engine sends the output, beside the logs that troupe keeps.
 const LOGGING: &[Setting] =
@@ -97,6 +97,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("healthchecks", Form::Record(&[setting("disable", Form::Bool)])),
     setting("container_exists_attempts", AT_LEAST_0),
     setting("advertise_ipv6_address", Form::OnlyFalse("leave it out: services have the node's address")),
-    // Windows.
-    setting("isolation", LEAVE_OUT),
+    // Of Windows: on Linux there is the one.
+    setting("isolation", Form::OneOf(&["default", ""])),
 ];

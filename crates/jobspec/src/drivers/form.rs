@@ -29,8 +29,6 @@ pub(super) enum Form {
     Record(&'static [Setting]),
     /// Any number of such blocks, or a list of maps.
     Records(&'static [Setting]),
-    /// Known to Nomad and not to this release; with what to do instead.
-    Refused(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +43,6 @@ pub(super) const fn setting(name: &'static str, form: Form) -> Setting {
 
 pub(super) const ANY_INT: Form = Form::Int { min: i64::MIN, max: i64::MAX };
 pub(super) const AT_LEAST_0: Form = Form::Int { min: 0, max: i64::MAX };
-pub(super) const LEAVE_OUT: Form = Form::Refused("leave it out");
 
 impl Form {
     pub(super) fn normal(self, value: Value) -> Value {
@@ -92,7 +89,6 @@ impl Form {
             ))
         };
         match (self, value) {
-            (Self::Refused(help), _) => Some((format!("`{name}` is not supported yet"), help.to_string())),
             (Self::OnlyFalse(help), Value::Bool(true)) => {
                 Some((format!("`{name} = true` is not supported yet"), help.to_string()))
             }

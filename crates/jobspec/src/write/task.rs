@@ -114,6 +114,7 @@ pub(super) fn network(network: &NetworkAsk) -> Writer {
         if let Some(to) = port.to {
             block.set("to", to);
         }
+        block.set_if(port.ignore_collision, "ignore_collision", true);
         out.block(block);
     }
     out
@@ -130,6 +131,17 @@ pub(super) fn service(service: &Service) -> Writer {
     out.set_if(!service.canary_tags.is_empty(), "canary_tags", texts(&service.canary_tags));
     out.set_if(!service.canary_meta.is_empty(), "canary_meta", map(&service.canary_meta));
     out.text("address", &service.address);
+    let mode = service.address_mode;
+    out.set_if(!mode.is_default(), "address_mode", mode.as_str());
+    let tagged = &service.tagged_addresses;
+    out.set_if(!tagged.is_empty(), "tagged_addresses", map(tagged));
+    out.set_if(service.enable_tag_override, "enable_tag_override", true);
+    if !service.weights.is_default() {
+        let mut block = Writer::new("weights");
+        block.set("passing", service.weights.passing);
+        block.set("warning", service.weights.warning);
+        out.block(block);
+    }
     out.set_if(!service.on_update.is_default(), "on_update", service.on_update.as_str());
     for check in &service.checks {
         out.block(self::check(check, service.on_update));
@@ -142,6 +154,8 @@ fn check(check: &Check, on_update: OnUpdate) -> Writer {
     out.text("name", &check.name);
     out.set("type", check.kind.as_str());
     out.text("port", &check.port_label);
+    let mode = check.address_mode;
+    out.set_if(!mode.is_default(), "address_mode", mode.as_str());
     out.text("path", &check.path);
     out.set_if(check.method != "GET", "method", quoted(&check.method));
     out.text("body", &check.body);

@@ -14,9 +14,11 @@ const TRIES: usize = 20;
 /// The port asks of a group.
 pub(super) struct PortAsk {
     asks: Vec<One>,
-    /// Numbers asked for, in the order of the asks.
+    /// Numbers asked for, in the order of the asks, without `shared`.
     pub(super) fixed: Vec<u16>,
     fixed_labels: Vec<Arc<str>>,
+    /// Numbers asked for that others may have too.
+    pub(super) shared: Vec<u16>,
     dynamic: usize,
 }
 
@@ -25,6 +27,7 @@ struct One {
     task: Option<Arc<str>>,
     fixed: Option<u16>,
     to: u16,
+    ignore_collision: bool,
 }
 
 impl PortAsk {
@@ -36,13 +39,17 @@ impl PortAsk {
                 task: task.map(Into::into),
                 fixed: port.fixed,
                 to: port.to.unwrap_or(0),
+                ignore_collision: port.ignore_collision && port.fixed.is_some(),
             })
             .collect();
-        let fixed: Vec<u16> = asks.iter().filter_map(|ask| ask.fixed).collect();
-        let fixed_labels =
-            asks.iter().filter(|ask| ask.fixed.is_some()).map(|ask| ask.label.clone()).collect();
-        let dynamic = asks.len() - fixed.len();
-        Self { asks, fixed, fixed_labels, dynamic }
+        let numbered = |shared: bool| {
+            let asks = asks.iter().filter(move |ask| ask.ignore_collision == shared);
+            asks.filter_map(|ask| ask.fixed.map(|port| (port, ask.label.clone())))
+        };
+        let (fixed, fixed_labels): (Vec<u16>, Vec<Arc<str>>) = numbered(false).unzip();
+        let shared: Vec<u16> = numbered(true).map(|(port, _)| port).collect();
+        let dynamic = asks.len() - fixed.len() - shared.len();
+        Self { asks, fixed, fixed_labels, shared, dynamic }
     }
 
     /// `<label>=<port>`
@@ -60,7 +67,9 @@ impl PortAsk {
         let (first, last) = slot.dynamic_ports;
         let size = usize::from(last.saturating_sub(first)) + 1;
         // Enough even if every port in use were in the range: the common case, without counting.
-        let in_use = slot.ports.len() + change.taken_ports.len() + self.fixed.len();
+        let taken = change.taken_ports.len() + change.taken_shared.len();
+        let in_use =
+            slot.ports.len() + slot.shared_ports.len() + taken + self.fixed.len() + self.shared.len();
         if last >= first && in_use + self.dynamic <= size {
             return true;
         }
@@ -86,6 +95,7 @@ impl PortAsk {
                 task: ask.task.clone(),
                 value,
                 to: ask.to,
+                ignore_collision: ask.ignore_collision,
             });
         }
         Some(assigned)
@@ -107,7 +117,9 @@ impl PortAsk {
             && !change.holds(slot, port)
             // Just given back: whoever held it may need a moment to let go.
             && !change.freed_ports.contains(&port)
+            && !change.freed_shared.contains(&port)
             && !self.fixed.contains(&port)
+            && !self.shared.contains(&port)
             && !chosen.contains(&port)
     }
 }

@@ -185,14 +185,14 @@ impl<'a> Evictable<'a> {
         let mut needed = ask;
         // Whoever holds a port that is asked for has to go in any case.
         for &port in &ports.fixed {
-            if !change.holds(slot, port) {
-                continue;
+            // Several, where they share it.
+            while change.holds(slot, port) {
+                let holder = left.iter().position(|one| one.victim.ports().any(|held| held == port))?;
+                let holder = left.remove(holder);
+                change.free(&holder.victim.room());
+                needed = needed.minus(holder.victim.capacity);
+                chosen.push(holder);
             }
-            let holder = left.iter().position(|one| one.victim.ports().any(|held| held == port))?;
-            let holder = left.remove(holder);
-            change.free(&holder.victim.room());
-            needed = needed.minus(holder.victim.capacity);
-            chosen.push(holder);
         }
         // Then whoever holds cores or devices, while they do not suffice.
         while let Some(lack) = claims.and_then(|claims| claims.check(slot, &change).err()) {
@@ -218,6 +218,7 @@ impl<'a> Evictable<'a> {
         // What the cores count is in `ask`.
         change.take(&Room { capacity: ask, ports: &[], claims: given.as_ref() });
         change.taken_ports.extend(&ports.fixed);
+        change.taken_shared.extend(&ports.shared);
         let mut all: Vec<Victim<'a>> = chosen.into_iter().map(|one| one.victim).collect();
         spare(slot, &mut change, &mut all);
         Some(Victims { all })

@@ -548,7 +548,7 @@ fn take(world: &mut World, step: Step) {
             group.update =
                 parallel.map(|max_parallel| UpdateStrategy { max_parallel, ..UpdateStrategy::default() });
             if fixed {
-                let port = Port { label: "fixed".into(), fixed: Some(8080), to: None };
+                let port = Port { label: "fixed".into(), fixed: Some(8080), ..Port::default() };
                 group.network = Some(NetworkAsk { ports: vec![port], ..NetworkAsk::default() });
             }
             if odd_only {

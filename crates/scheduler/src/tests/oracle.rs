@@ -52,7 +52,7 @@ impl Spec {
         let group = &mut job.groups[0];
         group.tasks[0].resources.cpu_mhz = self.cpu;
         group.tasks[0].resources.memory_mb = self.memory;
-        let fixed = self.fixed.then(|| Port { label: "fixed".into(), fixed: Some(8080), to: None });
+        let fixed = self.fixed.then(|| Port { label: "fixed".into(), fixed: Some(8080), ..Port::default() });
         let dynamic = self.dynamic.then(|| Port { label: "dynamic".into(), ..Port::default() });
         let ports = fixed.into_iter().chain(dynamic).collect();
         group.network = Some(NetworkAsk { ports, ..NetworkAsk::default() });

@@ -6,7 +6,7 @@ use model::{
 use crate::testing::{World, job, node, sizes};
 
 fn port(label: &str, fixed: Option<u16>) -> Port {
-    Port { label: label.into(), fixed, to: Some(80) }
+    Port { label: label.into(), fixed, to: Some(80), ..Port::default() }
 }
 
 fn with_ports(mut job: Job, ports: Vec<Port>) -> Job {
@@ -183,6 +183,39 @@ fn a_fixed_port_is_given_once_per_node() {
     assert_eq!(decision.plan.placements.len(), 2);
     let metric = &decision.eval.failed_groups["group"];
     assert_eq!(metric.dimension_exhausted["network: reserved port collision http=8080"], 2);
+}
+
+#[test]
+fn who_ignores_collisions_shares_a_port_and_others_keep_off_it() {
+    let mut world = World::new(0);
+    let mut only = node(1);
+    only.reserved_ports = vec![8080];
+    world.register(only);
+    let shared = |port| Port { ignore_collision: true, ..self::port("http", Some(port)) };
+    let own = |port| vec![self::port("http", Some(port))];
+    // Also beside what the node keeps for itself, without taking it away.
+    for port in [8080, 8081] {
+        let name = format!("shared-{port}");
+        world.submit(&with_ports(job(&name, JobType::Service, 2), vec![shared(port)]));
+        let placements = world.run(&name).plan.placements;
+        assert_eq!(placements.len(), 2);
+        assert!(placements.iter().all(|one| one.ports[0].value == port && one.ports[0].ignore_collision));
+        world.submit(&with_ports(job("own", JobType::Service, 1), own(port)));
+        let metric = &world.run("own").eval.failed_groups["group"];
+        let reason = format!("network: reserved port collision http={port}");
+        assert_eq!(metric.dimension_exhausted[&reason], 1, "{port}");
+    }
+    // One of the two gives it back, then the other.
+    for left in [1, 0] {
+        world.submit(&with_ports(job("shared-8081", JobType::Service, left), vec![shared(8081)]));
+        world.run("shared-8081");
+        let placed = world.run("own").plan.placements.len();
+        assert_eq!(placed, usize::from(left == 0), "{left} have it");
+    }
+    world.stop("shared-8080");
+    world.run("shared-8080");
+    world.submit(&with_ports(job("late", JobType::Service, 1), own(8080)));
+    assert_eq!(world.run("late").plan.placements.len(), 0, "the node keeps it for itself");
 }
 
 #[test]

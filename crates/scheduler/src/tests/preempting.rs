@@ -31,7 +31,7 @@ fn sized(id: &str, priority: u16, count: u32, size: u32) -> Job {
 }
 
 fn port(mut job: Job, port: u16) -> Job {
-    let port = Port { label: "http".into(), fixed: Some(port), to: None };
+    let port = Port { label: "http".into(), fixed: Some(port), ..Port::default() };
     job.groups[0].network = Some(NetworkAsk { ports: vec![port], ..NetworkAsk::default() });
     job
 }

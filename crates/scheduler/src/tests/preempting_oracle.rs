@@ -35,7 +35,11 @@ impl Spec {
         group.tasks[0].resources.memory_mb = self.memory;
         group.ephemeral_disk.size_mb = self.disk;
         let mut ports = Vec::new();
-        ports.extend(self.port.map(|port| Port { label: "fixed".into(), fixed: Some(port), to: None }));
+        ports.extend(self.port.map(|port| Port {
+            label: "fixed".into(),
+            fixed: Some(port),
+            ..Port::default()
+        }));
         ports.extend(self.dynamic.then(|| Port { label: "any".into(), ..Port::default() }));
         group.network = Some(NetworkAsk { ports, ..NetworkAsk::default() });
         group.migrate = Some(MigratePolicy { max_parallel: self.max_parallel, ..MigratePolicy::default() });

@@ -39,6 +39,7 @@ struct Spec {
     count: u32,
     memory: u32,
     fixed: bool,
+    shared: bool,
     dynamic: usize,
     max_parallel: Option<u32>,
     distinct: bool,
@@ -54,7 +55,12 @@ impl Spec {
         let mut ports: Vec<Port> =
             (0..self.dynamic).map(|at| Port { label: format!("p{at}"), ..Port::default() }).collect();
         if self.fixed {
-            ports.push(Port { label: "fixed".into(), fixed: Some(8080), to: None });
+            ports.push(Port { label: "fixed".into(), fixed: Some(8080), ..Port::default() });
+        }
+        if self.shared {
+            // The same number: it goes beside anybody, and nobody else beside it.
+            let (fixed, ignore_collision) = (Some(8080), true);
+            ports.push(Port { label: "shared".into(), fixed, ignore_collision, ..Port::default() });
         }
         group.network = Some(NetworkAsk { ports, ..NetworkAsk::default() });
         group.tasks[0].resources.memory_mb = self.memory;
@@ -82,23 +88,26 @@ fn spec() -> impl Strategy<Value = Spec> {
         any::<bool>(),
         0..8u32,
         50..400u32,
-        any::<bool>(),
+        any::<(bool, bool)>(),
         0..3usize,
         prop::option::of(1..4u32),
         any::<bool>(),
         (0..3u8, prop_oneof![2 => Just(0_u32), 1 => 1..4_u32]),
     )
-        .prop_map(|(batch, count, memory, fixed, dynamic, max_parallel, distinct, (env, canary))| Spec {
-            batch,
-            count,
-            memory,
-            fixed,
-            dynamic,
-            max_parallel,
-            distinct,
-            env,
-            canary,
-        })
+        .prop_map(
+            |(batch, count, memory, (fixed, shared), dynamic, max_parallel, distinct, (env, canary))| Spec {
+                batch,
+                count,
+                memory,
+                fixed,
+                shared,
+                dynamic,
+                max_parallel,
+                distinct,
+                env,
+                canary,
+            },
+        )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -142,11 +151,13 @@ fn take(world: &mut World, step: &Step) {
     }
 }
 
-/// Allocations that run and are no canaries.
-fn steady(world: &World, name: &str) -> usize {
+/// Allocations that run, are no canaries, and whose index is below the count: a smaller count takes the others, whatever
+/// they do.
+fn steady(world: &World, name: &str, count: u32) -> usize {
     let is_steady = |alloc: &&std::sync::Arc<model::Allocation>| {
         let node = world.root.nodes.get(&alloc.node);
         !alloc.canary
+            && alloc.index < count
             && alloc.client == ClientStatus::Running
             && !alloc.is_terminal()
             && node.is_some_and(|node| node.status == NodeStatus::Ready)
@@ -181,9 +192,7 @@ fn check_run(world: &mut World, name: &str) {
     assert!(stay - proving + filling <= job.groups[0].count as usize, "placements exceed the count");
     let wanted = job.groups[0].update.as_ref().map_or(0, |update| update.canary) as usize;
     assert!(proving + plan.placements.len() - filling <= wanted, "more canaries than asked for");
-    // A smaller count takes the highest names, whatever they do.
-    let shrinks = world.live(name).iter().any(|(index, ..)| *index >= job.groups[0].count);
-    let before = steady(world, name);
+    let before = steady(world, name, job.groups[0].count);
     assert_eq!(verify(&world.root, plan.clone()).plan, *plan, "a plan is true on its own snapshot");
     assert_eq!(world.decide(&eval).plan.placements.len(), plan.placements.len());
 
@@ -193,9 +202,10 @@ fn check_run(world: &mut World, name: &str) {
             && latest.job_index == job.job_modify_index
             && latest.groups.values().any(model::GroupRollout::awaits_promotion)
     });
-    if waits && !shrinks {
-        let count = job.groups[0].count as usize;
-        assert!(steady(world, name) >= before.min(count), "canaries cost allocations that worked");
+    if waits {
+        let count = job.groups[0].count;
+        let left = steady(world, name, count);
+        assert!(left >= before.min(count as usize), "canaries cost allocations that worked");
     }
     let again = world.run(name);
     // Freed room may be used by what found none; apart from that the second run has nothing to do.

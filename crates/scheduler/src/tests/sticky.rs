@@ -171,7 +171,7 @@ impl Spec {
         let group = &mut job.groups[0];
         group.tasks[0].resources.memory_mb = self.memory;
         if self.port {
-            let port = Port { label: "p".into(), fixed: Some(8080), to: None };
+            let port = Port { label: "p".into(), fixed: Some(8080), ..Port::default() };
             group.network = Some(NetworkAsk { ports: vec![port], ..NetworkAsk::default() });
         }
         if self.distinct {

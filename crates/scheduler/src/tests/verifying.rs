@@ -24,7 +24,7 @@ fn a_port_is_not_given_twice() {
     let mut world = World::new(1);
     for id in ["one", "two"] {
         let mut job = job(id, JobType::Service, 1);
-        let port = Port { label: "http".into(), fixed: Some(80), to: None };
+        let port = Port { label: "http".into(), fixed: Some(80), ..Port::default() };
         job.groups[0].network = Some(NetworkAsk { ports: vec![port], ..NetworkAsk::default() });
         world.submit(&job);
     }

@@ -91,6 +91,6 @@ fn may_return(root: &Root, alloc: &Allocation, update: &AllocUpdate) -> bool {
     let room = root.room_of(alloc);
     let has_free = |claims| slot.claimable.as_ref().is_some_and(|claimable| claimable.has_free(claims));
     slot.used.plus(room.capacity).exceeds(slot.total).is_none()
-        && room.port_numbers().all(|port| !slot.ports.contains(port))
+        && room.port_numbers().all(|port| !slot.ports.contains(port) && slot.shared_ports.count(port) == 0)
         && room.claims.is_none_or(has_free)
 }
