@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use gotemplate::{Delimiters, Functions, Limits, Value, helpers};
+use gotemplate::{
+    Delimiters, Functions, Limits, Value,
+    helpers::{self, Setting},
+};
 use model::{
     Node, Timestamp, Wait, civil,
     files::{TEMPLATE_FUNCTIONS, absent_template_function},
@@ -47,7 +50,7 @@ pub fn parse(text: &str, left: &str, right: &str) -> Result<Parsed, gotemplate::
 
 /// Whether a template may call it.
 fn is_known(name: &str) -> Result<(), String> {
-    if TEMPLATE_FUNCTIONS.contains(&name) || helpers::NAMES.contains(&name) {
+    if TEMPLATE_FUNCTIONS.contains(&name) || helpers::knows(name) {
         return Ok(());
     }
     Err(match absent_template_function(name) {
@@ -292,8 +295,12 @@ impl Functions for Host<'_> {
                 ["unix"] => Ok(Value::text(self.world.now.0.div_euclid(1_000_000_000).to_string())),
                 _ => Err(String::from("only {{ timestamp }} and {{ timestamp \"unix\" }} are there")),
             },
-            name => helpers::call(name, arguments, MAX_BYTES),
+            name => helpers::call(name, arguments, &Setting { bytes: MAX_BYTES, now: self.world.now.0 }),
         }
+    }
+
+    fn changes_first(&self, name: &str) -> bool {
+        helpers::changes_first(name)
     }
 
     fn method(&mut self, object: &str, name: &str, arguments: &[Value]) -> Result<Value, String> {

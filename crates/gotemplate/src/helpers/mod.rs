@@ -1,12 +1,16 @@
-//! Functions that consul-template adds and that only compute: texts, lists, maps, numbers, JSON. A host calls them from
-//! its own `Functions`.
+//! Functions that consul-template adds and that only compute: texts, lists, maps, numbers, JSON, YAML, TOML, and all of
+//! sprig that needs nothing else. A host calls them from its own `Functions`.
 //!
 //! The value that comes through a pipe is the last argument, so `{{ 10 | subtract 2 }}` is 8.
 
 mod collections; // lists, maps, groups of services
 mod encodings; // JSON, digits of bytes
 mod numbers; // sums
+mod spew; // values with their kinds
+mod sprig; // the functions of sprig
 mod texts; // indented, replaced, matched
+mod toml; // maps as TOML
+mod yaml; // YAML, both ways
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,9 +26,10 @@ use self::{
     numbers::arithmetic,
     texts::{bounded_replace, indent, title},
 };
-use crate::Value;
+use crate::{Value, print::TooLong};
 
-pub const NAMES: &[&str] = &[
+/// Those without a prefix.
+const NAMES: &[&str] = &[
     "add",
     "base64Decode",
     "base64Encode",
@@ -41,9 +46,11 @@ pub const NAMES: &[&str] = &[
     "containsNotAll",
     "divide",
     "explodeMap",
+    "hmacSHA256Hex",
     "in",
     "indent",
     "join",
+    "loop",
     "maximum",
     "md5sum",
     "mergeMap",
@@ -56,20 +63,27 @@ pub const NAMES: &[&str] = &[
     "parseInt",
     "parseJSON",
     "parseUint",
+    "parseYAML",
     "regexMatch",
     "regexReplaceAll",
     "replaceAll",
     "sha256Hex",
+    "spew_dump",
+    "spew_printf",
+    "spew_sdump",
+    "spew_sprintf",
     "split",
     "splitToMap",
     "subtract",
     "toJSON",
     "toJSONPretty",
     "toLower",
+    "toTOML",
     "toTitle",
     "toUnescapedJSON",
     "toUnescapedJSONPretty",
     "toUpper",
+    "toYAML",
     "trim",
     "trimAll",
     "trimLeft",
@@ -79,12 +93,55 @@ pub const NAMES: &[&str] = &[
     "trimSuffix",
 ];
 
-/// Calls one of `NAMES`. `limit`: bytes of a text that comes out.
+/// What a call may use beside its arguments.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Bytes of a text that comes out; lists and maps may have four times as much.
+    pub bytes: usize,
+    /// Nanoseconds since 1970, UTC.
+    pub now: i64,
+}
+
+impl Setting {
+    /// Items of a list or map.
+    fn most_items(&self) -> usize {
+        self.bytes / 16
+    }
+
+    fn holds(&self, items: usize) -> Result<(), String> {
+        if items > self.most_items() {
+            return Err(format!("the list grows beyond {} items", self.most_items()));
+        }
+        Ok(())
+    }
+
+    /// A value that is walked through as a whole must not be endless.
+    fn bounded(&self, value: &Value) -> Result<(), String> {
+        let most = self.bytes.saturating_mul(4);
+        value.weight(most).map(drop).ok_or_else(|| format!("the value takes more than {most} bytes"))
+    }
+}
+
+/// Whether `call` knows the function.
+pub fn knows(name: &str) -> bool {
+    NAMES.contains(&name) || sprig::knows(name)
+}
+
+/// Whether the function changes the map that is its first argument (`Functions::changes_first`).
+pub fn changes_first(name: &str) -> bool {
+    sprig::changes_first(name)
+}
+
+/// Calls a function that is known here.
 ///
 /// # Errors
 /// A sentence about the arguments.
-pub fn call(name: &str, arguments: &[Value], limit: usize) -> Result<Value, String> {
+pub fn call(name: &str, arguments: &[Value], setting: &Setting) -> Result<Value, String> {
+    let limit = setting.bytes;
     let arguments = Arguments(arguments);
+    if !NAMES.contains(&name) {
+        return sprig::call(name, arguments, setting);
+    }
     match name {
         "add" | "subtract" | "multiply" | "divide" | "modulo" | "minimum" | "maximum" => {
             let [second, first] = arguments.exactly()?;
@@ -112,8 +169,13 @@ pub fn call(name: &str, arguments: &[Value], limit: usize) -> Result<Value, Stri
         }
         "join" => {
             let [separator, list] = arguments.exactly()?;
-            let texts: Vec<&str> = items(list)?.iter().map(text).collect::<Result<_, _>>()?;
-            Ok(Value::text(texts.join(text(separator)?)))
+            let (texts, separator) = (items(list)?.iter().map(text), text(separator)?);
+            let texts: Vec<&str> = texts.collect::<Result<_, _>>()?;
+            let bytes: usize = texts.iter().map(|text| text.len() + separator.len()).sum();
+            if bytes > limit + separator.len() {
+                return Err(TooLong::message(limit));
+            }
+            Ok(Value::text(texts.join(separator)))
         }
         "split" => {
             let [separator, whole] = arguments.texts()?;
@@ -121,6 +183,7 @@ pub fn call(name: &str, arguments: &[Value], limit: usize) -> Result<Value, Stri
             if whole.is_empty() {
                 return Ok(Value::list([]));
             }
+            setting.holds(whole.split(separator).count())?;
             Ok(Value::list(whole.split(separator).map(Value::text)))
         }
         "splitToMap" => {
@@ -156,7 +219,22 @@ pub fn call(name: &str, arguments: &[Value], limit: usize) -> Result<Value, Stri
         }
         "toJSON" | "toJSONPretty" | "toUnescapedJSON" | "toUnescapedJSONPretty" => {
             let [value] = arguments.exactly()?;
-            json(value, name.ends_with("Pretty"), name.starts_with("toJSON"))
+            json(value, name.ends_with("Pretty"), name.starts_with("toJSON"), setting)
+        }
+        "parseYAML" => {
+            let [yaml] = arguments.texts()?;
+            yaml::parse(yaml, setting)
+        }
+        "toYAML" | "toTOML" => {
+            let [value] = arguments.exactly()?;
+            setting.bounded(value)?;
+            if name == "toYAML" { yaml::write(value, limit) } else { toml::write(value, limit) }
+        }
+        "spew_dump" | "spew_printf" | "spew_sdump" | "spew_sprintf" => spew::call(name, arguments.0, setting),
+        "loop" => numbers::range(arguments.0, setting),
+        "hmacSHA256Hex" => {
+            let [message, key] = arguments.texts()?;
+            Ok(Value::text(encodings::hmac_sha256(message, key)))
         }
         "regexMatch" => {
             let [pattern, whole] = arguments.texts()?;
@@ -229,6 +307,7 @@ fn of_one(name: &str, value: &Value) -> Result<Value, String> {
     })
 }
 
+#[derive(Clone, Copy)]
 struct Arguments<'a>(&'a [Value]);
 
 impl<'a> Arguments<'a> {

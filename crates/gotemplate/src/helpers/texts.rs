@@ -33,7 +33,7 @@ pub(super) fn pattern(pattern: &str) -> Result<regex::Regex, String> {
 pub(super) fn bounded_replace(
     pattern: &regex::Regex,
     whole: &str,
-    replacement: &str,
+    mut replacement: impl regex::Replacer,
     limit: usize,
 ) -> Result<Value, String> {
     let mut out = String::new();
@@ -41,7 +41,7 @@ pub(super) fn bounded_replace(
     for found in pattern.captures_iter(whole) {
         let all = found.get(0).expect("the whole match is always there");
         out.push_str(&whole[from..all.start()]);
-        found.expand(replacement, &mut out);
+        replacement.replace_append(&found, &mut out);
         if out.len() > limit {
             return Err(format!("the text grows beyond {limit} bytes"));
         }

@@ -152,6 +152,34 @@ fn what_was_read_decides_when_to_look_again() {
 }
 
 #[test]
+fn functions_of_sprig() {
+    let bench = Bench::new(Root::default());
+    bench.check("{{env \"NAME\" | sprig_upper | sprig_quote}}", "\"WEB\"");
+    bench.check("{{sprig_now | sprig_date \"2006-01-02\"}} {{timestamp}}", "2023-11-14 2023-11-14T22:13:20Z");
+    bench.check("{{$d := sprig_dict}}{{$_ := sprig_set $d \"a\" 1}}{{$d | toYAML}}", "a: 1");
+    bench.check("{{range loop 2 4}}{{.}}{{end}} {{(parseYAML \"a: [x]\").a | toJSON}}", "23 [\"x\"]");
+    bench.check("{{hmacSHA256Hex \"what do ya want for nothing?\" \"Jefe\" | printf \"%.8s\"}}", "5bdcc146");
+    let refused = |name: &str, expected: &str| {
+        let error = bench.render(&format!("{{{{{name} 1}}}}")).expect_err(name).to_string();
+        assert!(error.contains("line 1, column 3") && error.contains(expected), "{name}: {error}");
+    };
+    refused("sprig_uuidv4", "function \"sprig_uuidv4\" is not supported: it is random");
+    refused("sprig_genCA", "keys and passwords");
+    refused("sprig_htpasswd", "keys and passwords");
+    refused("sprig_getHostByName", "it asks the network");
+    refused("sprig_expandenv", "`env` reads the environment of the task");
+    refused("sprig_mystery", "function \"sprig_mystery\" not defined");
+    refused("sprig_mustUpper", "not defined");
+}
+
+#[test]
+fn kept_maps_do_not_grow_deeper_and_deeper() {
+    let bench = Bench::new(Root::default());
+    let text = "{{range loop 1000}}{{scratch.MapSet \"a\" \"k\" (scratch.Get \"a\")}}{{end}}";
+    assert!(bench.render(text).unwrap_err().message.contains("too deep"));
+}
+
+#[test]
 fn changes_are_gathered() {
     let at = Timestamp::from_secs;
     assert_eq!(due(at(10), at(10), None), at(15));
