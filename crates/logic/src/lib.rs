@@ -25,6 +25,7 @@ pub mod alloc_health; // when a deployment may count on it
 pub mod task_runner; // start, exit, restart, kill
 pub mod check_runner; // from probe results to a check's status
 pub mod templates; // what templates of tasks see, and when it changed
+pub mod sockaddr; // address templates: interfaces of a machine in, a text out
 pub mod events; // what happened, for followers of the event stream
 pub mod environment; // what a task sees: NOMAD_* and ${...}
 

@@ -23,6 +23,7 @@ use model::{
 use state::{Epoch, Root};
 
 use self::scratch::Scratch;
+use crate::sockaddr::{self, Interface};
 
 /// Bytes of a rendered file.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -67,6 +68,8 @@ pub struct World<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// What the files hold that were asked for; `None`: it is not there.
     pub files: &'a BTreeMap<String, Option<String>>,
+    /// Of the machine; `None`: nobody has looked yet.
+    pub interfaces: Option<&'a [Interface]>,
     pub now: Timestamp,
 }
 
@@ -79,6 +82,8 @@ pub struct Rendered {
     pub missing: BTreeSet<String>,
     /// Files that have to be handed in first.
     pub wanted: BTreeSet<String>,
+    /// Whether the interfaces of the machine have to be.
+    pub wants_interfaces: bool,
 }
 
 /// What was read, and how new it was.
@@ -288,6 +293,16 @@ impl Functions for Host<'_> {
                 };
                 self.catalog(Read::Services);
                 Ok(catalog::node(self.catalog(Read::Nodes), &name))
+            }
+            "sockaddr" => {
+                let template = format!("{{{{ {} }}}}", texts()?.join(" "));
+                match self.world.interfaces {
+                    Some(interfaces) => sockaddr::evaluate(&template, interfaces).map(Value::from),
+                    None => {
+                        self.found.wants_interfaces = true;
+                        sockaddr::check(&template).map(|()| Value::text(""))
+                    }
+                }
             }
             "scratch" if arguments.is_empty() => Ok(Value::Object("scratch")),
             "timestamp" => match texts()?.as_slice() {

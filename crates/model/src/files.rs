@@ -208,6 +208,7 @@ pub const TEMPLATE_FUNCTIONS: &[&str] = &[
     "scratch",
     "service",
     "services",
+    "sockaddr",
     "timestamp",
 ];
 
@@ -243,7 +244,6 @@ pub fn absent_template_function(name: &str) -> Option<&'static str> {
         "sprig_env" | "sprig_expandenv" => {
             "it reads the environment of the agent; `env` reads the environment of the task"
         }
-        "sockaddr" => "it is not there yet",
         "byKey" | "explode" => "there is no key-value store",
         _ => return None,
     })

@@ -32,13 +32,14 @@ struct Bench {
     root: Root,
     env: BTreeMap<String, String>,
     files: BTreeMap<String, Option<String>>,
+    interfaces: Option<Vec<Interface>>,
 }
 
 impl Bench {
     fn new(root: Root) -> Self {
         let env = [("NAME", "web"), ("EMPTY", "")];
         let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        Self { root, env, files: BTreeMap::new() }
+        Self { root, env, files: BTreeMap::new(), interfaces: None }
     }
 
     fn render(&self, text: &str) -> Result<Rendered, gotemplate::Error> {
@@ -48,6 +49,7 @@ impl Bench {
             node: &node,
             env: &self.env,
             files: &self.files,
+            interfaces: self.interfaces.as_deref(),
             now: Timestamp::from_secs(1_700_000_000),
         };
         render(&parse(text, "{{", "}}")?, world, false)
@@ -170,6 +172,30 @@ fn functions_of_sprig() {
     refused("sprig_expandenv", "`env` reads the environment of the task");
     refused("sprig_mystery", "function \"sprig_mystery\" not defined");
     refused("sprig_mustUpper", "not defined");
+}
+
+#[test]
+fn addresses_of_the_machine() {
+    let mut bench = Bench::new(Root::default());
+    let text = "{{sockaddr \"GetPrivateIP\"}} {{sockaddr \"GetInterfaceIP \\\"eth1\\\"\"}} {{\"| attr \\\"name\\\"\" | sockaddr \"GetAllInterfaces\" \"| include \\\"network\\\" \\\"10.1.0.0/16\\\"\"}}";
+    assert!(bench.render(text).unwrap().wants_interfaces);
+    let interface = |name: &str, address: &str, default_route| Interface {
+        name: name.into(),
+        address: address.parse().unwrap(),
+        prefix: 24,
+        default_route,
+        up: true,
+        loopback: false,
+        broadcast: true,
+        multicast: true,
+        point_to_point: false,
+    };
+    bench.interfaces = Some(vec![interface("eth1", "10.1.0.5", false), interface("eth0", "10.0.0.5", true)]);
+    bench.check(text, "10.0.0.5 10.1.0.5 eth1");
+    assert!(!bench.render(text).unwrap().wants_interfaces);
+    let error = |text: &str| bench.render(text).unwrap_err().message;
+    assert!(error("{{sockaddr \"GetMoonIP\"}}").contains("is not a function that a template begins with"));
+    assert!(error("{{sockaddr 5}}").contains("wants strings"));
 }
 
 #[test]
