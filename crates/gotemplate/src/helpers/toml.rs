@@ -122,7 +122,7 @@ fn shown_float(value: f64) -> String {
         return String::from("nan");
     }
     if value.is_infinite() {
-        return String::from(if value > 0.0 { "inf" } else { "-inf" });
+        return String::from(if value > 0.0 { "+inf" } else { "-inf" });
     }
     let text = value.to_string();
     if text.contains('.') { text } else { format!("{text}.0") }

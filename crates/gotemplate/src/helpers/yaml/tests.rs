@@ -88,6 +88,10 @@ fn writes_as_yaml_v2_does() {
         "l:\n- 1\n- a\n- k: v\n  m:\n  - 2\n- - 3\n  - - 4\n- []\n- {}",
     );
     writes(json!(["a", {"b": {"c": 1}}]), "- a\n- b:\n    c: 1");
+    writes(
+        json!({"a10": 1, "a2": 2, "a02": 3, "b": 4, "_c": 5, "B": 6, "a": 7, "a2b": 8, "a-b": 9, "10": 0}),
+        "_c: 5\n\"10\": 0\nB: 6\na: 7\na-b: 9\na2: 2\na2b: 8\na02: 3\na10: 1\nb: 4",
+    );
     writes(json!([]), "[]");
     writes(json!({}), "{}");
     writes(json!("a"), "a");
@@ -197,6 +201,26 @@ proptest! {
         let value = json!({ "k": value, "z": 0 });
         let text = written(value.clone());
         prop_assert_eq!(read(&text), Ok(value), "{}", text);
+    }
+
+    #[test]
+    fn keys_have_one_order(keys in prop::collection::btree_set("[a019.Z-]{0,4}", 0..12)) {
+        let keys: Vec<String> = keys.into_iter().collect();
+        let written = |keys: &[String]| {
+            let map = keys.iter().map(|key| (key.clone(), Json::from(1))).collect();
+            written(Json::Object(map))
+        };
+        // Any two stand in the order in which they stand among all.
+        let whole = written(&keys);
+        let at = |key: &String| {
+            let line = written(std::slice::from_ref(key));
+            whole.lines().position(|found| found == line).unwrap()
+        };
+        for (one, other) in keys.iter().zip(keys.iter().skip(1)) {
+            let two = written(&[one.clone(), other.clone()]);
+            let first = two.lines().next().unwrap() == written(std::slice::from_ref(one));
+            prop_assert_eq!(at(one) < at(other), first, "{} {}", one, other);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Writing, in blocks: maps indented by two blanks, lists in maps not at all, keys in order, long lines folded.
 
+use std::{cmp::Ordering, sync::LazyLock};
+
 use regex::Regex;
-use std::sync::LazyLock;
 
 use super::plain;
 use crate::{
@@ -74,7 +75,9 @@ impl Writer {
                 }
             }
             Value::Map(map) => {
-                for (index, (key, item)) in map.iter().enumerate() {
+                let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+                entries.sort_by(|(one, _), (other, _)| key_order(one, other));
+                for (index, (key, item)) in entries.into_iter().enumerate() {
                     if index > 0 {
                         self.line(indent)?;
                     }
@@ -193,6 +196,29 @@ impl Writer {
         }
         self.push(quote)
     }
+}
+
+/// The order that people expect: `a2` before `a10`, and what is no letter before letters.
+fn key_order(one: &str, other: &str) -> Ordering {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let Some(at) = one.iter().zip(&other).position(|(one, other)| one != other) else {
+        return one.len().cmp(&other.len());
+    };
+    let behind_digits = at > 0 && one[at - 1].is_ascii_digit();
+    match (one[at].is_alphabetic(), other[at].is_alphabetic()) {
+        (true, true) => return one[at].cmp(&other[at]),
+        // A number that ends here is smaller than one that goes on.
+        (true, false) => return if behind_digits { Ordering::Less } else { Ordering::Greater },
+        (false, true) => return if behind_digits { Ordering::Greater } else { Ordering::Less },
+        (false, false) => {}
+    }
+    let begin = one[..at].iter().rposition(|c| !c.is_ascii_digit()).map_or(0, |before| before + 1);
+    let number =
+        |chars: &[char]| chars[begin..].iter().take_while(|c| c.is_ascii_digit()).collect::<String>();
+    let (first, second) = (number(&one), number(&other));
+    let (value, other_value) = (first.trim_start_matches('0'), second.trim_start_matches('0'));
+    let by_value = value.len().cmp(&other_value.len()).then_with(|| value.cmp(other_value));
+    by_value.then_with(|| first.len().cmp(&second.len())).then_with(|| one[at].cmp(&other[at]))
 }
 
 fn is_block(value: &Value) -> bool {
