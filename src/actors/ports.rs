@@ -11,7 +11,10 @@ mod sessions; // commands inside tasks, with somebody at their ends
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use logic::node_meta::{Changes, NodeMeta};
+use logic::{
+    node_meta::{Changes, NodeMeta},
+    sockaddr::Interface,
+};
 use model::{AllocId, DriverInfo, NodeId, Resources, Task, TaskState, Timestamp};
 use serde::{Deserialize, Serialize};
 use state::{Command, Outcome, Root};
@@ -446,6 +449,8 @@ pub trait NodeStore: Send + Sync + 'static {
 pub trait HostProbe: Send + Sync + 'static {
     /// Attributes and capacity of the machine; no drivers.
     async fn fingerprint(&self) -> HostFacts;
+    /// Its addresses now, for templates that ask.
+    async fn interfaces(&self) -> Vec<Interface>;
     async fn usage(&self) -> HostUsage;
 }
 

@@ -3,13 +3,22 @@
 use std::{
     collections::BTreeMap,
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Mutex,
 };
 
 use async_trait::async_trait;
+use logic::sockaddr::Interface;
 use model::{Capacity, claims::parse_cpuset};
-use nix::{ifaddrs::getifaddrs, sys::statvfs::statvfs};
+use nix::{
+    ifaddrs::getifaddrs,
+    net::if_::InterfaceFlags,
+    sys::{
+        socket::{SockaddrLike, SockaddrStorage},
+        statvfs::statvfs,
+    },
+};
 use tokio::runtime::Handle;
 
 use super::{blocking, gpus};
@@ -44,6 +53,10 @@ impl HostProbe for LinuxHost {
     async fn fingerprint(&self) -> HostFacts {
         let dir = self.alloc_dir.clone();
         blocking(&self.runtime, move || facts(&dir)).await.unwrap_or_default()
+    }
+
+    async fn interfaces(&self) -> Vec<Interface> {
+        blocking(&self.runtime, interfaces).await.unwrap_or_default()
     }
 
     async fn usage(&self) -> HostUsage {
@@ -330,7 +343,7 @@ fn address() -> String {
 }
 
 /// The interface by which packets to anywhere leave.
-pub(crate) fn default_route_interface() -> Option<String> {
+fn default_route_interface() -> Option<String> {
     default_interface(&read("/proc/net/route"))
 }
 
@@ -346,6 +359,39 @@ fn default_interface(route: &str) -> Option<String> {
         })
         .min()
         .map(|(_, name)| name)
+}
+
+/// The addresses of all interfaces.
+pub(crate) fn interfaces() -> Vec<Interface> {
+    let default = default_route_interface();
+    let Ok(list) = getifaddrs() else { return Vec::new() };
+    let address = |storage: &SockaddrStorage| {
+        let v4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        v4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    };
+    list.filter_map(|entry| {
+        let ip = address(entry.address.as_ref()?)?;
+        let mask = entry.netmask.as_ref().filter(|mask| mask.family().is_some()).and_then(address);
+        let prefix = match mask {
+            Some(IpAddr::V4(mask)) => mask.to_bits().count_ones(),
+            Some(IpAddr::V6(mask)) => mask.to_bits().count_ones(),
+            None if ip.is_ipv4() => 32,
+            None => 128,
+        };
+        let has = |flag| entry.flags.contains(flag);
+        Some(Interface {
+            default_route: Some(&entry.interface_name) == default.as_ref(),
+            address: ip,
+            prefix: u8::try_from(prefix).unwrap_or(128),
+            up: has(InterfaceFlags::IFF_UP),
+            loopback: has(InterfaceFlags::IFF_LOOPBACK),
+            broadcast: has(InterfaceFlags::IFF_BROADCAST),
+            multicast: has(InterfaceFlags::IFF_MULTICAST),
+            point_to_point: has(InterfaceFlags::IFF_POINTOPOINT),
+            name: entry.interface_name,
+        })
+    })
+    .collect()
 }
 
 #[cfg(test)]

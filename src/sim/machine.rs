@@ -169,6 +169,10 @@ impl HostProbe for NoMachine {
         HostFacts { capacity: CAPACITY, address: "127.0.0.1".into(), ..HostFacts::default() }
     }
 
+    async fn interfaces(&self) -> Vec<logic::sockaddr::Interface> {
+        Vec::new()
+    }
+
     async fn usage(&self) -> HostUsage {
         HostUsage::default()
     }

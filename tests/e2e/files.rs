@@ -161,7 +161,8 @@ fn artifacts_are_there_before_the_task() {
     let world = World::dev();
     let port = files_over_http(
         "echo fetched; cat local/app.conf; sleep 1000\n",
-        "name = {{ env \"NOMAD_JOB_ID\" }}\n",
+        "name = {{ env `NOMAD_JOB_ID` | sprig_quote }}
+on = {{ sockaddr `GetAllInterfaces | include \"flags\" \"loopback\" | include \"type\" \"IPv4\" | attr \"address\"` }}\n",
     );
     let job = |name: &str, script: &str| {
         format!(
@@ -204,7 +205,7 @@ job "{name}" {{
     let alloc = world.running("good", 1)[0]["ID"].as_str().unwrap().to_owned();
     world.eventually("the script runs with its file", || {
         let logs = world.run(&format!("nomad alloc logs {alloc}"));
-        logs.stdout.contains("fetched\nname = good\n").then_some(())
+        logs.stdout.contains("fetched\nname = \"good\"\non = 127.0.0.1\n").then_some(())
     });
     let status = world.run(&format!("nomad alloc status {alloc}")).ok();
     status.has(&["Downloading Artifacts", "Client is downloading artifacts"]);

@@ -1,15 +1,19 @@
 //! Walks the tree.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     Fault, Functions, Limits, Value, builtins,
     print::{self, Sink, TooLong},
     tree::{Branch, Command, Node, Pipe, Term, TermKind},
+    value::DEEPEST as DEEPEST_VALUE,
 };
 
 /// Blocks, templates and parentheses inside one another while rendering.
 const DEEPEST: usize = 128;
+
+/// Values of this size cost a step more.
+const BYTES_PER_STEP: usize = 256;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -344,14 +348,73 @@ impl<'a> Machine<'a> {
             self.functions.call(name, &arguments)
         };
         let value = value.map_err(|message| Fault::new(at, format!("{name}: {message}")))?;
-        self.bounded(value, at)
+        let value = self.bounded(value, at)?;
+        if !builtins::NAMES.contains(&name)
+            && self.functions.changes_first(name)
+            && let Some(first) = terms.first()
+        {
+            self.write_back(name, first, &value)?;
+        }
+        Ok(value)
     }
 
-    fn bounded(&self, value: Value, at: usize) -> Result<Value> {
-        match &value {
-            Value::Text(text) if text.len() > self.limits.bytes => Err(self.too_long(at)),
-            _ => Ok(value),
+    /// What a function made of its first argument, for the variable that the argument names.
+    fn write_back(&mut self, function: &str, term: &Term, value: &Value) -> Result<()> {
+        let name = match &term.kind {
+            TermKind::Variable(name) => name,
+            TermKind::Dot => {
+                let message = format!(
+                    "{function}: changes maps that a variable names; write {{{{ $map := . }}}} first and change that"
+                );
+                return Err(Fault::new(term.at, message));
+            }
+            // Nobody sees what was made for this call alone.
+            _ => return Ok(()),
+        };
+        let found = self.variables.iter_mut().rev().find(|(known, _)| known == name);
+        let Some((_, mut place)) = found.map(|(name, value)| (name, value)) else { return Ok(()) };
+        for field in &term.fields {
+            let Value::Map(map) = place else { return Ok(()) };
+            let Some(inner) = Arc::make_mut(map).get_mut(field) else { return Ok(()) };
+            place = inner;
         }
+        *place = value.clone();
+        let name = name.clone();
+        if !term.fields.is_empty() {
+            // The value has become part of another, which is larger.
+            let whole = self.variables.iter().rev().find(|(known, _)| *known == name);
+            let most = self.most_weight();
+            if whole.is_some_and(|(_, whole)| whole.weight(most).is_none()) {
+                return Err(self.too_large(term.at));
+            }
+        }
+        Ok(())
+    }
+
+    fn most_weight(&self) -> usize {
+        self.limits.bytes.saturating_mul(4)
+    }
+
+    fn too_large(&self, at: usize) -> Fault {
+        let message = format!(
+            "the value grows beyond {} bytes, or beyond {DEEPEST_VALUE} lists and maps inside one another",
+            self.most_weight()
+        );
+        Fault::new(at, message)
+    }
+
+    /// What was made just now costs steps by its size: so the memory that a template takes is bounded.
+    fn bounded(&mut self, value: Value, at: usize) -> Result<Value> {
+        if let Value::Text(text) = &value
+            && text.len() > self.limits.bytes
+        {
+            return Err(self.too_long(at));
+        }
+        if value.is_fresh() {
+            let weight = value.weight(self.most_weight()).ok_or_else(|| self.too_large(at))?;
+            self.steps = self.steps.saturating_add(weight / BYTES_PER_STEP);
+        }
+        Ok(value)
     }
 
     /// `and` and `or` look at no more than they need.

@@ -54,6 +54,13 @@ pub trait Functions {
     /// Calls a function. The error is a sentence; the place is added to it.
     fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Value, String>;
 
+    /// Whether the function changes the map that is its first argument, beside giving it back. A variable that the
+    /// argument names has the new map from then on.
+    fn changes_first(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// Calls what an object can do (`scratch.Set "key" 1`): objects are made by `call`.
     fn method(&mut self, object: &str, name: &str, arguments: &[Value]) -> Result<Value, String> {
         let _ = arguments;
@@ -81,9 +88,9 @@ impl Functions for NoFunctions {
 /// How far a template may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Actions, calls and turns of loops. Default: 2,000,000.
+    /// Actions, calls and turns of loops, and one for each 256 bytes of values that functions make. Default: 2,000,000.
     pub steps: usize,
-    /// Bytes of the output, and of each text on the way. Default: 8 MiB.
+    /// Bytes of the output, and of each text on the way; lists and maps may have four times as much. Default: 8 MiB.
     pub bytes: usize,
     /// A field that a map does not have is an error; else it is no value. Default: no.
     pub missing_key_is_error: bool,

@@ -2,6 +2,9 @@
 
 use crate::Value;
 
+/// No float has more digits behind the point. Rust's formats know no more than 65,535.
+const MOST_DIGITS: usize = 1100;
+
 /// A literal: `12`, `-0x1f`, `0b11`, `0o17`, `1_000`, `1.5e3`. `None`: it is none.
 pub(crate) fn literal(text: &str) -> Option<Value> {
     let (negative, digits) = match text.strip_prefix('-') {
@@ -36,13 +39,13 @@ pub(crate) fn literal(text: &str) -> Option<Value> {
 /// `%e`: mantissa and an exponent of at least two digits. `precision` digits behind the point; `None`: as many as needed.
 pub(crate) fn exponent(value: f64, precision: Option<usize>) -> String {
     let text = match precision {
-        Some(digits) => format!("{value:.digits$e}"),
+        Some(digits) => format!("{value:.*e}", digits.min(MOST_DIGITS)),
         None => format!("{value:e}"),
     };
     let Some((mantissa, power)) = text.split_once('e') else { return special(value) };
     let power: i32 = power.parse().unwrap_or(0);
     let sign = if power < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", power.abs())
+    format!("{mantissa}{}e{sign}{:02}", zeros(precision), power.abs())
 }
 
 /// `%f`.
@@ -51,9 +54,14 @@ pub(crate) fn fixed(value: f64, precision: Option<usize>) -> String {
         return special(value);
     }
     match precision {
-        Some(digits) => format!("{value:.digits$}"),
+        Some(digits) => format!("{value:.*}{}", digits.min(MOST_DIGITS), zeros(precision)),
         None => format!("{value}"),
     }
+}
+
+/// What is missing behind the last digit that a float has.
+fn zeros(precision: Option<usize>) -> String {
+    "0".repeat(precision.unwrap_or(0).saturating_sub(MOST_DIGITS))
 }
 
 /// `%g`, and how floats are printed: `%e` where the exponent is large, else `%f`, without zeros at the end.
@@ -61,7 +69,7 @@ pub(crate) fn general(value: f64, precision: Option<usize>) -> String {
     if !value.is_finite() {
         return special(value);
     }
-    let digits = precision.map(|digits| digits.max(1));
+    let digits = precision.map(|digits| digits.clamp(1, MOST_DIGITS));
     let text = match digits {
         Some(digits) => format!("{value:.*e}", digits - 1),
         None => format!("{value:e}"),

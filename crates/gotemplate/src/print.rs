@@ -68,7 +68,7 @@ pub(crate) fn value(value: &Value, out: &mut Sink) -> Result<(), TooLong> {
 }
 
 /// Inside another value nothing is `<nil>`.
-fn inner(item: &Value, out: &mut Sink) -> Result<(), TooLong> {
+pub(crate) fn inner(item: &Value, out: &mut Sink) -> Result<(), TooLong> {
     match item {
         Value::Null => out.push("<nil>"),
         other => value(other, out),

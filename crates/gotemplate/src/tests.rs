@@ -259,6 +259,13 @@ fn everything_is_bounded() {
     refused("{{range 100000000}}{{end}}", "steps");
     refused("{{$x := \"aaaaaaaa\"}}{{range 40}}{{$x = print $x $x}}{{end}}", "grows beyond");
     refused("{{range 1000000}}{{printf \"%1000000d\" 1}}{{end}}", "grows beyond");
+    for verb in ["f", "e", "g", "v", "d", "s", "x", "q"] {
+        let _ = render(&format!("{{{{printf \"%.100000{verb}|%100000.70000{verb}\" 1.5 2}}}}"));
+    }
+    check(
+        "{{printf \"%.2000f\" 1.5 | len}} {{printf \"%.2000e\" 1.5 | len}} {{printf \"%.2000g\" 1.5}}",
+        "2002 2006 1.5",
+    );
     let doubling = "{{define \"t\"}}{{template \"t\" .}}{{template \"t\" .}}{{end}}{{template \"t\"}}";
     refused(doubling, "inside one another");
 }

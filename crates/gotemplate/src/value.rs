@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+/// Lists and maps inside one another. As many as JSON that is read has.
+pub(crate) const DEEPEST: usize = 128;
+
 /// A value. Cloning is cheap.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
@@ -66,13 +69,55 @@ impl Value {
         }
     }
 
-    /// As JSON. Floats that JSON cannot write and objects are null.
+    /// What it takes when it is written out: 16 for each value in it, and the bytes of texts and keys. `None`: more
+    /// than `most`, or more than `DEEPEST` lists and maps inside one another.
+    ///
+    /// Lists and maps are shared, so a short template can make a value that is small in memory and endless when somebody
+    /// walks through it.
+    pub fn weight(&self, most: usize) -> Option<usize> {
+        fn add(value: &Value, depth: usize, most: usize, sum: &mut usize) -> bool {
+            *sum = sum.saturating_add(16);
+            let fits = match value {
+                Value::Text(text) => {
+                    *sum = sum.saturating_add(text.len());
+                    true
+                }
+                Value::List(items) => {
+                    depth < DEEPEST && items.iter().all(|item| add(item, depth + 1, most, sum))
+                }
+                Value::Map(map) => {
+                    depth < DEEPEST
+                        && map.iter().all(|(key, item)| {
+                            *sum = sum.saturating_add(key.len());
+                            add(item, depth + 1, most, sum)
+                        })
+                }
+                _ => true,
+            };
+            fits && *sum <= most
+        }
+        let mut sum = 0;
+        add(self, 0, most, &mut sum).then_some(sum)
+    }
+
+    /// Whether nobody else has it: it was made just now.
+    pub(crate) fn is_fresh(&self) -> bool {
+        match self {
+            Self::Text(text) => Arc::strong_count(text) == 1,
+            Self::List(items) => Arc::strong_count(items) == 1,
+            Self::Map(map) => Arc::strong_count(map) == 1,
+            _ => false,
+        }
+    }
+
+    /// As JSON. Floats that JSON cannot write and objects are null; whole floats are whole numbers, as in Go.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match self {
             Self::Null | Self::Object(_) => Json::Null,
             Self::Bool(value) => Json::Bool(*value),
             Self::Int(value) => Json::from(*value),
+            Self::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => Json::from(*value as i64),
             Self::Float(value) => Json::from(*value),
             Self::Text(text) => Json::String(text.to_string()),
             Self::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),

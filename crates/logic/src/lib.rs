@@ -26,6 +26,7 @@ pub mod task_runner; // start, exit, restart, kill
 pub mod check_runner; // from probe results to a check's status
 pub mod service_address; // where services are found and checks go
 pub mod templates; // what templates of tasks see, and when it changed
+pub mod sockaddr; // address templates: interfaces of a machine in, a text out
 pub mod events; // what happened, for followers of the event stream
 pub mod environment; // what a task sees: NOMAD_* and ${...}
 

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use gotemplate::{Delimiters, Functions, Limits, Value, helpers};
+use gotemplate::{
+    Delimiters, Functions, Limits, Value,
+    helpers::{self, Setting},
+};
 use model::{
     Node, Timestamp, Wait, civil,
     files::{TEMPLATE_FUNCTIONS, absent_template_function},
@@ -20,6 +23,7 @@ use model::{
 use state::{Epoch, Root};
 
 use self::scratch::Scratch;
+use crate::sockaddr::{self, Interface};
 
 /// Bytes of a rendered file.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -47,7 +51,7 @@ pub fn parse(text: &str, left: &str, right: &str) -> Result<Parsed, gotemplate::
 
 /// Whether a template may call it.
 fn is_known(name: &str) -> Result<(), String> {
-    if TEMPLATE_FUNCTIONS.contains(&name) || helpers::NAMES.contains(&name) {
+    if TEMPLATE_FUNCTIONS.contains(&name) || helpers::knows(name) {
         return Ok(());
     }
     Err(match absent_template_function(name) {
@@ -64,6 +68,8 @@ pub struct World<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// What the files hold that were asked for; `None`: it is not there.
     pub files: &'a BTreeMap<String, Option<String>>,
+    /// Of the machine; `None`: nobody has looked yet.
+    pub interfaces: Option<&'a [Interface]>,
     pub now: Timestamp,
 }
 
@@ -76,6 +82,8 @@ pub struct Rendered {
     pub missing: BTreeSet<String>,
     /// Files that have to be handed in first.
     pub wanted: BTreeSet<String>,
+    /// Whether the interfaces of the machine have to be.
+    pub wants_interfaces: bool,
 }
 
 /// What was read, and how new it was.
@@ -286,14 +294,28 @@ impl Functions for Host<'_> {
                 self.catalog(Read::Services);
                 Ok(catalog::node(self.catalog(Read::Nodes), &name))
             }
+            "sockaddr" => {
+                let template = format!("{{{{ {} }}}}", texts()?.join(" "));
+                match self.world.interfaces {
+                    Some(interfaces) => sockaddr::evaluate(&template, interfaces).map(Value::from),
+                    None => {
+                        self.found.wants_interfaces = true;
+                        sockaddr::check(&template).map(|()| Value::text(""))
+                    }
+                }
+            }
             "scratch" if arguments.is_empty() => Ok(Value::Object("scratch")),
             "timestamp" => match texts()?.as_slice() {
                 [] => Ok(Value::text(rfc3339(self.world.now))),
                 ["unix"] => Ok(Value::text(self.world.now.0.div_euclid(1_000_000_000).to_string())),
                 _ => Err(String::from("only {{ timestamp }} and {{ timestamp \"unix\" }} are there")),
             },
-            name => helpers::call(name, arguments, MAX_BYTES),
+            name => helpers::call(name, arguments, &Setting { bytes: MAX_BYTES, now: self.world.now.0 }),
         }
+    }
+
+    fn changes_first(&self, name: &str) -> bool {
+        helpers::changes_first(name)
     }
 
     fn method(&mut self, object: &str, name: &str, arguments: &[Value]) -> Result<Value, String> {

@@ -208,6 +208,7 @@ pub const TEMPLATE_FUNCTIONS: &[&str] = &[
     "scratch",
     "service",
     "services",
+    "sockaddr",
     "timestamp",
 ];
 
@@ -222,9 +223,26 @@ pub fn absent_template_function(name: &str) -> Option<&'static str> {
         "connect" | "caRoots" | "caLeaf" => "there is no service mesh",
         "partitions" | "peerings" | "exportedServices" => "there are no partitions and peers",
         "plugin" | "executeTemplate" | "writeToFile" => "it is not allowed in job files",
-        name if name.starts_with("sprig_") || name.starts_with("spew_") => "it is not there yet",
-        "sockaddr" | "hmacSHA256Hex" | "toTOML" | "toYAML" | "parseYAML" | "loop" | "extendMap" => {
-            "it is not there yet"
+        "sprig_randAlpha" | "sprig_randAlphaNum" | "sprig_randAscii" | "sprig_randBytes"
+        | "sprig_randInt" | "sprig_randNumeric" | "sprig_shuffle" | "sprig_uuidv4" => {
+            "it is random, so the file would be another whenever it is rendered"
+        }
+        "sprig_bcrypt"
+        | "sprig_buildCustomCert"
+        | "sprig_decryptAES"
+        | "sprig_derivePassword"
+        | "sprig_encryptAES"
+        | "sprig_genCA"
+        | "sprig_genCAWithKey"
+        | "sprig_genPrivateKey"
+        | "sprig_genSelfSignedCert"
+        | "sprig_genSelfSignedCertWithKey"
+        | "sprig_genSignedCert"
+        | "sprig_genSignedCertWithKey"
+        | "sprig_htpasswd" => "it is about keys and passwords, which are not made in templates here",
+        "sprig_getHostByName" => "it asks the network",
+        "sprig_env" | "sprig_expandenv" => {
+            "it reads the environment of the agent; `env` reads the environment of the task"
         }
         "byKey" | "explode" => "there is no key-value store",
         _ => return None,

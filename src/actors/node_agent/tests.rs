@@ -328,6 +328,10 @@ impl HostProbe for Machine {
         HostFacts::default()
     }
 
+    async fn interfaces(&self) -> Vec<logic::sockaddr::Interface> {
+        Vec::new()
+    }
+
     async fn usage(&self) -> HostUsage {
         HostUsage::default()
     }

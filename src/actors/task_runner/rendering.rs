@@ -10,6 +10,7 @@ use std::{
 
 use logic::{
     environment::Scope,
+    sockaddr::Interface,
     templates::{self, Parsed, Reads, Rendered, World},
 };
 use model::{AllocId, ChangeMode, ChangeScript, Node, Template, Timestamp, files::path_in_alloc};
@@ -251,13 +252,16 @@ impl Rendering {
             None => self.parse(index).await?,
         };
         self.files[index].parsed = Some(parsed.clone());
+        let mut interfaces: Option<Vec<Interface>> = None;
         for _ in 0..MAX_ROUNDS {
             let (root, node, env) = (self.kit.catalog.root(), self.node.clone(), self.env.clone());
             let (now, parsed) = (self.kit.clock.now(), parsed.clone());
             let inputs = std::mem::take(&mut self.files[index].inputs);
             let strict = self.files[index].spec.missing_key_is_error;
+            let known = interfaces.clone();
             let work = move || {
-                let world = World { root: &root, node: &node, env: &env, files: &inputs, now };
+                let interfaces = known.as_deref();
+                let world = World { root: &root, node: &node, env: &env, files: &inputs, interfaces, now };
                 let rendered = templates::render(&parsed, world, strict);
                 (rendered, inputs)
             };
@@ -265,7 +269,9 @@ impl Rendering {
             let (rendered, inputs) = done.map_err(|error| format!("rendering ended: {error}"))?;
             self.files[index].inputs = inputs;
             let rendered = rendered.map_err(|error| error.to_string())?;
-            if rendered.wanted.is_empty() {
+            if rendered.wants_interfaces {
+                interfaces = Some(self.kit.host.interfaces().await);
+            } else if rendered.wanted.is_empty() {
                 self.files[index].reads = rendered.reads.clone();
                 return Ok(rendered);
             }

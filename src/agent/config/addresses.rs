@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use logic::sockaddr;
+
 use super::{
     draft::{Door, Draft},
     keys_server::split,
     machine::Machine,
     parts::{Advertise, Face, Listen, Reach},
-    sockaddr,
 };
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -5,14 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use nix::{
-    ifaddrs::getifaddrs,
-    net::if_::InterfaceFlags,
-    sys::socket::{SockaddrLike, SockaddrStorage},
-};
+use logic::sockaddr::Interface;
 
-use super::sockaddr::Interface;
-use crate::driver::host::default_route_interface;
+use crate::driver::host::interfaces;
 
 /// A name to its addresses, or why there are none.
 pub(super) type Lookup = Arc<dyn Fn(&str) -> Result<Vec<IpAddr>, String> + Send + Sync>;
@@ -48,38 +43,6 @@ impl Machine {
         let lookup: Lookup = Arc::new(|_| Ok(Vec::new()));
         Self { interfaces: Vec::new(), lookup, consul_address: None, consul_token: None }
     }
-}
-
-fn interfaces() -> Vec<Interface> {
-    let default = default_route_interface();
-    let Ok(list) = getifaddrs() else { return Vec::new() };
-    let address = |storage: &SockaddrStorage| {
-        let v4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-        v4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-    };
-    list.filter_map(|entry| {
-        let ip = address(entry.address.as_ref()?)?;
-        let mask = entry.netmask.as_ref().filter(|mask| mask.family().is_some()).and_then(address);
-        let prefix = match mask {
-            Some(IpAddr::V4(mask)) => mask.to_bits().count_ones(),
-            Some(IpAddr::V6(mask)) => mask.to_bits().count_ones(),
-            None if ip.is_ipv4() => 32,
-            None => 128,
-        };
-        let has = |flag| entry.flags.contains(flag);
-        Some(Interface {
-            default_route: Some(&entry.interface_name) == default.as_ref(),
-            address: ip,
-            prefix: u8::try_from(prefix).unwrap_or(128),
-            up: has(InterfaceFlags::IFF_UP),
-            loopback: has(InterfaceFlags::IFF_LOOPBACK),
-            broadcast: has(InterfaceFlags::IFF_BROADCAST),
-            multicast: has(InterfaceFlags::IFF_MULTICAST),
-            point_to_point: has(InterfaceFlags::IFF_POINTOPOINT),
-            name: entry.interface_name,
-        })
-    })
-    .collect()
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ mod absent; // what is refused, with the remedy
 mod flags; // flags over files
 
 mod machine; // what the machine says of itself
-mod sockaddr; // address templates
 mod addresses; // from written addresses to sockets
 mod check; // rules that concern several settings
 

@@ -138,7 +138,7 @@ impl Checker {
         let delimiters =
             gotemplate::Delimiters { left: template.left.clone(), right: template.right.clone() };
         let known = |name: &str| {
-            if TEMPLATE_FUNCTIONS.contains(&name) || gotemplate::helpers::NAMES.contains(&name) {
+            if TEMPLATE_FUNCTIONS.contains(&name) || gotemplate::helpers::knows(name) {
                 return Ok(());
             }
             Err(match absent_template_function(name) {

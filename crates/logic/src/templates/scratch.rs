@@ -7,6 +7,9 @@ use gotemplate::Value;
 /// More would be a way to fill the memory.
 const MAX_KEYS: usize = 10_000;
 
+/// Of a value in a map.
+const MAX_WEIGHT: usize = 4 * super::MAX_BYTES;
+
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     values: BTreeMap<String, Value>,
@@ -37,6 +40,10 @@ impl Scratch {
                 else {
                     return Err(String::from("the key has a value that is no map"));
                 };
+                // A map that is put into itself again and again would be deeper each time.
+                if value.weight(MAX_WEIGHT).is_none() {
+                    return Err(String::from("the value is too large, or too deep"));
+                }
                 let map = Arc::make_mut(map);
                 if map.len() >= MAX_KEYS {
                     return Err(format!("more than {MAX_KEYS} keys"));

@@ -32,13 +32,14 @@ struct Bench {
     root: Root,
     env: BTreeMap<String, String>,
     files: BTreeMap<String, Option<String>>,
+    interfaces: Option<Vec<Interface>>,
 }
 
 impl Bench {
     fn new(root: Root) -> Self {
         let env = [("NAME", "web"), ("EMPTY", "")];
         let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        Self { root, env, files: BTreeMap::new() }
+        Self { root, env, files: BTreeMap::new(), interfaces: None }
     }
 
     fn render(&self, text: &str) -> Result<Rendered, gotemplate::Error> {
@@ -48,6 +49,7 @@ impl Bench {
             node: &node,
             env: &self.env,
             files: &self.files,
+            interfaces: self.interfaces.as_deref(),
             now: Timestamp::from_secs(1_700_000_000),
         };
         render(&parse(text, "{{", "}}")?, world, false)
@@ -149,6 +151,58 @@ fn what_was_read_decides_when_to_look_again() {
     // Another log: its indexes say nothing of these.
     let elsewhere = Bench::new(Root::default()).render("{{services}}").unwrap();
     assert_eq!(elsewhere.missing, ["the catalog".to_owned()].into());
+}
+
+#[test]
+fn functions_of_sprig() {
+    let bench = Bench::new(Root::default());
+    bench.check("{{env \"NAME\" | sprig_upper | sprig_quote}}", "\"WEB\"");
+    bench.check("{{sprig_now | sprig_date \"2006-01-02\"}} {{timestamp}}", "2023-11-14 2023-11-14T22:13:20Z");
+    bench.check("{{$d := sprig_dict}}{{$_ := sprig_set $d \"a\" 1}}{{$d | toYAML}}", "a: 1");
+    bench.check("{{range loop 2 4}}{{.}}{{end}} {{(parseYAML \"a: [x]\").a | toJSON}}", "23 [\"x\"]");
+    bench.check("{{hmacSHA256Hex \"what do ya want for nothing?\" \"Jefe\" | printf \"%.8s\"}}", "5bdcc146");
+    let refused = |name: &str, expected: &str| {
+        let error = bench.render(&format!("{{{{{name} 1}}}}")).expect_err(name).to_string();
+        assert!(error.contains("line 1, column 3") && error.contains(expected), "{name}: {error}");
+    };
+    refused("sprig_uuidv4", "function \"sprig_uuidv4\" is not supported: it is random");
+    refused("sprig_genCA", "keys and passwords");
+    refused("sprig_htpasswd", "keys and passwords");
+    refused("sprig_getHostByName", "it asks the network");
+    refused("sprig_expandenv", "`env` reads the environment of the task");
+    refused("sprig_mystery", "function \"sprig_mystery\" not defined");
+    refused("sprig_mustUpper", "not defined");
+}
+
+#[test]
+fn addresses_of_the_machine() {
+    let mut bench = Bench::new(Root::default());
+    let text = "{{sockaddr \"GetPrivateIP\"}} {{sockaddr \"GetInterfaceIP \\\"eth1\\\"\"}} {{\"| attr \\\"name\\\"\" | sockaddr \"GetAllInterfaces\" \"| include \\\"network\\\" \\\"10.1.0.0/16\\\"\"}}";
+    assert!(bench.render(text).unwrap().wants_interfaces);
+    let interface = |name: &str, address: &str, default_route| Interface {
+        name: name.into(),
+        address: address.parse().unwrap(),
+        prefix: 24,
+        default_route,
+        up: true,
+        loopback: false,
+        broadcast: true,
+        multicast: true,
+        point_to_point: false,
+    };
+    bench.interfaces = Some(vec![interface("eth1", "10.1.0.5", false), interface("eth0", "10.0.0.5", true)]);
+    bench.check(text, "10.0.0.5 10.1.0.5 eth1");
+    assert!(!bench.render(text).unwrap().wants_interfaces);
+    let error = |text: &str| bench.render(text).unwrap_err().message;
+    assert!(error("{{sockaddr \"GetMoonIP\"}}").contains("is not a function that a template begins with"));
+    assert!(error("{{sockaddr 5}}").contains("wants strings"));
+}
+
+#[test]
+fn kept_maps_do_not_grow_deeper_and_deeper() {
+    let bench = Bench::new(Root::default());
+    let text = "{{range loop 1000}}{{scratch.MapSet \"a\" \"k\" (scratch.Get \"a\")}}{{end}}";
+    assert!(bench.render(text).unwrap_err().message.contains("too deep"));
 }
 
 #[test]

@@ -8,7 +8,9 @@ mod tutorials; // the files people learn with
 
 use std::{fs, net::IpAddr, sync::Arc};
 
-use super::{Config, machine::Machine, sockaddr::Interface};
+use logic::sockaddr::Interface;
+
+use super::{Config, machine::Machine};
 use crate::cli::AgentArgs;
 
 fn interface(name: &str, address: &str, prefix: u8) -> Interface {

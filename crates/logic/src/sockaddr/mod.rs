@@ -11,7 +11,7 @@ mod ranges; // private and other special addresses
 
 use std::net::IpAddr;
 
-pub(super) use interface::Interface;
+pub use interface::Interface;
 
 use self::{
     parse::{Call, Part},
@@ -22,7 +22,7 @@ use self::{
 ///
 /// # Errors
 /// What is wrong with the template, in words. That it finds nothing is no error: the text is then empty there.
-pub(super) fn evaluate(template: &str, interfaces: &[Interface]) -> Result<String, String> {
+pub fn evaluate(template: &str, interfaces: &[Interface]) -> Result<String, String> {
     let mut out = String::new();
     for part in parse::parse(template)? {
         match part {
@@ -37,7 +37,7 @@ pub(super) fn evaluate(template: &str, interfaces: &[Interface]) -> Result<Strin
 ///
 /// # Errors
 /// As `evaluate`.
-pub(super) fn check(template: &str) -> Result<(), String> {
+pub fn check(template: &str) -> Result<(), String> {
     evaluate(template, &[]).map(drop)
 }
 
@@ -123,7 +123,7 @@ fn reachable(interfaces: &[Interface], private: bool) -> Vec<Interface> {
 }
 
 /// The address that others are told when none was written: private, on the default route if there is one.
-pub(super) fn private_address(interfaces: &[Interface]) -> Option<IpAddr> {
+pub fn private_address(interfaces: &[Interface]) -> Option<IpAddr> {
     reachable(interfaces, true).first().map(|interface| interface.address)
 }
 

@@ -4,18 +4,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// One address of an interface of the machine. An interface with two addresses is there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Interface {
-    pub(crate) name: String,
-    pub(crate) address: IpAddr,
+pub struct Interface {
+    pub name: String,
+    pub address: IpAddr,
     /// Length of the network's prefix: 24 in `10.0.0.1/24`.
-    pub(crate) prefix: u8,
+    pub prefix: u8,
     /// Whether packets to anywhere leave by this interface.
-    pub(crate) default_route: bool,
-    pub(crate) up: bool,
-    pub(crate) loopback: bool,
-    pub(crate) broadcast: bool,
-    pub(crate) multicast: bool,
-    pub(crate) point_to_point: bool,
+    pub default_route: bool,
+    pub up: bool,
+    pub loopback: bool,
+    pub broadcast: bool,
+    pub multicast: bool,
+    pub point_to_point: bool,
 }
 
 /// Bits of an address, v4 or v6.
@@ -42,7 +42,7 @@ pub(super) fn host_mask(width: u8, prefix: u8) -> u128 {
 
 impl Interface {
     /// Packets to it are passed on by routers: not loopback, not of the link alone, not of a group.
-    pub(crate) fn is_forwardable(&self) -> bool {
+    pub fn is_forwardable(&self) -> bool {
         match self.address {
             IpAddr::V4(address) => {
                 !(address.is_loopback()
