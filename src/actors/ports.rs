@@ -2,6 +2,7 @@
 //!
 //! `agent` connects the two. Nothing here names a library: no bollard, hickory, redb or actix-web.
 
+mod agent; // the agent itself
 mod cluster; // the rest of the cluster
 mod heritage; // what allocations leave behind
 mod probes; // checks of the network
@@ -19,7 +20,7 @@ use model::{AllocId, DriverInfo, NodeId, Resources, Task, TaskState, Timestamp};
 use serde::{Deserialize, Serialize};
 use state::{Command, Outcome, Root};
 
-pub use self::{cluster::*, heritage::*, nodes::*, probes::*, sessions::*};
+pub use self::{agent::*, cluster::*, heritage::*, nodes::*, probes::*, sessions::*};
 
 // ---------------------------------------------------------------------------------------------- time
 
@@ -149,32 +150,6 @@ pub trait NodeAccess: Send + Sync + 'static {
 }
 
 // ---------------------------------------------------------------------------------------------- the agent's own log
-
-/// How much of the log somebody wants to see: this and all that is worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-/// The agent's configuration, which may change while it runs.
-pub trait Reload: Send + Sync + 'static {
-    /// Reads it again, and obeys what can change without a restart; the log says what cannot. Reads files.
-    ///
-    /// # Errors
-    /// All that is wrong with it, each with file and line; then nothing has changed.
-    fn reload(&self) -> Result<(), Vec<String>>;
-}
-
-/// The agent's log as it is written.
-pub trait LogTap: Send + Sync + 'static {
-    /// Lines from now on, each with its newline, as text or JSON. Who does not keep up misses some, and finds a line that
-    /// says so. `None`: too many listen already.
-    fn listen(&self, level: LogLevel, json: bool) -> Option<tokio::sync::mpsc::Receiver<bytes::Bytes>>;
-}
 
 // ---------------------------------------------------------------------------------------------- task drivers
 

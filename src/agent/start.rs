@@ -54,9 +54,7 @@ const CALLS: (usize, usize) = (1024, 65536);
 /// Why the agent did not start.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
-    #[error(
-        "cannot listen on {address} for {what}: {source}. Is another agent running? Choose another port with {flag}"
-    )]
+    #[error("cannot listen on {address} for {what}: {source}. {}", remedy(.source, .flag))]
     Listen { what: &'static str, address: SocketAddr, flag: &'static str, source: io::Error },
     #[error("{path} cannot be used: {reason}")]
     Dir { path: String, reason: String },
@@ -64,6 +62,14 @@ pub(super) enum StartError {
     Raft(#[from] raft::Error),
     #[error("{0}")]
     Other(String),
+}
+
+/// What to do about a door that cannot be opened.
+fn remedy(problem: &io::Error, flag: &str) -> String {
+    if problem.kind() == io::ErrorKind::AddrNotAvailable {
+        return String::from("This machine has no such address: correct `bind_addr` or `addresses`");
+    }
+    format!("Is another agent running? Choose another port with {flag}")
 }
 
 impl StartError {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::Deployment;
+use api::{AllocListStub, Deployment};
 
 use super::{
     Context, Tool,
@@ -193,4 +193,41 @@ pub(super) fn groups_table(ctx: &Context<'_>, deployment: &Deployment) -> Table 
         table.row(row);
     }
     table
+}
+
+/// The allocation is a reason why the roll-out of its version failed: trying it again would not help.
+pub(super) fn fails_with(deployment: Option<&Deployment>, alloc: &AllocListStub) -> bool {
+    let unhealthy = alloc.deployment_status.as_ref().is_some_and(|status| status.healthy == Some(false));
+    unhealthy
+        && alloc.client_status == "failed"
+        && deployment.is_some_and(|one| one.status == "failed" && one.job_version == alloc.job_version)
+}
+
+#[cfg(test)]
+mod tests {
+    use api::AllocDeploymentStatus;
+
+    use super::*;
+
+    #[test]
+    fn what_made_its_roll_out_fail_is_told_from_what_is_tried_again() {
+        let deployment =
+            |status: &str| Deployment { status: status.into(), job_version: 3, ..Deployment::default() };
+        let alloc = |version: u64, healthy: Option<bool>| AllocListStub {
+            client_status: "failed".into(),
+            job_version: version,
+            deployment_status: Some(AllocDeploymentStatus { healthy, ..AllocDeploymentStatus::default() }),
+            ..AllocListStub::default()
+        };
+        assert!(fails_with(Some(&deployment("failed")), &alloc(3, Some(false))));
+        for (status, version, healthy) in [
+            ("running", 3, Some(false)),
+            ("failed", 2, Some(false)),
+            ("failed", 3, None),
+            ("failed", 3, Some(true)),
+        ] {
+            assert!(!fails_with(Some(&deployment(status)), &alloc(version, healthy)), "{status} {version}");
+        }
+        assert!(!fails_with(None, &alloc(3, Some(false))));
+    }
 }

@@ -141,7 +141,11 @@ pub(super) fn one(ctx: &mut Context<'_>, client: &Client, id: &str, flags: &Flag
         ctx.output.line(evals_table(&evals, verbose))?;
     }
     failures(ctx, &evals)?;
-    reschedules(ctx, &allocs, &evals, verbose)?;
+    let waiting: Vec<&AllocListStub> = allocs
+        .iter()
+        .filter(|alloc| alloc.desired_status == "run" && !deployment::fails_with(deployment.as_ref(), alloc))
+        .collect();
+    reschedules(ctx, &waiting, &evals, verbose)?;
     if let Some(deployment) = deployment.filter(|deployment| !deployment.id.is_empty()) {
         ctx.output.section("Latest Deployment")?;
         let mut block = Block::new();
@@ -262,7 +266,7 @@ fn failures(ctx: &mut Context<'_>, evals: &[Evaluation]) -> Result<(), Failure> 
 /// Allocations whose replacement waits for its time.
 fn reschedules(
     ctx: &mut Context<'_>,
-    allocs: &[AllocListStub],
+    allocs: &[&AllocListStub],
     evals: &[Evaluation],
     verbose: bool,
 ) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use super::{
 pub(super) use super::absent::set_consul as absent;
 
 /// Said where somebody asks for Consul's web UI.
-pub(super) const NO_UI: &str = "the web UI is served by the Nomad agent, on port 4646 under /ui; there is none on the port of the Consul API";
+pub(super) const NO_UI: &str = "this release has no web UI";
 
 pub(super) fn set(draft: &mut Draft, setting: &Typed<'_>) -> Outcome {
     if let Some(key) = setting.path.strip_prefix("node_meta.") {

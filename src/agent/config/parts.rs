@@ -18,7 +18,7 @@ pub enum Face {
 /// Where the agent listens, after templates and names were resolved. An empty list: that door stays shut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
-    /// Nomad API and web UI.
+    /// Nomad API.
     pub http: Vec<SocketAddr>,
     pub rpc: SocketAddr,
     pub gossip: SocketAddr,

@@ -4,7 +4,10 @@ use api::AllocListStub;
 use model::Timestamp;
 
 use super::facts::{JobFacts, node_name};
-use crate::cli::format::{Clock, short};
+use crate::cli::{
+    deployment,
+    format::{Clock, short},
+};
 
 /// Listed at most; the rest is counted.
 const MOST: usize = 10;
@@ -28,8 +31,14 @@ fn subject(facts: &JobFacts, alloc: &AllocListStub) -> String {
 
 /// Its replacement, or the end of its time, has a date.
 fn waiting(facts: &JobFacts, alloc: &AllocListStub, clock: Clock) -> Option<String> {
-    if !alloc.next_allocation.is_empty() {
+    if !alloc.next_allocation.is_empty() || alloc.desired_status != "run" {
         return None;
+    }
+    if deployment::fails_with(facts.deployment.as_ref(), alloc) {
+        return Some(format!(
+            "{} made its roll-out fail and is not replaced. A new version brings it back, or `job revert`.",
+            subject(facts, alloc)
+        ));
     }
     let eval = facts.evaluations.iter().find(|eval| eval.id == alloc.followup_eval_id)?;
     let until = eval.wait_until.0;

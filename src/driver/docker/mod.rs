@@ -230,6 +230,9 @@ impl TaskDriver for Docker {
     async fn usage(&self, handle: &TaskHandle) -> Result<TaskUsage> {
         let (state, handle) = (state(handle)?, handle.clone());
         self.there(|inner| async move {
+            if let Some(usage) = inner.meter.recent(&state.container) {
+                return Ok(usage);
+            }
             let failed = |error: Error| inner.engine.about(&handle.task, &error);
             let client = inner.engine.client().await.map_err(failed)?;
             let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();

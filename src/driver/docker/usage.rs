@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use bollard::models::ContainerStatsResponse;
@@ -16,8 +17,11 @@ use crate::{
 /// Earlier readings: shares of CPU are differences.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    last: Mutex<HashMap<String, Reading>>,
+    last: Mutex<HashMap<String, (Reading, TaskUsage)>>,
 }
+
+/// The engine measures so often, and lets whoever asks sooner wait until it has measured again.
+const PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 struct Reading {
@@ -28,6 +32,13 @@ struct Reading {
 }
 
 impl Meter {
+    /// What was measured less than a period ago.
+    pub(super) fn recent(&self, container: &str) -> Option<TaskUsage> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reading, usage) = last.get(container)?;
+        (now().since(reading.at) < PERIOD).then(|| usage.clone())
+    }
+
     /// `None` when the container does not run. `started_at` stands in for the earlier reading the first time.
     pub(super) fn usage(
         &self,
@@ -50,8 +61,8 @@ impl Meter {
             .last
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(container.to_owned(), reading)
-            .unwrap_or(Reading { at: started_at, total: 0, user: 0, system: 0 });
+            .get(container)
+            .map_or(Reading { at: started_at, total: 0, user: 0, system: 0 }, |(reading, _)| *reading);
         let elapsed = (reading.at.since(earlier.at).as_nanos() as f64).max(1e6);
         let percent = |now: u64, then: u64| now.saturating_sub(then) as f64 / elapsed * 100.0;
         let share = percent(reading.total, earlier.total);
@@ -66,7 +77,7 @@ impl Meter {
         if memory.max_usage.is_some() {
             measured.push(String::from("Max Usage"));
         }
-        Some(TaskUsage {
+        let usage = TaskUsage {
             time: reading.at,
             cpu_percent: share,
             cpu_user_percent: percent(reading.user, earlier.user),
@@ -84,7 +95,10 @@ impl Meter {
             measured_cpu: ["Throttled Periods", "Throttled Time", "Percent", "System Mode", "User Mode"]
                 .map(String::from)
                 .to_vec(),
-        })
+        };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.insert(container.to_owned(), (reading, usage.clone()));
+        Some(usage)
     }
 
     pub(super) fn forget(&self, container: &str) {

@@ -145,7 +145,11 @@ impl Files {
             }
             let files = self.list().await?;
             if matches!(self.names, Names::One { .. }) {
-                return Ok(if files.is_empty() { Step::Gone } else { Step::End });
+                if !files.is_empty() {
+                    return Ok(Step::End);
+                }
+                // It was removed after our read: what was written in between is here.
+                return Ok(read(place).await?.map_or(Step::Gone, Step::Bytes));
             }
             let Some(&(next, _)) = files.iter().find(|(number, _)| *number > place.number) else {
                 return Ok(Step::End);

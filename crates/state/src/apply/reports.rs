@@ -31,6 +31,8 @@ pub(super) fn apply(
             alloc.desired_description = String::new();
             alloc.alloc_modify_index = index;
             alloc.returned = true;
+            // Whatever asked it to leave had what it wanted: it was given up.
+            alloc.migrate = false;
             deployments::recount(root, index, &alloc);
         }
         if alloc.client == ClientStatus::Unknown {
