@@ -53,8 +53,11 @@ fn directives(level: &str) -> String {
     format!("warn,troupe={},openraft=error,actix_http=off", level.to_lowercase())
 }
 
-/// Changes the level of the log that was set up.
-static CHANGE: OnceLock<Box<dyn Fn(&str) -> bool + Send + Sync>> = OnceLock::new();
+/// Obeys another level from now on; false: it cannot.
+type SetLevel = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// For the log that was set up.
+static CHANGE: OnceLock<SetLevel> = OnceLock::new();
 
 /// Writes from now on what is of this level or worse. False: RUST_LOG says what is written, or there is no log.
 pub(super) fn set_level(level: &str) -> bool {

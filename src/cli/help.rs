@@ -8,6 +8,33 @@ use super::{
     table::Table,
 };
 
+/// Which command is not there, and perhaps which one was meant.
+pub(super) fn unknown(program: Program, args: &[&str]) -> String {
+    let name = program.name();
+    let words: Vec<&str> = args.iter().copied().take_while(|word| !word.starts_with('-')).collect();
+    // What follows a command's name may be an argument.
+    let typed: Vec<String> = (1..=words.len().min(3)).rev().map(|count| words[..count].join(" ")).collect();
+    let elsewhere = |tool: &Tool| match tool {
+        Tool::Nomad => Program::Nomad,
+        Tool::Consul => Program::Consul,
+        Tool::Own => Program::Troupe,
+    };
+    let is_typed = |name: &str| typed.iter().any(|typed| typed == name);
+    let named =
+        |command: &&Command| is_typed(command.name) || command.aliases.iter().any(|alias| is_typed(alias));
+    if let Some(command) = COMMANDS.iter().find(named) {
+        return format!("{name}: \"{}\" is a command of {}", command.name, elsewhere(&command.tool).name());
+    }
+    let offered: Vec<&str> =
+        COMMANDS.iter().filter(|command| program.offers(command.tool)).map(|command| command.name).collect();
+    let meant = typed.iter().find_map(|typed| jobspec::nearest(typed, &offered));
+    let hint = meant.map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
+    format!(
+        "{name}: there is no command \"{}\"{hint}",
+        typed.first().map_or_else(|| args.join(" "), Clone::clone)
+    )
+}
+
 /// Help of the program: its commands, the everyday ones first.
 pub(super) fn program(program: Program) -> String {
     const EVERYDAY: &[&str] = &[

@@ -269,6 +269,7 @@ impl Context<'_> {
             }
             Found::Unknown => {
                 self.output.line(help::program(self.program))?;
+                self.output.error(help::unknown(self.program, &args))?;
                 Ok(UNKNOWN_COMMAND)
             }
         }

@@ -17,6 +17,7 @@ mod functions; // `join(..)` and the others
 mod pages; // `explain`
 mod problem; // a broken rule
 mod suggest; // "did you mean ..?"
+pub use suggest::nearest;
 mod syntax; // text -> tree
 mod validate; // rules
 mod write; // job -> text

@@ -1,7 +1,7 @@
 //! "Did you mean ..?"
 
-/// The known word that was probably meant.
-pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+/// The known word that was probably meant; `None` when all are too far from it.
+pub fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     if word.len() > 64 {
         return None;
     }

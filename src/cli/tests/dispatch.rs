@@ -67,6 +67,24 @@ fn each_name_has_its_commands() {
 }
 
 #[test]
+fn a_command_that_is_not_there_is_named() {
+    for (name, line, words) in [
+        (
+            "nomad",
+            &["stauts", "-json"][..],
+            "nomad: there is no command \"stauts\"; did you mean \"status\"?\n",
+        ),
+        ("nomad", &["job", "histroy", "web"], "; did you mean \"job history\"?\n"),
+        ("nomad", &["explain", "T0001"], "nomad: \"explain\" is a command of troupe\n"),
+        ("consul", &["run", "x"], "consul: \"job run\" is a command of nomad\n"),
+        ("troupe", &["xyzzy"], "troupe: there is no command \"xyzzy\"\n"),
+    ] {
+        let ran = run_as(name, &[], "", line);
+        assert!(ran.code == 127 && ran.err.ends_with(words), "{name} {line:?}: {}", ran.err);
+    }
+}
+
+#[test]
 fn what_is_not_there_yet_says_so() {
     for (line, name) in [
         (&["alloc", "pause", "bc"][..], "alloc pause"),
