@@ -122,9 +122,16 @@ fn reachable(interfaces: &[Interface], private: bool) -> Vec<Interface> {
     pipes::sorted(usable, "default,type,size").unwrap_or_default()
 }
 
-/// The address that others are told when none was written: private, on the default route if there is one.
+/// How interfaces are called that lead to containers and virtual machines of this machine.
+const INWARDS: &[&str] = &["br-", "cni", "docker", "podman", "veth", "virbr"];
+
+/// The address that others are told when none was written: private, on the default route if there is one. Without one
+/// the largest network comes first, but not that of containers: nobody else gets there.
 pub fn private_address(interfaces: &[Interface]) -> Option<IpAddr> {
-    reachable(interfaces, true).first().map(|interface| interface.address)
+    let found = reachable(interfaces, true);
+    let leads_in = |one: &Interface| INWARDS.iter().any(|prefix| one.name.starts_with(prefix));
+    let outwards = found.iter().find(|one| one.default_route || !leads_in(one));
+    outwards.or(found.first()).map(|interface| interface.address)
 }
 
 #[cfg(test)]

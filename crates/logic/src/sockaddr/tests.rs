@@ -187,3 +187,15 @@ fn no_text_makes_it_panic() {
         let _ = evaluate(&text, &vm());
     }
 }
+
+#[test]
+fn nobody_is_told_the_address_of_containers() {
+    let told = |interfaces: &[Interface]| private_address(interfaces).map(|address| address.to_string());
+    assert_eq!(told(&vm()).as_deref(), Some("10.0.2.15"));
+    let without = |name: &str| -> Vec<Interface> {
+        vm().into_iter().filter(|interface| interface.name != name).collect()
+    };
+    assert_eq!(told(&without("eth0")).as_deref(), Some("192.168.33.10"), "the network of docker0 is larger");
+    let alone = vec![interface("lo", "127.0.0.1/8"), interface("docker0", "172.17.0.1/16")];
+    assert_eq!(told(&alone).as_deref(), Some("172.17.0.1"), "better than none");
+}
