@@ -138,6 +138,18 @@ pub struct UpdateStrategy {
     pub canary: u32,
 }
 
+impl UpdateStrategy {
+    /// The deadline of progress where none is written: 10 min, or 5 min after `healthy_deadline` where that is as long. Job
+    /// files of before 2018 know only the latter.
+    pub fn default_progress_deadline(healthy_deadline: Duration) -> Duration {
+        let default = Self::default();
+        if healthy_deadline < default.progress_deadline {
+            return default.progress_deadline;
+        }
+        healthy_deadline.saturating_add(default.progress_deadline - default.healthy_deadline)
+    }
+}
+
 impl Default for UpdateStrategy {
     fn default() -> Self {
         Self {

@@ -106,6 +106,11 @@ impl Reader {
         let own = own.unwrap_or_default();
         let job = upper.update.clone().unwrap_or_default();
         let default = model::UpdateStrategy::default();
+        let healthy_deadline = self.duration_or(
+            "Update.HealthyDeadline",
+            own.healthy_deadline.or(job.healthy_deadline),
+            default.healthy_deadline,
+        );
         let strategy = model::UpdateStrategy {
             max_parallel: self.number_or(
                 "Update.MaxParallel",
@@ -123,15 +128,11 @@ impl Reader {
                 own.min_healthy_time.or(job.min_healthy_time),
                 default.min_healthy_time,
             ),
-            healthy_deadline: self.duration_or(
-                "Update.HealthyDeadline",
-                own.healthy_deadline.or(job.healthy_deadline),
-                default.healthy_deadline,
-            ),
+            healthy_deadline,
             progress_deadline: self.duration_or(
                 "Update.ProgressDeadline",
                 own.progress_deadline.or(job.progress_deadline),
-                default.progress_deadline,
+                model::UpdateStrategy::default_progress_deadline(healthy_deadline),
             ),
             auto_revert: own.auto_revert.or(job.auto_revert).unwrap_or(false),
             auto_promote: own.auto_promote.or(job.auto_promote).unwrap_or(false),

@@ -69,17 +69,20 @@ impl Inherited {
     /// `None` if updates shall not be rolled out step by step (`max_parallel = 0`).
     pub(super) fn update_over(&self, job: &Self) -> Option<UpdateStrategy> {
         let mut strategy = UpdateStrategy::default();
+        let mut progress_deadline = None;
         for block in [&job.update, &self.update].into_iter().flatten() {
             set(&mut strategy.max_parallel, block.max_parallel);
             set(&mut strategy.stagger, block.stagger);
             set(&mut strategy.health_check, block.health_check);
             set(&mut strategy.min_healthy_time, block.min_healthy_time);
             set(&mut strategy.healthy_deadline, block.healthy_deadline);
-            set(&mut strategy.progress_deadline, block.progress_deadline);
+            progress_deadline = block.progress_deadline.or(progress_deadline);
             set(&mut strategy.auto_revert, block.auto_revert);
             set(&mut strategy.auto_promote, block.auto_promote);
             set(&mut strategy.canary, block.canary);
         }
+        strategy.progress_deadline = progress_deadline
+            .unwrap_or_else(|| UpdateStrategy::default_progress_deadline(strategy.healthy_deadline));
         (strategy.max_parallel > 0).then_some(strategy)
     }
 
