@@ -421,6 +421,8 @@ impl Inner {
                 Ok(answer) => {
                     seen = true;
                     if let Some(exit) = exit_of(&answer) {
+                        // What ended uses nothing, also for who asks within the period of what was measured last.
+                        self.meter.forget(container);
                         return Ok(exit);
                     }
                     self.until_change(container).await;
